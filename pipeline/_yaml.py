@@ -1,0 +1,81 @@
+"""YAML with line numbers, duplicate keys refused, and `--set a.b=c` overrides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from .errors import RecipeError
+
+Lines = dict[tuple[str | int, ...], int]
+
+
+def parse(text: str, name: str) -> tuple[Any, Lines]:
+    """A YAML document, and the line of every part of it (1-based).
+
+    Raises:
+        RecipeError: not YAML, a duplicate key, or a tag other than YAML's own.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        lines: Lines = {(): 1}
+        if node is not None:
+            _walk(node, (), lines, name)
+        value = loader.construct_document(node) if node is not None else None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RecipeError(f"{name}:{line}: not YAML: {error.problem}", _hint(error)) from None
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{name}: not YAML: {error}") from None
+    except RecursionError:
+        raise RecipeError(f"{name}: nested too deeply") from None
+    finally:
+        loader.dispose()
+    return value, lines
+
+
+def _hint(error: yaml.MarkedYAMLError) -> str:
+    if "mapping values" in str(error.problem):
+        return "put quotes around a value that holds a colon"
+    if "\\t" in str(error.problem) or "tab" in str(error.problem):
+        return "indent with spaces, not tabs"
+    return ""
+
+
+def _walk(node: yaml.Node, where: tuple[str | int, ...], lines: Lines, name: str) -> None:
+    lines.setdefault(where, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[Any, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise RecipeError(f"{name}:{line}: '{key.value}' stands twice", f"first on line {seen[key.value]}")
+            seen[key.value] = line
+            lines[(*where, key.value)] = line
+            _walk(value, (*where, key.value), lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _walk(item, (*where, index), lines, name)
+
+
+def override(value: dict[str, Any], text: str) -> None:
+    """Applies one `a.b=c` in place; `c` is YAML.
+
+    Raises:
+        RecipeError: no `=`, or a path through something that is no mapping.
+    """
+    path, sign, given = text.partition("=")
+    keys = path.strip().split(".")
+    if not sign or not all(keys):
+        raise RecipeError(f"--set {text}: write it as a.b=value", "--set generate.max_tokens=200")
+    target: Any = value
+    for key in keys[:-1]:
+        target = target.setdefault(key, {}) if isinstance(target, dict) else None
+        if not isinstance(target, dict):
+            raise RecipeError(f"--set {text}: '{key}' is no section of the recipe")
+    try:
+        target[keys[-1]] = yaml.safe_load(given)
+    except yaml.YAMLError:
+        raise RecipeError(f"--set {text}: the value is not YAML", "--set name='a text'") from None

@@ -1,0 +1,82 @@
+"""Canonical JSON, and the digests that name calls, samples and draws."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import unicodedata
+from typing import Any
+
+import orjson
+
+CALL_SCHEME = 1
+"""Version of the call id. Altering what enters an id re-bills users: tests/golden/call_ids.json."""
+
+ID_LENGTH = 26
+"""Characters of an id: 130 bits, so that 10^12 ids collide with a chance of about 10^-15."""
+
+NOT_IN_THE_ANSWER = frozenset(
+    {
+        "metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier",
+        "store", "stream", "stream_options", "user",
+    }
+)
+"""Keys of a chat body that cannot change the answer, so they stay out of its id."""
+
+
+def canonical(value: Any) -> bytes:
+    """UTF-8 JSON with sorted keys and no spaces: the same bytes on every machine.
+
+    Floats print in their shortest form. Lone surrogates, which UTF-8 cannot hold, are written as
+    escapes (`\\ud800`), so that every Python string has a digest.
+
+    Raises:
+        TypeError: for a value that JSON does not have.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        if "surrogate" not in str(error).lower() and "utf-8" not in str(error).lower():
+            raise
+        import json
+
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def digest(*parts: Any) -> str:
+    """26 characters of lower-case base32 sha256 over the canonical JSON of `parts`."""
+    return digest_bytes(canonical(list(parts)))
+
+
+def digest_bytes(data: bytes) -> str:
+    """26 characters of lower-case base32 sha256 over raw bytes."""
+    return base64.b32encode(hashlib.sha256(data).digest()).decode("ascii")[:ID_LENGTH].lower()
+
+
+def call_id(namespace: str, kind: str, body: dict[str, Any], repeat: int = 0) -> str:
+    """The id of one question to one model.
+
+    Args:
+        namespace: name of the provider entry; never a URL, a port or a key.
+        kind: endpoint kind, as `chat`.
+        body: what is sent, as it is sent.
+        repeat: 0 for the first answer to this body, 1 for the second, ...
+    """
+    asked = {key: value for key, value in body.items() if key not in NOT_IN_THE_ANSWER}
+    return digest("call", CALL_SCHEME, namespace, kind, asked, repeat)
+
+
+def hash_unit(*parts: Any) -> float:
+    """A float in (0, 1), uniform over `parts`, equal on every machine."""
+    number = int.from_bytes(hashlib.blake2b(canonical(list(parts)), digest_size=8).digest(), "big")
+    return (number + 0.5) / 2.0**64
+
+
+def hash_int(*parts: Any) -> int:
+    """A 64-bit integer, uniform over `parts`, equal on every machine: a seed."""
+    return int.from_bytes(hashlib.blake2b(canonical(list(parts)), digest_size=8).digest(), "big")
+
+
+def normal_text(text: str) -> str:
+    """NFC, case-folded, white space collapsed: what two texts share when only layout differs."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())

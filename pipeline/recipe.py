@@ -1,0 +1,382 @@
+"""The recipe: what the rows ARE. YAML to a frozen model, every fault with its line.
+
+`load_recipe` reads a file; `recipe_schema` is the JSON schema that editors complete from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from . import _yaml
+from .errors import RecipeError, did_you_mean
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TEXT_FILES = (".md", ".txt", ".j2", ".jinja")
+RESERVED = ("salt", "answer", "cell", "fields", "messages")
+
+
+class Section(BaseModel):
+    """A frozen part of the recipe that knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _scalars(value: Any) -> Any:
+    if isinstance(value, list):
+        bad = [item for item in value if isinstance(item, dict | list)]
+        if bad:
+            raise ValueError(f"values are texts or numbers, not {type(bad[0]).__name__}: {bad[0]!r}")
+        return [str(item) if not isinstance(item, str | int | float | bool) else item for item in value]
+    return value
+
+
+class Numbers(Section):
+    """A range of numbers, both ends included."""
+
+    min: int | float
+    max: int | float
+    step: int | float = 1
+
+
+class Axis(Section):
+    """A named list of values. A bare list is sugar for `values`."""
+
+    values: Annotated[list[str | int | float | bool] | None, BeforeValidator(_scalars)] = Field(
+        None, description="the values, in any order")
+    weights: list[float] | None = Field(None, description="one per value: how often it is drawn, relative to the others")
+    file: str | None = Field(None, description="a text file with one value per line, beside the recipe")
+    faker: str | None = Field(None, description="a Faker provider, as name, city, job")
+    n: int = Field(100, ge=1, description="how many distinct values Faker makes")
+    locale: str = Field("en_US", description="Faker's locale")
+    numbers: Numbers | None = Field(None, description="a range of numbers")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sugar(cls, value: Any) -> Any:
+        return {"values": value} if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Axis:
+        kinds = [name for name in ("values", "file", "faker", "numbers") if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            raise ValueError("an axis has exactly one of values, file, faker, numbers")
+        if self.weights is not None and self.values is not None and len(self.weights) != len(self.values):
+            raise ValueError(f"{len(self.weights)} weights for {len(self.values)} values")
+        if self.weights is not None and self.values is None:
+            raise ValueError("weights go with values")
+        if self.weights is not None and (min(self.weights) < 0 or max(self.weights) <= 0):
+            raise ValueError("weights are 0 or more, and one is above 0")
+        return self
+
+
+class SamplePlan(Section):
+    """How many rows, and how they are drawn from the grid."""
+
+    rows: int | None = Field(None, ge=1, description="how many rows; all cells where it is not given")
+    how: Literal["random", "product", "pairwise", "balanced", "first"] = "random"
+    repeats: int = Field(1, ge=1, description="answers per cell")
+
+
+class Source(Section):
+    """Rows that exist already."""
+
+    file: str
+    where: list[str] = Field(default_factory=list, description="conditions on the columns; all must hold")
+    rows: int | None = Field(None, ge=1, description="the first so many that pass")
+    encoding: str | None = Field(None, description="utf-8 where it is not given")
+
+
+class Prompt(Section):
+    """What the writer is asked. Texts, or files beside the recipe."""
+
+    user: str
+    system: str | None = None
+    salt: bool = Field(False, description="a short code per row at the head of the prompt, so that equal cells differ")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sugar(cls, value: Any) -> Any:
+        return {"user": value} if isinstance(value, str) else value
+
+
+class Parameters(Section):
+    """What goes into the request as it stands. Nothing is sent that is not written here."""
+
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    params: dict[str, Any] = Field(default_factory=dict, description="any other key of the request body")
+
+    def body(self) -> dict[str, Any]:
+        """The keys of the request body that are set, and no other."""
+        given = self.model_dump(include=set(Parameters.model_fields) - {"params"}, exclude_none=True)
+        return {**given, **self.params}
+
+
+class Generate(Parameters):
+    """The model that writes, and its parameters."""
+
+    model: str | None = Field(None, description="PROVIDER:MODEL, as openai:gpt-4.1-mini; none means a rehearsal")
+    floor: float = Field(0.5, ge=0, le=1, description="share of rows that must get an answer; below it the exit code is 3")
+
+
+class Step(Parameters):
+    """One question of several; its answer is a variable of the later ones."""
+
+    name: str
+    user: str
+    system: str | None = None
+    salt: bool = False
+    model: str | None = None
+
+
+class Train(Section):
+    """What the tuned model will see: one exchange of templates, or a column of messages."""
+
+    system: str | None = None
+    user: str | None = None
+    assistant: str = "{{answer}}"
+    messages: str | None = Field(None, description="a source column that holds whole conversations")
+
+    @model_validator(mode="after")
+    def _something(self) -> Train:
+        if self.user is None and self.messages is None:
+            raise ValueError("name `user` (a template), or `messages` (a column of conversations)")
+        return self
+
+
+class Item(Section):
+    """A plug-in and its options, as a list of a recipe names it."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sugar(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and "name" not in value:
+            for key in ("rule", "rewrite"):
+                if key in value and str(value[key]).endswith(".py"):
+                    return {"name": value[key], "options": {k: v for k, v in value.items() if k != key}}
+            if len(value) == 1:
+                (name, options), = value.items()
+                return {"name": name, "options": {} if options is None else options}
+            raise ValueError("one plug-in per item: `- length: {min: 100, unit: chars}`")
+        return value
+
+
+class Export(Section):
+    """Which files are written, and how rows are divided."""
+
+    formats: list[str] = Field(default_factory=lambda: ["openai-chat"])
+    validation: float = Field(0.0, ge=0, lt=1, description="share of cells that go to the validation file")
+    order: Literal["cell", "given", "name", "name-ignorecase", "shuffled"] = "cell"
+    ascii: bool = Field(False, description="escape as json.dumps does")
+    seed: int = 0
+
+
+class Finetune(Section):
+    """How a model is tuned on the export."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    backend: str = "lora"
+    base: str = "tiny"
+
+
+class Evaluate(Section):
+    """How base and tuned model are compared."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    prompts: int = Field(5, ge=1)
+
+
+class Recipe(Section):
+    """A whole recipe. `axes` or `source`, and `train`, are what it cannot do without."""
+
+    synth: Literal[1]
+    name: str
+    seed: int = 0
+    axes: dict[str, Axis] = Field(default_factory=dict)
+    source: Source | None = None
+    where: list[str] = Field(default_factory=list, description="conditions on a cell; all must hold")
+    sample: SamplePlan = Field(default_factory=lambda: SamplePlan.model_validate({}))
+    prompt: Prompt | None = None
+    steps: list[Step] = Field(default_factory=list)
+    train: Train
+    generate: Generate = Field(default_factory=lambda: Generate.model_validate({}))
+    curate: list[Item] = Field(default_factory=list)
+    augment: list[Item] = Field(default_factory=list)
+    export: Export = Field(default_factory=lambda: Export.model_validate({}))
+    finetune: Finetune | None = None
+    evaluate: Evaluate | None = None
+
+    _path: Path | None = PrivateAttr(None)
+    _text: str = PrivateAttr("")
+    _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Recipe:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"name '{self.name}': letters, digits, '.', '_' and '-', starting with a letter or digit")
+        if not self.axes and self.source is None:
+            raise ValueError("rows come from `axes` (to write them) or from `source` (they exist already)")
+        if self.prompt is not None and self.steps:
+            raise ValueError("`prompt` is sugar for one step: write `prompt` or `steps`")
+        if self.axes and not self.asks:
+            raise ValueError("`axes` need a `prompt` to fill")
+        names = [*self.axes, *(step.name for step in self.steps)]
+        for name in names:
+            if not VARIABLE.fullmatch(name) or name in RESERVED[:1] or (name in RESERVED and name in self.axes):
+                raise ValueError(f"'{name}' cannot be a variable: letters, digits and '_', and none of {', '.join(RESERVED)}")
+        if len(set(names)) != len(names):
+            raise ValueError(f"'{next(n for n in names if names.count(n) > 1)}' names two things")
+        return self
+
+    @property
+    def asks(self) -> list[Step]:
+        """The questions in order; `prompt` is one step named `answer`."""
+        if self.prompt is not None:
+            return [Step(name="answer", **self.prompt.model_dump())]
+        return self.steps
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are looked for."""
+        return self._path.parent if self._path else Path()
+
+    @property
+    def path(self) -> Path | None:
+        """The file it was read from."""
+        return self._path
+
+    @property
+    def text(self) -> str:
+        """The YAML as it was read."""
+        return self._text
+
+    def at(self, *where: str | int) -> str:
+        """`plots.yaml:12` for a part of the recipe, as `recipe.at("axes", "genre")`."""
+        return _place(self._path, self._lines, where)
+
+    def template(self, text: str, *where: str | int) -> str:
+        """A template's text: itself, or the file beside the recipe that it names.
+
+        One final line break of a file is left out, since editors add it.
+
+        Raises:
+            RecipeError: the file is not there or not UTF-8.
+        """
+        if "\n" in text or "{{" in text or not text.endswith(TEXT_FILES):
+            return text
+        path = self.folder / text
+        try:
+            content = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        except FileNotFoundError:
+            beside = [str(p.relative_to(self.folder)) for p in path.parent.glob("*") if p.suffix in TEXT_FILES]
+            raise RecipeError(f"{self.at(*where)}: no file {path}", did_you_mean(text, beside)) from None
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{path}: not UTF-8 at byte {error.start}", f"iconv -t utf-8 {path}") from None
+        return content.removesuffix("\n")
+
+
+def load_recipe(path: Path, sets: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe file.
+
+    Args:
+        path: a YAML file.
+        sets: overrides as `generate.max_tokens=200`; the value is YAML.
+
+    Raises:
+        RecipeError: with file, line and what to write instead.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}", f"synth init {path.stem}") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 at byte {error.start}") from None
+    return parse_recipe(text, path, sets)
+
+
+def parse_recipe(text: str, path: Path | None = None, sets: Sequence[str] = ()) -> Recipe:
+    """As `load_recipe`, from text."""
+    value, lines = _yaml.parse(text, str(path or "recipe"))
+    if not isinstance(value, dict):
+        raise RecipeError(f"{path or 'recipe'}: a recipe is a mapping of keys", "synth init NAME --blank")
+    for override in sets:
+        _yaml.override(value, override)
+    try:
+        recipe = Recipe.model_validate(value)
+    except ValidationError as error:
+        raise _explain(error, path, lines) from None
+    recipe._path, recipe._text, recipe._lines = path, text, lines
+    return recipe
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON schema of a recipe, sugar included, for editors."""
+    schema = Recipe.model_json_schema()
+    definitions = cast(dict[str, Any], schema["$defs"])
+    definitions["Axis"] = {"anyOf": [{"type": "array"}, definitions["Axis"]]}
+    definitions["Prompt"] = {"anyOf": [{"type": "string"}, definitions["Prompt"]]}
+    definitions["Item"] = {"anyOf": [{"type": "string"}, {"type": "object"}]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "synth recipe", **schema}
+
+
+def _place(path: Path | None, lines: dict[tuple[str | int, ...], int], where: tuple[str | int, ...]) -> str:
+    name = path.name if path and path.name != "recipe.yaml" else str(path or "recipe")
+    for end in range(len(where), -1, -1):
+        if where[:end] in lines:
+            return f"{name}:{lines[where[:end]]}"
+    return name
+
+
+def _explain(error: ValidationError, path: Path | None, lines: dict[tuple[str | int, ...], int]) -> RecipeError:
+    """All faults of a recipe, a line each; the first one's cure as the hint."""
+    messages, hint = [], ""
+    for fault in error.errors():
+        where = tuple(part for part in fault["loc"] if part not in ("function-before", "list", "nullable"))
+        text = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            text = f"unknown key '{where[-1]}'"
+            hint = hint or did_you_mean(str(where[-1]), _keys_at(where[:-1]))
+        elif fault["type"] == "missing":
+            text = f"'{where[-1]}' is missing"
+        else:
+            text = f"{'.'.join(map(str, where))}: {text}" if where else text
+        line = f"{_place(path, lines, where)}: {text}"
+        if line not in messages:
+            messages.append(line)
+    return RecipeError("\n".join(messages), hint)
+
+
+def _keys_at(where: tuple[str | int, ...]) -> list[str]:
+    """The keys that the model knows at a place of the recipe."""
+    model: Any = Recipe
+    for part in where:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        if field is None:
+            continue
+        model = next((m for m in _models_in(field.annotation)), model)
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]

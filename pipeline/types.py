@@ -1,0 +1,275 @@
+"""The words of the project: draws, calls, samples, findings, verdicts, examples, problems.
+
+Plain frozen dataclasses; what comes from a person's hand (a recipe, synth.toml) is pydantic and
+lives in `recipe.py` and `settings.py`. docs/architecture.md holds the table of these words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+from .digest import digest
+
+Scalar = str | int | float | bool | None
+Cell = dict[str, Any]
+"""One combination: axis name -> value. Values are JSON scalars."""
+Message = dict[str, Any]
+"""An OpenAI chat message, as it is: role, content, and whatever else it carries."""
+
+FailureClass = Literal[
+    "rate_limit", "quota", "auth", "refused", "content_filter", "length", "parse", "timeout", "connection",
+    "server", "bad_request",
+]
+Outcome = Literal["keep", "drop", "flag", "not_applicable", "unmeasured", "error"]
+State = Literal["kept", "dropped"]
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One line of the plan: a cell, and which of its repeats.
+
+    `source` points at the row of a source file that the draw was made from, if any (see Sample).
+    """
+
+    cell: Cell
+    repeat: int = 0
+    fields: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """Digest of cell, repeat and source row: the draw's name, never a position."""
+        row = self.source["row"] if self.source else None
+        return digest("draw", self.cell, self.repeat, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a host says it counted."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """A question that is about to be asked.
+
+    Attributes:
+        id: see `digest.call_id`.
+        namespace: name of the provider entry.
+        body: exactly what is sent.
+        repeat: which of several answers to the same body.
+        hints: what the rehearsal provider may know beside the body (the cell); never sent.
+    """
+
+    id: str
+    namespace: str
+    body: dict[str, Any]
+    repeat: int = 0
+    kind: str = "chat"
+    hints: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call gave no answer that can be used.
+
+    Attributes:
+        kind: one of FailureClass.
+        message: what the host said, keys redacted.
+        status: the HTTP status, if there was one.
+        code: the host's own code, as `context_length_exceeded`.
+        raw: the answer as it came, cut at 64 KiB.
+        retry_after: seconds that the host asked to wait.
+        billed: True where the host may have charged for it although nothing usable came.
+    """
+
+    kind: FailureClass
+    message: str
+    status: int | None = None
+    code: str | None = None
+    raw: str | None = None
+    retry_after: float | None = None
+    billed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to one model, and its outcome. Never edited; samples share it.
+
+    Attributes:
+        message: the whole assistant message as it came (content, tool_calls, refusal, reasoning).
+        model: the model that says it answered.
+        cost_usd: None where no price is known. 0.0 for a rehearsal.
+        attempts: how many times it was sent.
+        at: UTC, ISO 8601, when the outcome came.
+        rehearsal: True for the answers of the rehearsal provider, for ever.
+        copied_from: name of the dataset that paid for it, where that is not this one.
+    """
+
+    id: str
+    namespace: str
+    body: dict[str, Any]
+    repeat: int
+    message: Message | None
+    finish_reason: str | None
+    usage: Usage | None
+    model: str | None
+    latency_s: float
+    cost_usd: float | None
+    attempts: int
+    at: str
+    failure: Failure | None = None
+    rehearsal: bool = False
+    copied_from: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer's text; empty where the message holds none."""
+        content = (self.message or {}).get("content")
+        return content if isinstance(content, str) else ""
+
+
+class CallRef(NamedTuple):
+    """A call as a sample names it: role is step:NAME, turn, repair, chosen, rejected, judge."""
+
+    id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row that a person can keep or drop.
+
+    Attributes:
+        id: digest of its calls' ids and cell; or of source bytes and their ordinal among equals; or
+            of parent, augmentation and calls. Never a position.
+        cell: axis name -> value; empty for imported rows.
+        fields: columns of the source row, outputs of earlier steps, parsed JSON.
+        messages: the conversation to be trained on; `weight` 0 or 1 on assistant turns.
+        rejected: for preference pairs, the answer that lost.
+        calls: the calls that made it.
+        parent: id of the sample it was rewritten from.
+        source: where an imported row came from: {file, digest, row, start, end} in bytes.
+        provenance: how it was made: writer, model, finish_reason, usage, cost_usd, rehearsal,
+            repeat, augmentation, created.
+    """
+
+    id: str
+    messages: list[Message]
+    cell: Cell = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
+    rejected: list[Message] | None = None
+    label: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    calls: tuple[CallRef, ...] = ()
+    parent: str | None = None
+    source: dict[str, Any] | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Digest of messages, rejected and fields: what was measured and reviewed."""
+        return digest("sample", self.messages, self.rejected, self.fields)
+
+    @property
+    def answer(self) -> str:
+        """The text of the last assistant turn; empty where there is none."""
+        for message in reversed(self.messages):
+            if message.get("role") == "assistant":
+                content = message.get("content")
+                return content if isinstance(content, str) else ""
+        return ""
+
+    @property
+    def prompt(self) -> str:
+        """The text of the last user turn; empty where there is none."""
+        for message in reversed(self.messages):
+            if message.get("role") == "user":
+                content = message.get("content")
+                return content if isinstance(content, str) else ""
+        return ""
+
+    @property
+    def rehearsal(self) -> bool:
+        """True where any part of it came from the rehearsal provider."""
+        return bool(self.provenance.get("rehearsal"))
+
+    def example(self) -> Example:
+        """What a Format sees of it."""
+        return Example(
+            messages=self.messages, rejected=self.rejected, label=self.label, tools=self.tools,
+            fields={**self.cell, **self.fields}, sample=self.id,
+        )
+
+    def with_messages(self, messages: list[Message]) -> Sample:
+        """The same sample with other messages."""
+        return replace(self, messages=messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One measurement of one sample by one rule.
+
+    Attributes:
+        rule: the plug-in's printed name.
+        value: what was measured: a number, a text or None.
+        outcome: see Outcome.
+        reason: a few words for the person who reads it, as `812 bytes < 1024`.
+        span: [start, end) in characters of the answer, where there is one.
+        key: digest of rule, version and measure options: equal keys mean equal measurements.
+        calls: ids of the calls that a paid rule made.
+    """
+
+    rule: str
+    value: Any
+    outcome: Outcome
+    reason: str = ""
+    span: tuple[int, int] | None = None
+    key: str = ""
+    calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A sample's findings, all of them, and the state that follows."""
+
+    sample: str
+    digest: str
+    state: State
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a Format sees. Text formats render from fields, chat formats from messages."""
+
+    messages: list[Message]
+    rejected: list[Message] | None = None
+    label: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    sample: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a row or a file, and its cure.
+
+    Attributes:
+        code: stable, kebab-case, as `empty-answer`.
+        where: `file.jsonl:12`, or a sample's id.
+        fix: what to do about it; a command where there is one.
+    """
+
+    severity: Severity
+    code: str
+    where: str
+    message: str
+    fix: str = ""
