@@ -1,0 +1,55 @@
+"""Where recipes and datasets are: a NAME of the command line to a path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import RecipeError, did_you_mean
+from .recipe import Recipe, load_recipe
+from .settings import Settings
+
+_INSTALLED = Path(__file__).parent / "templates"
+_CHECKOUT = Path(__file__).parent.parent / "templates"
+
+
+def shipped() -> dict[str, Path]:
+    """Starter recipes that come with the package: name -> folder."""
+    home = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+    return {path.parent.name: path.parent for path in sorted(home.glob("*/recipe.yaml"))}
+
+
+def find_recipe(name: str, cwd: Path) -> Path | None:
+    """The file of a recipe: a path, NAME.yaml or NAME/recipe.yaml under `cwd`; None where there is none."""
+    given = cwd / name
+    if name.endswith((".yaml", ".yml")):
+        return given if given.is_file() else None
+    candidates = (cwd / f"{name}.yaml", cwd / f"{name}.yml", given / "recipe.yaml")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def dataset_path(name: str, settings: Settings) -> Path:
+    """The folder of a dataset: a path that is one already, or `datasets/NAME`."""
+    given = Path(name)
+    if (given / "manifest.json").is_file():
+        return given
+    return settings.datasets / Path(name).name.removesuffix(".yaml").removesuffix(".yml")
+
+
+def open_recipe(name: str, cwd: Path, settings: Settings, sets: Sequence[str] = ()) -> Recipe:
+    """The recipe that a NAME means: the user's own file, else the dataset's snapshot.
+
+    Raises:
+        RecipeError: there is neither, with what there is.
+    """
+    path = find_recipe(name, cwd)
+    if path is not None:
+        return load_recipe(path, sets)
+    snapshot = dataset_path(name, settings) / "recipe.yaml"
+    if snapshot.is_file():
+        return load_recipe(snapshot, sets)
+    known = {p.stem for p in cwd.glob("*.y*ml")} | {p.parent.name for p in cwd.glob("*/recipe.yaml")}
+    known |= {p.parent.name for p in settings.datasets.glob("*/manifest.json")}
+    hint = f"synth run {name}" if name in shipped() else f"synth init {name} --blank"
+    near = did_you_mean(name, sorted(known | set(shipped())))
+    raise RecipeError(f"no recipe {name}.yaml or {name}/recipe.yaml here, and no dataset {name}", f"{near}\n{hint}".strip())

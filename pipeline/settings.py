@@ -1,0 +1,124 @@
+"""How this machine runs a recipe: synth.toml, then the environment, then flags. Never what the rows are."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import RecipeError, did_you_mean
+
+FILE = "synth.toml"
+VARIABLES = {
+    "SYNTH_MODEL": "model",
+    "SYNTH_DATASETS": "datasets",
+    "SYNTH_BASE_URL": "base_url",
+    "SYNTH_KEY_ENV": "key_env",
+    "SYNTH_MAX_USD": "max_usd",
+    "SYNTH_CONCURRENCY": "concurrency",
+    "SYNTH_TIMEOUT": "timeout_s",
+    "SYNTH_RETRIES": "retries",
+}
+"""Environment variable -> setting. A flag of the same name wins over it."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProviderEntry(_Table):
+    """A host: where it is and which variable holds its key. The key itself is never kept.
+
+    Attributes:
+        type: the provider plug-in that speaks to it.
+        base_url: as `http://localhost:8000/v1`.
+        key_env: name of the environment variable that holds the key.
+        headers: further headers of every request.
+    """
+
+    type: str = "openai"
+    base_url: str | None = None
+    key_env: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class PriceEntry(_Table):
+    """A price in US dollars for a million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(None, ge=0)
+
+
+class Settings(_Table):
+    """Everything that a machine decides. Each can be a line of synth.toml, a variable or a flag.
+
+    Attributes:
+        model: PROVIDER:MODEL for recipes that name none.
+        datasets: folder that holds the datasets.
+        providers: entries by name, added to the presets.
+        prices: by `model` or `provider:model`.
+        base_url: replaces the entry's, for this run.
+        key_env: replaces the entry's, for this run.
+        max_usd: the most that may be spent on a dataset, resumes included.
+        concurrency: requests in flight at most.
+        timeout_s: seconds for one attempt.
+        retries: further attempts after the first.
+    """
+
+    model: str | None = None
+    datasets: Path = Path("datasets")
+    providers: dict[str, ProviderEntry] = Field(default_factory=dict)
+    prices: dict[str, PriceEntry] = Field(default_factory=dict)
+    base_url: str | None = None
+    key_env: str | None = None
+    max_usd: float | None = Field(None, ge=0)
+    concurrency: int = Field(32, ge=1, le=10_000)
+    timeout_s: float = Field(120.0, gt=0)
+    retries: int = Field(6, ge=0, le=100)
+
+
+def load_settings(cwd: Path, env: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings of a folder.
+
+    Args:
+        cwd: where synth.toml is looked for, here and in the folders above.
+        env: the environment.
+        flags: what the command line gave; None values count as not given.
+
+    Raises:
+        RecipeError: with the file or the variable that is wrong.
+    """
+    path = next((folder / FILE for folder in (cwd, *cwd.parents) if (folder / FILE).is_file()), None)
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: {error}") from None
+        if "datasets" in values:
+            values["datasets"] = path.parent / str(values["datasets"])
+    origin = {key: str(path) for key in values}
+    for variable, key in VARIABLES.items():
+        if env.get(variable):
+            values[key], origin[key] = env[variable], variable
+    for key, value in (flags or {}).items():
+        if value is not None:
+            values[key], origin[key] = value, f"--{key.replace('_', '-').removesuffix('-s')}"
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, origin, path) from None
+
+
+def _explain(error: ValidationError, origin: Mapping[str, str], path: Path | None) -> RecipeError:
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    place = origin.get(str(fault["loc"][0]) if fault["loc"] else "", str(path or FILE))
+    if fault["type"] == "extra_forbidden":
+        known = Settings.model_fields if len(fault["loc"]) == 1 else ProviderEntry.model_fields
+        return RecipeError(f"{place}: unknown key '{where}'", did_you_mean(str(fault["loc"][-1]), known))
+    return RecipeError(f"{place}: {where}: {fault['msg']}")
