@@ -1,0 +1,1 @@
+"""Asks providers: durable, paced, capped, retried."""
