@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,3 +34,20 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def openai_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts loopback servers that speak OpenAI's API (see tests/servers): `server = openai_server(latency_s=0.1)`."""
+    from tests.servers import start
+
+    running: list[Server] = []
+
+    def begin(**options: Any) -> Server:
+        options.setdefault("ledger", tmp_path / f"ledger-{len(running)}.jsonl")
+        running.append(start(**options))
+        return running[-1]
+
+    yield begin
+    for server in running:
+        server.stop()
