@@ -24,7 +24,8 @@ def test_from_nothing_to_validated_files_in_under_a_minute(shared_synth, plots) 
     assert plots.seconds < 60, f"{plots.seconds:.1f} s"
     assert "rehearsal" in plots.said, "a rehearsal says that it is one"
     assert "--model" in plots.said, "with the line that names a real one"
-    recipes = [p for p in (shared_synth.folder / "plots.yaml", shared_synth.folder / "plots" / "recipe.yaml") if p.exists()]
+    places = (shared_synth.folder / "plots.yaml", shared_synth.folder / "plots" / "recipe.yaml")
+    recipes = [path for path in places if path.exists()]
     assert len(recipes) == 1
     assert recipes[0].name in plots.said, "it says which file it wrote"
 
@@ -61,7 +62,8 @@ def test_every_line_of_every_export_is_a_row_that_was_kept(shared_synth, plots) 
     assert all("PLOT OUTLINE:" in row["prompt"] and row["prompt"].startswith("Genre: ") for row in pairs)
     for name in ("llama2", "gemma"):
         assert sum(len(shared_synth.rows(path)) for path in shared_synth.exported("plots", name)) == len(kept)
-    validation = [row for path in shared_synth.exported("plots", "openai-chat", "valid") for row in shared_synth.rows(path)]
+    files = shared_synth.exported("plots", "openai-chat", "valid")
+    validation = [row for path in files for row in shared_synth.rows(path)]
     assert 0.04 * len(chat) < len(validation) < 0.18 * len(chat)
 
 
@@ -112,4 +114,4 @@ def test_the_specimen_recipe_of_the_design_runs(synth) -> None:
     assert {s["parent"] for s in children} <= parents
     for name in ("openai-chat", "llama2", "gemma"):
         assert len(synth.exported("plots", name)) == 2, "train and validation"
-    assert ran.err.strip().splitlines()[-1].strip().split("  ")[0].startswith(("synth ", "next: synth ")), ran.err
+    assert ran.err.strip().splitlines()[-1].split(None, 1)[1].startswith("synth "), ran.err
