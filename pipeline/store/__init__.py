@@ -1,0 +1,6 @@
+"""The only reader and writer of a dataset."""
+
+from .dataset import Dataset
+from .samples import HandEdits, SampleWriter
+
+__all__ = ["Dataset", "HandEdits", "SampleWriter"]

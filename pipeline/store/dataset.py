@@ -1,0 +1,236 @@
+"""A dataset: one folder, read and written here and nowhere else.
+
+    recipe.yaml      snapshot of the recipe that made it      verdicts.jsonl   a line per row
+    plan.jsonl       draws, append-only                       reviews.jsonl    decisions by hand
+    calls/           paid answers, append-only                failures.jsonl   calls without a usable answer
+    samples.jsonl    rows, in order of arrival                exports/         files for trainers
+    manifest.json    what each stage noted last
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ..errors import DataError
+from ..recipe import Recipe, load_recipe
+from ..types import Call, Finding, Problem, Sample, Verdict
+from . import plan as _plan
+from .calls import CallStore
+from .files import jsonl_bytes, jsonl_reader, write_atomic
+from .journal import now
+from .locks import lock
+from .samples import HandEdits, SampleFile, SampleWriter
+
+LAYOUT = 1
+"""Version of the folder's layout; tests/golden/dataset-v1 is one of version 1."""
+
+
+class Dataset:
+    """One dataset's folder. Use as a context manager, or `close` it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.resolve().name
+        self.calls = CallStore(path)
+        self.plan = _plan.PlanLog(path / "plan.jsonl")
+        self.exports = path / "exports"
+        self._samples = SampleFile(path / "samples.jsonl", self.calls)
+
+    @classmethod
+    def open(cls, path: Path) -> Dataset:
+        """A dataset that exists.
+
+        Raises:
+            DataError: there is none, or a later version of synth made it.
+        """
+        if not (path / "manifest.json").is_file():
+            known = sorted(found.parent.name for found in path.parent.glob("*/manifest.json"))
+            hint = f"here: {', '.join(known)}" if known else f"synth run {path.name}"
+            raise DataError(f"{path}: no dataset", hint)
+        dataset = cls(path)
+        layout = dataset.manifest().get("layout", 0)
+        if layout > LAYOUT:
+            raise DataError(f"{path}: made by a later version (layout {layout}, this one knows {LAYOUT})",
+                            "pip install -U synth-pipeline")
+        return dataset
+
+    @classmethod
+    def create(cls, path: Path) -> Dataset:
+        """The dataset at `path`, made where there is none."""
+        if not (path / "manifest.json").is_file():
+            write_atomic(path / "manifest.json", _pretty({"layout": LAYOUT, "name": path.name, "created": now()}))
+        return cls.open(path)
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Writes what is queued and closes all files."""
+        self.calls.close()
+
+    def lock(self, output: str, doing: str = "") -> AbstractContextManager[None]:
+        """Exclusive use of `samples`, `verdicts` or `exports`. Raises DataError where another has it."""
+        return lock(self.path, output, doing or output)
+
+    # -- recipe and manifest ---------------------------------------------------------------------
+
+    def save_recipe(self, recipe: Recipe) -> None:
+        """Snapshot of the recipe, with the prompt files that it names."""
+        snapshot = self.path / "recipe.yaml"
+        if recipe.path is not None and recipe.path.resolve() == snapshot.resolve():
+            return
+        write_atomic(snapshot, recipe.text.encode("utf-8"))
+        for relative in _files_of(recipe):
+            found = recipe.folder / relative
+            if found.is_file() and not Path(relative).is_absolute() and ".." not in Path(relative).parts:
+                write_atomic(self.path / relative, found.read_bytes())
+
+    def recipe(self) -> Recipe | None:
+        """The snapshot; None where the dataset has none."""
+        path = self.path / "recipe.yaml"
+        return load_recipe(path) if path.is_file() else None
+
+    def manifest(self) -> dict[str, Any]:
+        """What each stage noted last."""
+        try:
+            value = orjson.loads((self.path / "manifest.json").read_bytes())
+        except FileNotFoundError:
+            return {}
+        except orjson.JSONDecodeError as error:
+            raise DataError(f"{self.path / 'manifest.json'}: not JSON: {error}", f"rm {self.path / 'manifest.json'}") from None
+        return value if isinstance(value, dict) else {}
+
+    def note(self, section: str, value: Any) -> None:
+        """Replaces one section of manifest.json."""
+        write_atomic(self.path / "manifest.json", _pretty({**self.manifest(), section: value}))
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    def samples(self, problems: Callable[[Problem], None] | None = None) -> Iterator[Sample]:
+        """Rows as they stand in the file now, hand edits included, in order of arrival."""
+        return (line.sample for line in self._samples.lines(problems))
+
+    @contextmanager
+    def sample_writer(self) -> Iterator[SampleWriter]:
+        """Appends rows; for one process at a time (`lock("samples")`)."""
+        self.calls.mend()
+        writer = SampleWriter(self._samples, self.calls)
+        try:
+            yield writer
+        finally:
+            writer.close()
+            self.calls.journal.sync()
+            if writer.added:
+                self.note("samples", self._samples.signature())
+
+    def written(self, sample_id: str) -> bool:
+        """Whether a row of this id was ever written and not taken back by `restore`."""
+        known = self.calls.index.sample(sample_id)
+        return known is not None and known[1] != "forgotten"
+
+    def hand_edits(self) -> HandEdits:
+        """What a hand changed in samples.jsonl since we wrote it; cheap where nobody touched it."""
+        if self.manifest().get("samples") == self._samples.signature():
+            return HandEdits([], [], [], [])
+        edits = self._samples.hand_edits()
+        if not edits and self._samples.path.exists():
+            self.note("samples", self._samples.signature())
+        return edits
+
+    def adopt(self) -> HandEdits:
+        """Keeps hand edits as decisions: recorded in reviews.jsonl, the file is not touched."""
+        edits = self._samples.hand_edits()
+        if edits.deleted or edits.edited or edits.added:
+            digests = {sample.id: sample.digest for sample in self.samples()}
+            for sample_id in (*edits.deleted, *edits.edited, *edits.added):
+                action = "drop" if sample_id in edits.deleted else "edit"
+                self.review(sample_id, action, digests.get(sample_id, ""), by="hand")
+            self._samples.adopt(edits)
+        self.note("samples", self._samples.signature())
+        return edits
+
+    def restore(self) -> tuple[Path, int]:
+        """Undoes hand edits after a copy of the file.
+
+        Returns:
+            The copy, and how many rows `synth generate` will make again for nothing.
+        """
+        copy = self.path / f"samples.by-hand-{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
+        missing = self._samples.restore(self._samples.hand_edits(), copy)
+        self.note("samples", self._samples.signature())
+        return copy, missing
+
+    # -- decisions -------------------------------------------------------------------------------
+
+    def review(self, sample_id: str, action: str, digest: str, *, by: str) -> None:
+        """Appends one decision of a person: keep, drop or edit."""
+        line = {"sample": sample_id, "action": action, "digest": digest, "by": by, "at": now()}
+        with (self.path / "reviews.jsonl").open("ab") as file:
+            file.write(jsonl_bytes(line))
+
+    def reviews(self) -> dict[str, dict[str, Any]]:
+        """The last keep or drop of each row that a person decided on."""
+        lines = jsonl_reader(self.path / "reviews.jsonl")
+        return {line["sample"]: line for line in lines if line.get("action") in ("keep", "drop")}
+
+    def write_verdicts(self, verdicts: Iterable[Verdict]) -> Path:
+        """Replaces verdicts.jsonl as a whole."""
+        path = self.path / "verdicts.jsonl"
+        write_atomic(path, (jsonl_bytes(_verdict_line(verdict)) for verdict in verdicts))
+        return path
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """The verdicts of the last curation; none where there was none."""
+        for line in jsonl_reader(self.path / "verdicts.jsonl"):
+            findings = tuple(_finding(found) for found in line["findings"])
+            yield Verdict(line["sample"], line["digest"], line["state"], findings)
+
+    def write_failures(self, calls: Iterable[Call]) -> Path:
+        """Replaces failures.jsonl: one line per call whose last outcome is a failure."""
+        path = self.path / "failures.jsonl"
+        write_atomic(path, (jsonl_bytes({"id": call.id, **asdict(call)}) for call in calls))
+        return path
+
+    def surplus_ids(self) -> set[str]:
+        """Ids of rows whose draw is paid and legal, and no longer asked for."""
+        surplus = {key for key, state in self.plan.states().items() if state == _plan.SURPLUS}
+        return {s.id for s in self.samples() if s.provenance.get("draw") in surplus} if surplus else set()
+
+
+def _verdict_line(verdict: Verdict) -> dict[str, Any]:
+    findings = []
+    for found in verdict.findings:
+        line: dict[str, Any] = {"rule": found.rule, "outcome": found.outcome, "value": found.value}
+        line.update({key: getattr(found, key) for key in ("reason", "span", "key", "calls") if getattr(found, key)})
+        findings.append(line)
+    return {"sample": verdict.sample, "state": verdict.state, "digest": verdict.digest, "findings": findings}
+
+
+def _finding(line: dict[str, Any]) -> Finding:
+    span = line.get("span")
+    return Finding(
+        rule=line["rule"], value=line.get("value"), outcome=line["outcome"], reason=line.get("reason", ""),
+        span=(span[0], span[1]) if span else None, key=line.get("key", ""), calls=tuple(line.get("calls", ())),
+    )
+
+
+def _files_of(recipe: Recipe) -> set[str]:
+    """Files beside the recipe that it names, sources left out: prompts and axis files."""
+    texts = {text for step in recipe.asks for text in (step.user, step.system) if text}
+    texts |= {text for text in (recipe.train.user, recipe.train.system, recipe.train.assistant) if text}
+    named = {text for text in texts if "\n" not in text and "{{" not in text and text.endswith((".md", ".txt", ".j2", ".jinja"))}
+    return named | {axis.file for axis in recipe.axes.values() if axis.file}
+
+
+def _pretty(value: dict[str, Any]) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"

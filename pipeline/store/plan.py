@@ -1,0 +1,65 @@
+"""plan.jsonl: every draw that was ever wanted, append-only; its last line says where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..types import Draw
+from .files import jsonl_bytes, jsonl_reader
+
+WANTED, SURPLUS, ILLEGAL = "wanted", "surplus", "illegal"
+
+
+class PlanLog:
+    """The draws of one dataset: key -> state, and the draws themselves from the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def states(self) -> dict[str, str]:
+        """Key -> wanted, surplus (paid and legal, no longer asked for) or illegal (cannot be drawn today)."""
+        return {line["key"]: line["state"] for line in self._lines()}
+
+    def draws(self) -> Iterator[tuple[Draw, str]]:
+        """Every draw once, in order of its first line, with its present state."""
+        states = self.states()
+        for line in self._lines():
+            state = states.pop(line["key"], None)
+            if state is not None:
+                yield draw_of(line), state
+
+    def append(self, changes: Iterator[tuple[Draw, str]]) -> int:
+        """Appends draws with their new state; returns how many."""
+        count = 0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._mend()
+        with self.path.open("ab") as file:
+            for draw, state in changes:
+                file.write(jsonl_bytes(line_of(draw, state)))
+                count += 1
+        return count
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        self._mend()
+        yield from jsonl_reader(self.path)
+
+    def _mend(self) -> None:
+        from .journal import cut_torn_tail
+
+        if self.path.exists():
+            cut_torn_tail(self.path)
+
+
+def line_of(draw: Draw, state: str) -> dict[str, Any]:
+    """The JSON object of a draw. A source row is named by place and digest, its columns are not copied."""
+    line: dict[str, Any] = {"key": draw.key, "state": state, "cell": draw.cell, "repeat": draw.repeat}
+    if draw.source is not None:
+        line["source"] = draw.source
+    return line
+
+
+def draw_of(line: dict[str, Any]) -> Draw:
+    """The draw of a line; the columns of its source row are empty."""
+    return Draw(cell=line["cell"], repeat=line["repeat"], source=line.get("source"))
