@@ -1,0 +1,248 @@
+"""What people see: data on stdout, talk on stderr, tables that fit, and the next command.
+
+Nothing here reads markup, so a text with brackets in it prints as it is. Control characters of a
+model's answer are made visible, since a terminal would obey them. Colours follow click: none where
+the stream is no terminal or NO_COLOR is set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_STYLES: dict[str, dict[str, Any]] = {
+    "": {}, "bold": {"bold": True}, "dim": {"dim": True}, "good": {"fg": "green"}, "bad": {"fg": "red"},
+    "warn": {"fg": "yellow"}, "name": {"fg": "cyan"},
+}
+NARROW, WIDE = 60, 160
+"""A table is laid out in at least and at most so many columns of a terminal."""
+
+
+def colour(error: bool = False) -> bool:
+    """True where a stream shows colours: a terminal, and NO_COLOR is not set."""
+    stream = sys.stderr if error else sys.stdout
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def terminal() -> bool:
+    """True where a person can answer a question and watch a panel."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def screen() -> bool:
+    """True where stdout is a terminal: lines are cut to its width. In a pipe nothing is."""
+    return sys.stdout.isatty()
+
+
+def width() -> int:
+    """Columns of the terminal; 100 where there is none."""
+    return min(WIDE, max(NARROW, shutil.get_terminal_size((100, 24)).columns))
+
+
+def shown(text: str) -> str:
+    """A text that a terminal cannot be steered by: control characters and direction marks are escaped."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, limit: int = 60) -> str:
+    """The beginning of a text on one line, at most `limit` columns of a terminal wide."""
+    from rich.cells import cell_len, set_cell_size
+
+    flat = shown(" ".join(text.split()))
+    return flat if cell_len(flat) <= limit else set_cell_size(flat, limit - 1).rstrip() + "…"
+
+
+def styled(text: str, style: str = "", *, error: bool = False) -> str:
+    """A text in one of our styles (bold dim good bad warn name), plain where colours are not shown."""
+    return click.style(text, **_STYLES[style]) if style and text and colour(error) else text
+
+
+def out(text: str = "", style: str = "") -> None:
+    """A line of data, on stdout."""
+    click.echo(styled(text, style), color=colour() or None)
+
+
+def say(text: str = "", style: str = "") -> None:
+    """A line of talk, on stderr."""
+    click.echo(styled(text, style, error=True), err=True)
+
+
+def fact(label: str, text: str, style: str = "") -> None:
+    """A line of talk with a label before it, in one column over all verbs: `wrote  datasets/plots`."""
+    first, *rest = text.split("\n")
+    say(f"{styled(f'{label:<6}', 'dim', error=True)} {styled(first, style, error=True)}")
+    for line in rest:
+        say(f"{'':<6} {line}", style)
+
+
+def warn(text: str) -> None:
+    """A line that wants attention, on stderr."""
+    fact("note", text, "warn")
+
+
+def wrote(*paths: Path | str) -> None:
+    """Names what a command wrote, a line each, as seen from here."""
+    for path in paths:
+        fact("wrote", near(path))
+
+
+def next_command(text: str, why: str = "") -> None:
+    """The one command to type next, the last line of every verb."""
+    fact("next", styled(text, "bold", error=True) + (styled(f"   # {why}", "dim", error=True) if why else ""))
+
+
+def near(path: Path | str) -> str:
+    """A path as seen from here: relative where it is below, absolute elsewhere."""
+    given = Path(path)
+    try:
+        return str(given.resolve().relative_to(Path.cwd().resolve()))
+    except ValueError:
+        return str(given)
+
+
+def as_json(value: Any) -> None:
+    """One JSON document on stdout: compact and on one line in a pipe, indented on a terminal."""
+    import orjson
+
+    layout = orjson.OPT_INDENT_2 if screen() else 0
+    try:
+        data = orjson.dumps(value, default=_plain, option=layout)
+    except TypeError:  # a lone surrogate, which UTF-8 cannot hold
+        import json
+
+        data = json.dumps(value, default=_plain).encode("ascii")
+    out(data.decode("utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    """Paths, sets, NamedTuples and dataclasses as JSON has them."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def confirmed(question: str) -> bool:
+    """A question on a terminal, answered with no by Enter. Ask only where `terminal()` is true."""
+    return click.confirm(question, default=False, err=True)
+
+
+def table(
+    rows: Iterable[Sequence[Any]], columns: Sequence[str], *, right: Sequence[str] = (), wide: str = "", indent: int = 0
+) -> list[str]:
+    """A table as lines.
+
+    On a terminal the lines fit its width: the column `wide` gives way first, then the widest ones.
+    In a pipe nothing is cut. Cells are cut to one line; None is an empty cell.
+
+    Args:
+        rows: values by column.
+        columns: headers; no header line where all are empty.
+        right: headers of columns that are aligned to the right, as numbers are.
+        wide: header of the column that gives way first.
+        indent: columns left free at the left.
+    """
+    from rich.cells import cell_len
+
+    cells = [[_cell(value) for value in row] for row in rows]
+    lengths = [max([cell_len(header), *(cell_len(row[i]) for row in cells)]) for i, header in enumerate(columns)]
+    if screen():
+        _fit(lengths, list(columns).index(wide) if wide else None, width() - indent - 2 * (len(columns) - 1))
+    lines = [_line(row, lengths, columns, right, indent) for row in cells]
+    if any(columns):
+        lines.insert(0, styled(_line(list(columns), lengths, columns, right, indent), "dim"))
+    return lines
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return shown(" ".join(str(value).split())) if isinstance(value, str) else number(value)
+
+
+def _fit(lengths: list[int], wide: int | None, room: int) -> None:
+    """Shortens columns in place until they fit: the wide one down to 16, then the longest."""
+    if wide is not None and sum(lengths) > room:
+        lengths[wide] = max(16, lengths[wide] - (sum(lengths) - room))
+    while sum(lengths) > room and max(lengths) > 8:
+        lengths[lengths.index(max(lengths))] -= 1
+
+
+def _line(row: Sequence[str], lengths: list[int], columns: Sequence[str], right: Sequence[str], indent: int) -> str:
+    from rich.cells import cell_len
+
+    parts = []
+    for text, length, header in zip(row, lengths, columns, strict=True):
+        fitting = text if cell_len(text) <= length else one_line(text, length)
+        space = " " * (length - cell_len(fitting))
+        parts.append(space + fitting if header in right else fitting + space)
+    return (" " * indent + "  ".join(parts)).rstrip()
+
+
+def number(value: Any) -> str:
+    """1944 -> 1,944; 0.25 -> 0.25; others as they are."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def money(usd: float | None) -> str:
+    """US dollars with as many digits as tell something: $0, $0.0004, $0.02, $12.40, unknown."""
+    if usd is None:
+        return "unknown"
+    if usd == 0:
+        return "$0"
+    if usd < 0.01:
+        return f"${usd:.1g}" if usd >= 0.0001 else "under $0.0001"
+    return f"${usd:,.2f}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 row`, `1,944 rows`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """8 s, 2 min 5 s, 3 h 20 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units: 812 B, 1.4 kB, 3.2 GB."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in whole per cent, never rounded to 0 or 100 unless it is."""
+    if not whole:
+        return "-"
+    share = round(100 * part / whole)
+    return f"{min(99, share) if part < whole else share}%" if part == 0 or share else "1%"
+
+
+def pairs(values: Mapping[str, Any]) -> str:
+    """A cell on one line: `genre=horror, place=Egypt`."""
+    return ", ".join(f"{key}={shown(str(value))}" for key, value in values.items())

@@ -1,0 +1,47 @@
+"""`synth plugins` lists what is on disk, without importing it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.commands import main
+from pipeline.commands.plugins import IN_A_RECIPE
+from pipeline.registry import FAMILIES, plugins
+
+
+def test_lists_every_plugin_with_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins"]) == 0
+    shown = capsys.readouterr().out
+    for family in FAMILIES:
+        for plugin in plugins(family).values():
+            assert plugin.summary, f"{plugin.origin}: opens without a docstring"
+            assert any(line.split(maxsplit=1) == [plugin.name, plugin.summary] for line in shown.splitlines())
+
+
+def test_json_and_one_family(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "rules", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert list(value) == ["rules"]
+    assert [entry["name"] for entry in value["rules"]] == list(plugins("rules"))
+
+
+def test_every_family_says_how_a_recipe_names_it() -> None:
+    assert tuple(IN_A_RECIPE) == FAMILIES
+
+
+def test_unknown_family(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "rule"]) == 2
+    assert "did you mean 'rules'?" in capsys.readouterr().err
+
+
+def test_listing_imports_no_plugin() -> None:
+    code = (
+        "import sys\nfrom pipeline.commands import main\nmain(['plugins', '--json'])\n"
+        "from pipeline.registry import FAMILIES\n"
+        "assert not [m for m in sys.modules for f in FAMILIES if m.startswith(f'pipeline.{f}.')]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
