@@ -1,0 +1,83 @@
+"""Says that a file is not in the encoding it is read in, where, and which one it likely is."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.types import Problem
+
+from ._guess import likely
+from ._lines import breaks
+from ._open import codec, kind, opened
+
+_BLOCK = 1 << 20
+class EncodingFault(NamedTuple):
+    """The first line that is not in the encoding, how many are not, and of how many."""
+
+    problem: Problem
+    bad: int
+    lines: int
+
+
+def encoding_fault(path: Path, encoding: str | None = None) -> EncodingFault | None:
+    """Whether every byte of a text file is in its encoding: one quick pass over it.
+
+    Args:
+        path: a file that `rows` reads.
+        encoding: what it will be read in; None for UTF-8.
+
+    Returns:
+        None where all is well, and for Parquet and wide encodings, which `rows` checks as it goes.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    if kind(path) == "parquet":
+        return None
+    with opened(path) as stream:
+        try:
+            head = stream.read(4096)
+            how, name = breaks(head, codec(encoding))
+            if len(how.lf) > 1:
+                return None
+            bad, lines, first, sample = 0, 0, None, b""
+            block = head + stream.readline()
+            while block:
+                for number, line, error in _faults(block, name or "utf-8"):
+                    bad += 1
+                    first = first or (lines + number, line, error)
+                    sample += line[:4096] + b"\n" if len(sample) < 1 << 16 else b""
+                lines += block.count(b"\n") + (not block.endswith(b"\n"))
+                block = stream.read(_BLOCK)
+                block += stream.readline() if block else b""
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            pass  # `rows` reports it when it comes to the place
+    return EncodingFault(_said(path, name or "utf-8", first, sample), bad, lines) if first else None
+
+
+def _faults(block: bytes, name: str) -> list[tuple[int, bytes, UnicodeError]]:
+    try:
+        block.decode(name)
+    except UnicodeError:
+        found = []
+        for number, line in enumerate(block.split(b"\n"), 1):
+            try:
+                line.decode(name)
+            except UnicodeError as error:
+                found.append((number, line, error))
+        return found
+    return []
+
+
+def _said(path: Path, name: str, first: tuple[int, bytes, UnicodeError], sample: bytes) -> Problem:
+    number, line, error = first
+    column = error.start if isinstance(error, UnicodeDecodeError) else 0
+    text = f"byte 0x{line[column]:02X} at column {column + 1} is not {name}"
+    guess = likely(sample)
+    if guess:
+        shown = line[max(0, column - 24) : column + 24].decode(guess, "ignore").strip()
+        text += f"; in {guess} it reads “{shown}”"
+    return Problem("error", "encoding", f"{path}:{number}", text, f"--encoding {guess or 'NAME'}")
