@@ -1,1 +1,12 @@
-"""Asks providers: durable, paced, capped, retried."""
+"""Asks providers: durable, paced, capped, retried. Used by generate, augment, judge, evaluate."""
+
+from .asker import AGAIN, FINAL, Asker, Limits, Report, Stopped
+from .budget import cost_of, output_limit, refuse_unknown, worst_case
+from .drive import drive
+from .progress import Progress
+from .protocol import Answer, CallFailed, Provider
+
+__all__ = [
+    "AGAIN", "FINAL", "Answer", "Asker", "CallFailed", "Limits", "Progress", "Provider", "Report", "Stopped",
+    "cost_of", "drive", "output_limit", "refuse_unknown", "worst_case",
+]

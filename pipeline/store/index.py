@@ -197,7 +197,8 @@ class Index:
         elif kind == "attempt" and not event["billed"]:
             run("delete from held where file = ? and id = ? and attempt = ?", (file, event["id"], event["attempt"]))
         elif kind in ("answered", "failed"):
-            unknown = event.get("cost_usd") is None and (event.get("failure") or {}).get("billed")
+            failure = event.get("failure")
+            unknown = event.get("cost_usd") is None and (failure is None or failure.get("billed"))
             if not unknown:  # otherwise the host may have charged: it stays counted in full
                 run("delete from held where file = ? and id = ? and attempt = ?", (file, event["id"], event["attempts"]))
             row = run("select event from calls where id = ?", (event["id"],)).fetchone()

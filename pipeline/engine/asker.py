@@ -1,0 +1,269 @@
+"""Asks one question durably: looked up, priced, reserved, sent, retried, written down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from pipeline.errors import DataError, ProviderError, SynthError
+from pipeline.prices import Price
+from pipeline.store.calls import CallStore, event_of
+from pipeline.store.journal import now
+from pipeline.types import Call, CallRequest, Failure
+
+from .budget import Budget, cost_of, worst_case
+from .progress import Progress
+from .protocol import Answer, CallFailed, Provider
+
+AGAIN = frozenset({"rate_limit", "timeout", "connection", "server", "parse"})
+"""Classes that are tried again: in this run, and once more by the next."""
+FINAL = frozenset({"refused", "content_filter", "length", "bad_request", "parse"})
+"""Classes that the next run leaves alone unless it is told to retry: it would pay for the same."""
+HALT = frozenset({"quota", "auth"})
+"""Classes that stop the whole run: every further request would meet the same."""
+SAME_FAULT = 5
+"""So many refused requests, with none answered, mean that the request itself is wrong."""
+PATIENCE_S = (3.0, 60.0)
+"""How long a host may be away before the run stops: when it never answered, and when it did."""
+
+
+class Stopped(Exception):  # noqa: N818  (a signal between coroutines, never shown)
+    """The run was told to stop; nothing was sent for this question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard a run may push.
+
+    Attributes:
+        concurrency: requests in flight at most.
+        retries: further attempts after the first.
+        max_usd: the cap, in dollars, over the dataset's life.
+        price: dollars per million tokens; None where unknown.
+        backoff_s: first pause before another attempt; it doubles up to 60 s.
+    """
+
+    concurrency: int = 32
+    retries: int = 6
+    max_usd: float | None = None
+    price: Price | None = None
+    backoff_s: float = 0.5
+
+
+class Asker:
+    """One provider, one store, one budget: everything that a paid question goes through.
+
+    Args:
+        provider: who answers.
+        calls: where answers are kept; it must not be shared with another live writer.
+        progress: counters that this updates.
+        random: jitter of the pauses.
+    """
+
+    def __init__(
+        self, provider: Provider, calls: CallStore, limits: Limits, progress: Progress, random: Random | None = None
+    ) -> None:
+        self.provider = provider
+        self.calls = calls
+        self.limits = limits
+        self.progress = progress
+        self.halted: SynthError | None = None
+        self.stopping = False
+        spent = calls.spent()
+        self.budget = Budget(limits.max_usd, spent.usd + spent.unconfirmed_usd)
+        self._random = random or Random()
+        self._flying: dict[str, asyncio.Future[Call]] = {}
+        self._not_before = 0.0
+        self._answered = 0
+        self._refused = 0
+        self._away_since: float | None = None
+
+    async def ask(self, request: CallRequest, *, again: bool = False) -> Call:
+        """The call's outcome: from the store where it is known, else from the provider.
+
+        Args:
+            request: the question.
+            again: ask once more although the stored outcome is a failure of a FINAL class.
+
+        Raises:
+            Stopped: the run stops and this question was not sent.
+            DataError: the answer cannot be written (it is kept as far as the disk allows).
+        """
+        known = self.calls.find(request.id)
+        if known is not None and _settled(known, again):
+            self.progress.reused += 1
+            return known
+        flying = self._flying.get(request.id)
+        if flying is not None:
+            return await asyncio.shield(flying)
+        future: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        self._flying[request.id] = future
+        try:
+            call = await self._until_settled(request)
+            future.set_result(call)
+            return call
+        except BaseException as error:
+            future.set_exception(Stopped() if isinstance(error, asyncio.CancelledError) else error)
+            future.exception()  # seen: nobody may be waiting for it
+            raise
+        finally:
+            del self._flying[request.id]
+
+    def stop(self) -> None:
+        """No new request from now on; what is in flight may end."""
+        self.stopping = True
+
+    def halt(self, error: SynthError) -> None:
+        """As `stop`, with the reason that the run will end with; the first one counts."""
+        self.halted = self.halted or error
+        self.stopping = True
+
+    async def _until_settled(self, request: CallRequest) -> Call:
+        worst = worst_case(request.body, str(request.body.get("model", "")), self.limits.price)
+        attempt = 0
+        while True:
+            attempt += 1
+            call = await self._attempt(request, attempt, worst)
+            failure = call.failure
+            if failure is None:
+                return await self._keep(call, worst)
+            self._judge(failure)
+            last = attempt > self.limits.retries or failure.kind not in AGAIN or self.stopping
+            if last:
+                return await self._keep(call, worst)
+            await self.calls.journal.durable(
+                {"event": "attempt", "id": call.id, "attempt": attempt, "billed": failure.billed,
+                 "class": failure.kind, "message": failure.message[:500]}
+            )
+            self._settle(worst, worst or 0.0 if failure.billed else 0.0)
+            self.progress.retried += 1
+            await self._pause(failure, attempt)
+
+    async def _attempt(self, request: CallRequest, attempt: int, worst: float | None) -> Call:
+        await self._ready()
+        try:
+            await self.budget.take(worst or 0.0)
+        except SynthError as error:
+            self.halt(error)
+            raise Stopped from error
+        if self.stopping:
+            self.budget.settle(worst or 0.0, 0.0)
+            raise Stopped
+        self.progress.usd_worst += worst or 0.0
+        await self.calls.journal.durable({"event": "reserved", "id": request.id, "attempt": attempt, "usd": worst})
+        self.progress.in_flight += 1
+        started = time.monotonic()
+        answer: Answer | None = None
+        failure: Failure | None = None
+        try:
+            answer = await self.provider.ask(request)
+        except CallFailed as failed:
+            failure = failed.failure
+        finally:
+            self.progress.in_flight -= 1
+        return self._call(request, answer, failure, attempt, time.monotonic() - started)
+
+    def _call(
+        self, request: CallRequest, answer: Answer | None, failure: Failure | None, attempt: int, latency_s: float
+    ) -> Call:
+        usage = answer.usage if answer else None
+        cost = cost_of(self.limits.price, usage) if answer else None
+        if failure is not None and not failure.billed:
+            cost = 0.0
+        return Call(
+            id=request.id, namespace=request.namespace, body=request.body, repeat=request.repeat,
+            message=answer.message if answer else None, finish_reason=answer.finish_reason if answer else None,
+            usage=usage, model=answer.model if answer else None, latency_s=round(latency_s, 4), cost_usd=cost,
+            attempts=attempt, at=now(), failure=failure, rehearsal=self.provider.rehearsal,
+        )
+
+    async def _keep(self, call: Call, worst: float | None) -> Call:
+        """Makes an outcome durable, then counts it."""
+        event = event_of(call)
+        try:
+            await self.calls.journal.durable(event)
+        except DataError as error:
+            self.halt(error)
+            raise
+        self.calls.index.remember(event)
+        unknown = call.cost_usd is None and (call.failure is None or call.failure.billed)
+        self._settle(worst, (worst or 0.0) if unknown else (call.cost_usd or 0.0), keep_worst=unknown)
+        self._count(call)
+        return call
+
+    def _settle(self, worst: float | None, cost: float, keep_worst: bool = False) -> None:
+        self.budget.settle(worst or 0.0, cost)
+        if not keep_worst:
+            self.progress.usd_worst = max(0.0, self.progress.usd_worst - (worst or 0.0))
+
+    def _count(self, call: Call) -> None:
+        progress = self.progress
+        progress.last = call
+        if call.failure is not None:
+            progress.failed += 1
+            progress.failures[call.failure.kind] = progress.failures.get(call.failure.kind, 0) + 1
+            return
+        self._answered += 1
+        self._away_since = None
+        progress.answered += 1
+        if call.usage:
+            progress.input_tokens += call.usage.input_tokens
+            progress.output_tokens += call.usage.output_tokens
+        progress.usd = None if progress.usd is None or call.cost_usd is None else progress.usd + call.cost_usd
+
+    def _judge(self, failure: Failure) -> None:
+        """Stops the run where every further request would meet the same."""
+        if failure.kind in HALT or failure.code == "model_not_found":
+            self.halt(_explain(failure))
+        elif failure.kind == "bad_request" and not self._answered:
+            self._refused += 1
+            if self._refused >= SAME_FAULT:
+                self.halt(_explain(failure))
+        elif failure.kind == "connection":
+            self._away_since = self._away_since or time.monotonic()
+            if time.monotonic() - self._away_since > PATIENCE_S[bool(self._answered)]:
+                self.halt(_explain(failure))
+
+    async def _pause(self, failure: Failure, attempt: int) -> None:
+        wait = min(60.0, self.limits.backoff_s * 2.0 ** (attempt - 1)) * (0.75 + 0.5 * self._random.random())
+        if failure.retry_after is not None:
+            wait = max(failure.retry_after, 0.05) * (1.0 + 0.1 * self._random.random())
+        if failure.kind == "rate_limit":
+            self._not_before = max(self._not_before, time.monotonic() + wait)
+            self.progress.waiting = "rate limit"
+        await self._sleep(wait)
+
+    async def _ready(self) -> None:
+        """Waits while the host asked all of us to wait."""
+        while (wait := self._not_before - time.monotonic()) > 0 and not self.stopping:
+            await self._sleep(wait)
+        self.progress.waiting = None
+        if self.stopping:
+            raise Stopped
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleeps, and wakes early when the run stops."""
+        end = time.monotonic() + seconds
+        while not self.stopping and (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, 0.25))
+
+
+def _settled(call: Call, again: bool) -> bool:
+    return call.failure is None or (call.failure.kind in FINAL and not again)
+
+
+def _explain(failure: Failure) -> ProviderError:
+    hints = {
+        "quota": "add credit or raise the limit at the host, then run the same command again: only what is missing is asked",
+        "auth": "check the key; `synth doctor` names the variable that it is read from",
+        "connection": "is the server running? `synth doctor --online` asks it; --base-url names another",
+        "bad_request": "every request so far was refused like this: mend the recipe's `generate`, then run again",
+    }
+    hint = "name another model: --model PROVIDER:MODEL" if failure.code == "model_not_found" else hints.get(failure.kind, "")
+    return ProviderError(failure.message, hint)
+
+
+Report = Callable[[Progress], None]

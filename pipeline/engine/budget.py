@@ -1,0 +1,106 @@
+"""The cap: the worst case of a request is taken before it is sent, and given back when it is known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline import tokens
+from pipeline.errors import CapReached, RecipeError
+from pipeline.prices import Price
+from pipeline.types import Usage
+
+
+class Budget:
+    """Dollars left under a cap.
+
+    Args:
+        cap: the most that may be spent; None for no cap.
+        spent: dollars already spent, unconfirmed ones included.
+    """
+
+    def __init__(self, cap: float | None, spent: float) -> None:
+        self.cap = cap
+        self.spent = spent
+        self.held = 0.0
+        self._freed = asyncio.Event()
+
+    async def take(self, worst: float) -> None:
+        """Takes `worst` dollars, or waits until requests in flight have given enough back.
+
+        Raises:
+            CapReached: even with nothing in flight, the request could pass the cap.
+        """
+        while self.cap is not None and self.spent + self.held + worst > self.cap + 1e-12:
+            if self.held <= 0:
+                raise CapReached(
+                    f"the cap of ${self.cap:g} is reached: ${self.spent:.4f} are spent, the next call may cost ${worst:.4f}",
+                    f"everything is kept; to go on: --max-usd {_next_cap(self.cap, self.spent + worst):g}",
+                )
+            self._freed.clear()
+            await self._freed.wait()
+        self.held += worst
+
+    def settle(self, worst: float, cost: float) -> None:
+        """Gives `worst` back and counts what it did cost."""
+        self.held = max(0.0, self.held - worst)
+        if self.held < 1e-9:
+            self.held = 0.0
+        self.spent += cost
+        self._freed.set()
+
+
+def worst_case(body: Mapping[str, Any], model: str, price: Price | None) -> float | None:
+    """The most that a request can cost, in dollars; None without a price or an output limit.
+
+    Input is counted exactly where the vocabulary is at hand, else bounded by its UTF-8 bytes.
+    """
+    limit = output_limit(body)
+    if price is None or (limit is None and price.output > 0):
+        return None
+    count = tokens.count_messages(body.get("messages", []), model)
+    bound = count.tokens if count.exact else tokens.at_most_messages(body.get("messages", []))
+    return (bound * price.input + (limit or 0) * price.output) / 1e6
+
+
+def output_limit(body: Mapping[str, Any]) -> int | None:
+    """The output tokens that a body allows; None where it sets no limit."""
+    limits = [body.get("max_completion_tokens"), body.get("max_tokens")]
+    given = [limit for limit in limits if isinstance(limit, int)]
+    return max(given) if given else None
+
+
+def refuse_unknown(cap: float | None, price: Price | None, limit: int | None, model: str) -> None:
+    """A cap cannot be kept without a price and an output limit.
+
+    Raises:
+        RecipeError: with the lines that supply what is missing.
+    """
+    if cap is None:
+        return
+    if price is None:
+        raise RecipeError(
+            f"--max-usd needs a price, and none is known for {model}",
+            f'in synth.toml, in dollars per million tokens:\n[prices."{model}"]\ninput = 0.15\noutput = 0.60',
+        )
+    if limit is None and price.output > 0:
+        raise RecipeError("--max-usd needs an output limit", "synth generate NAME --set generate.max_tokens=1000")
+
+
+def cost_of(price: Price | None, usage: Usage | None) -> float | None:
+    """What an answered call cost; None where price or usage is unknown."""
+    if price is None:
+        return None
+    if price.input == price.output == 0:
+        return 0.0
+    if usage is None:
+        return None
+    cached = min(usage.cached_tokens, usage.input_tokens)
+    fresh = usage.input_tokens - cached
+    paid = fresh * price.input + cached * (price.input if price.cached is None else price.cached)
+    return (paid + usage.output_tokens * price.output) / 1e6
+
+
+def _next_cap(cap: float, needed: float) -> float:
+    return max(cap * 2, round(needed + 0.005, 2))
