@@ -1,0 +1,200 @@
+"""Rows beside their verdicts: joined, named by column, filtered, sorted. What `inspect` and `synth.load` read."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from .digest import hash_unit
+from .errors import DataError, RecipeError, did_you_mean
+from .types import Finding, Problem, Sample, Verdict
+
+if TYPE_CHECKING:
+    from .store.dataset import Dataset
+
+Standing = Literal["kept", "dropped", "new"]
+STANDINGS: tuple[Standing, ...] = ("kept", "dropped", "new")
+"""`new`: not curated, or changed since."""
+
+PLAIN = ("id", "state", "bytes", "tokens", "cost_usd", "model", "finish_reason", "created")
+"""Columns that every row has, beside cell.*, fields.* and measure.*."""
+
+SHORT = {"cost": "cost_usd", "finish": "finish_reason"}
+SPOKE_UP = ("drop", "flag", "error")
+"""Outcomes by which a rule has something to say about a row."""
+
+
+class Row(NamedTuple):
+    """A sample, and the verdict on exactly this content; None where there is none yet."""
+
+    sample: Sample
+    verdict: Verdict | None
+
+    @property
+    def state(self) -> Standing:
+        """kept, dropped or new."""
+        return self.verdict.state if self.verdict else "new"
+
+    @property
+    def against(self) -> list[Finding]:
+        """The findings that dropped it or flagged it."""
+        return [found for found in self.verdict.findings if found.outcome in SPOKE_UP] if self.verdict else []
+
+
+def joined(dataset: Dataset, problem: Callable[[Problem], None] | None = None) -> Iterator[Row]:
+    """Every row with its verdict, in order of arrival.
+
+    Both files are read side by side, so that memory stays flat while they are in the same order;
+    verdicts that come early are held until their row does. A verdict on earlier content is left out.
+    """
+    verdicts, waiting = dataset.verdicts(), dict[str, Verdict]()
+    for sample in dataset.samples(problem):
+        verdict = waiting.pop(sample.id, None)
+        while verdict is None and (following := next(verdicts, None)) is not None:
+            if following.sample == sample.id:
+                verdict = following
+            else:
+                waiting[following.sample] = following
+        yield Row(sample, verdict if verdict and verdict.digest == sample.digest else None)
+
+
+def measures(verdict: Verdict | None) -> dict[str, Any]:
+    """Rule -> what it measured. Hyphens become underscores: near_duplicate, length_2."""
+    return {finding.rule.replace("-", "_"): finding.value for finding in verdict.findings} if verdict else {}
+
+
+def columns(dataset: Dataset, look: int = 20) -> list[str]:
+    """Names of all columns, from the first rows: id, cell.genre, fields.premise, measure.length, cost_usd, ..."""
+    found: dict[str, None] = {}
+    rows = joined(dataset)
+    for row, _ in zip(rows, range(look), strict=False):
+        found.update(dict.fromkeys(f"cell.{key}" for key in row.sample.cell))
+        found.update(dict.fromkeys(f"fields.{key}" for key in row.sample.fields))
+        found.update(dict.fromkeys(f"measure.{key}" for key in measures(row.verdict)))
+    return [*PLAIN, *found]
+
+
+def column(name: str, known: Iterable[str]) -> str:
+    """The whole name of a column from a short one: length -> measure.length, genre -> cell.genre.
+
+    `length` is the bytes of the answer where no rule measured it.
+
+    Raises:
+        RecipeError: no column is called so.
+    """
+    names = list(known)
+    wanted = SHORT.get(name, name)
+    under = wanted.replace("-", "_")
+    for candidate in (wanted, f"cell.{wanted}", f"measure.{under}", f"fields.{wanted}"):
+        if candidate in names:
+            return candidate
+    if name == "length":
+        return "bytes"
+    short = [found.split(".", 1)[-1] for found in names]
+    raise RecipeError(f"no column '{name}'", did_you_mean(name, dict.fromkeys([*short, *SHORT])))
+
+
+def value(row: Row, name: str) -> Any:
+    """What stands in a column (a whole name, see `column`); None where the row has nothing there."""
+    family, _, key = name.partition(".")
+    sample = row.sample
+    if family == "cell":
+        return sample.cell.get(key)
+    if family == "fields":
+        return sample.fields.get(key)
+    if family == "measure":
+        return measures(row.verdict).get(key)
+    if name == "tokens":
+        usage = sample.provenance.get("usage")
+        return usage.get("output_tokens") if isinstance(usage, dict) else None
+    if name == "bytes":
+        return len(sample.answer.encode("utf-8", "surrogatepass"))
+    return {"id": sample.id, "state": row.state}.get(name, sample.provenance.get(name))
+
+
+def context(row: Row) -> dict[str, Any]:
+    """The variables of a `--where` condition: axes, fields and measures by name, and the plain columns."""
+    plain = {name: value(row, name) for name in PLAIN}
+    text = {"answer": row.sample.answer, "prompt": row.sample.prompt}
+    return {**plain, **text, **row.sample.fields, **measures(row.verdict), **row.sample.cell}
+
+
+class Filters(NamedTuple):
+    """What a row must be to be shown; all must hold.
+
+    Attributes:
+        axes: axis -> the value that its cell holds, as text.
+        rules: rules, one of which dropped or flagged it.
+        state: kept, dropped or new.
+        texts: words that stand in its messages, in any case.
+        where: a condition over `context`.
+    """
+
+    axes: tuple[tuple[str, str], ...] = ()
+    rules: tuple[str, ...] = ()
+    state: Standing | None = None
+    texts: tuple[str, ...] = ()
+    where: Callable[[dict[str, Any]], bool] | None = None
+
+    def hold(self, row: Row) -> bool:
+        """Whether a row is one of those."""
+        if self.state and row.state != self.state:
+            return False
+        if any(str(row.sample.cell.get(axis)) != wanted for axis, wanted in self.axes):
+            return False
+        if self.rules and not {found.rule for found in row.against} & set(self.rules):
+            return False
+        if self.texts:
+            said = "\n".join(str(message.get("content") or "") for message in row.sample.messages).casefold()
+            if not all(text.casefold() in said for text in self.texts):
+                return False
+        return self.where is None or self.where(context(row))
+
+
+def ordered(rows: Iterable[Row], by: str, *, limit: int | None, descending: bool = False) -> list[Row]:
+    """The first `limit` rows in the order of a column; numbers before texts, rows with nothing there last.
+
+    Memory grows with `limit`, not with the rows. Equal rows stay in order of arrival.
+    """
+
+    def key(row: Row) -> tuple[bool, bool, float, str]:
+        found = value(row, by)
+        is_number = isinstance(found, int | float)
+        there = found is not None
+        return (there == descending, not is_number, float(found) if is_number else 0.0, "" if is_number else str(found))
+
+    if limit is None:
+        return sorted(rows, key=key, reverse=descending)
+    return heapq.nlargest(limit, rows, key=key) if descending else heapq.nsmallest(limit, rows, key=key)
+
+
+def picked(rows: Iterable[Row], count: int, seed: int) -> list[Row]:
+    """`count` rows at random: the same for a seed whatever the order, and few change when rows are added."""
+    return heapq.nsmallest(count, rows, key=lambda row: hash_unit("inspect", seed, row.sample.id))
+
+
+def named(dataset: Dataset, prefix: str) -> Row:
+    """The row whose id begins with `prefix`.
+
+    Raises:
+        DataError: none does, or several do.
+    """
+    found: list[Row] = []
+    for row in joined(dataset):
+        if row.sample.id == prefix:
+            return row
+        if row.sample.id.startswith(prefix) and len(found) < 6:
+            found.append(row)
+    if not found:
+        raise DataError(f"{dataset.name}: no row's id begins with '{prefix}'", f"synth inspect {dataset.name}")
+    if len(found) > 1:
+        ids = ", ".join(row.sample.id[: len(prefix) + 4] for row in found[:5])
+        more = ", ..." if len(found) > 5 else ""
+        raise DataError(f"{dataset.name}: '{prefix}' begins several ids: {ids}{more}", "type more of it")
+    return found[0]
+
+
+def children(dataset: Dataset, parent: str) -> list[Sample]:
+    """The rows that were rewritten from a row."""
+    return [sample for sample in dataset.samples() if sample.parent == parent]
