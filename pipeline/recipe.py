@@ -138,7 +138,6 @@ class Step(Parameters):
     user: str
     system: str | None = None
     salt: bool = False
-    model: str | None = None
 
 
 class Train(Section):

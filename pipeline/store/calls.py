@@ -77,17 +77,23 @@ class CallStore:
                     return "answered"
         return found
 
-    def find(self, call_id: str) -> Call | None:
-        """As `get`; an answer that a neighbour dataset paid for is copied here first."""
+    def peek(self, call_id: str) -> Call | None:
+        """The outcome of a call, here or, where this dataset has no answer, in a neighbour. Writes nothing."""
         event = self.index.call(call_id)
         if event is None or event["event"] == "failed":
             for neighbour in self._others():
                 other = neighbour.call(call_id)
                 if other and other["event"] == "answered":
-                    copied = replace(call_of(other), copied_from=other.get("copied_from") or neighbour.folder.parent.name)
-                    self.record(copied)
-                    return copied
+                    paid_by = other.get("copied_from") or neighbour.folder.parent.name
+                    return replace(call_of(other), copied_from=paid_by)
         return call_of(event) if event else None
+
+    def find(self, call_id: str) -> Call | None:
+        """As `peek`; an answer that a neighbour paid for is copied here, so that this dataset is whole."""
+        call = self.peek(call_id)
+        if call is not None and call.copied_from and self.index.state(call_id) != "answered":
+            self.record(call)
+        return call
 
     def record(self, call: Call) -> dict[str, Any]:
         """Queues a call's outcome in the journal and the index; returns the event."""

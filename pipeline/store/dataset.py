@@ -27,6 +27,7 @@ from .files import jsonl_bytes, jsonl_reader, write_atomic
 from .journal import now
 from .locks import lock
 from .samples import HandEdits, SampleFile, SampleWriter
+from .standing import Aside, any_real, standing
 
 LAYOUT = 1
 """Version of the folder's layout; tests/golden/dataset-v1 is one of version 1."""
@@ -142,6 +143,9 @@ class Dataset:
         """What a hand changed in samples.jsonl since we wrote it; cheap where nobody touched it."""
         if self.manifest().get("samples") == self._samples.signature():
             return HandEdits([], [], [], [])
+        if not self._samples.path.exists():
+            self._samples.forget_all()  # no decision on any row: all are made again, for nothing
+            return HandEdits([], [], [], [])
         edits = self._samples.hand_edits()
         if not edits and self._samples.path.exists():
             self.note("samples", self._samples.signature())
@@ -169,6 +173,20 @@ class Dataset:
         missing = self._samples.restore(self._samples.hand_edits(), copy)
         self.note("samples", self._samples.signature())
         return copy, missing
+
+    def rewrite(self, renew: Callable[[Sample], Sample | None]) -> int:
+        """Renders rows anew where the training prompt changed; rows that a hand edited stay as they are.
+
+        Args:
+            renew: the row as it should stand; None to leave it.
+
+        Returns:
+            How many rows changed. The file is replaced as a whole, and only where one did.
+        """
+        changed = self._samples.rewrite(renew)
+        if changed:
+            self.note("samples", self._samples.signature())
+        return changed
 
     # -- decisions -------------------------------------------------------------------------------
 
@@ -200,6 +218,10 @@ class Dataset:
         path = self.path / "failures.jsonl"
         write_atomic(path, (jsonl_bytes({"id": call.id, **asdict(call)}) for call in calls))
         return path
+
+    def aside(self) -> Callable[[Sample], Aside | None]:
+        """Says why a row stands aside (see standing.WHY), or None where it is part of the set today."""
+        return standing(self.manifest(), self.plan.states(), any_real(self.samples()))
 
     def surplus_ids(self) -> set[str]:
         """Ids of rows whose draw is paid and legal, and no longer asked for."""

@@ -9,7 +9,10 @@ from typing import Any
 from ..types import Draw
 from .files import jsonl_bytes, jsonl_reader
 
-WANTED, SURPLUS, ILLEGAL = "wanted", "surplus", "illegal"
+WANTED = "wanted"
+SURPLUS = "surplus"  # paid and legal, no longer asked for: its rows are exported like the rest
+WITHDRAWN = "withdrawn"  # no longer asked for, and nothing was paid
+ILLEGAL = "illegal"  # its cell cannot be drawn today: its rows stand aside
 
 
 class PlanLog:
@@ -19,7 +22,7 @@ class PlanLog:
         self.path = path
 
     def states(self) -> dict[str, str]:
-        """Key -> wanted, surplus (paid and legal, no longer asked for) or illegal (cannot be drawn today)."""
+        """Key -> WANTED, SURPLUS, WITHDRAWN or ILLEGAL."""
         return {line["key"]: line["state"] for line in self._lines()}
 
     def draws(self) -> Iterator[tuple[Draw, str]]:

@@ -156,6 +156,41 @@ class SampleFile:
         self._calls.journal.sync()
         return len(edits.edited) + len(edits.deleted)
 
+    def forget_all(self) -> None:
+        """The file is gone: rows that were written may be written again; deleted ones stay deleted."""
+        for sample_id, _, state in list(self._calls.index.samples()):
+            if state in ("written", "edited"):
+                self._note(sample_id, "", "forgotten")
+        self._calls.journal.sync()
+
+    def rewrite(self, renew: Callable[[Sample], Sample | None]) -> int:
+        """See Dataset.rewrite."""
+        changed = dict[str, str]()
+
+        def lines() -> Iterator[bytes]:
+            for _, data in self._raw():
+                try:
+                    row = loads(data)
+                    old = from_row(row, data)
+                    new = renew(old) if row.get("digest") == old.digest else None
+                except (ValueError, TypeError, KeyError):
+                    new = None
+                if new is not None and new != old:
+                    changed[new.id] = new.digest
+                    data = jsonl_bytes(to_row(new))
+                yield data
+
+        part = self.path.with_suffix(".renewed")
+        write_atomic(part, lines())
+        if not changed:
+            part.unlink()
+            return 0
+        part.replace(self.path)
+        for sample_id, value in changed.items():
+            self._note(sample_id, value, "written")
+        self._calls.journal.sync()
+        return len(changed)
+
     def signature(self) -> list[int]:
         """Size and time of the file: equal signatures mean that nobody touched it since."""
         try:

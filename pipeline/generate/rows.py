@@ -1,0 +1,109 @@
+"""From a draw and its answered calls to a row, and to the same row under a changed training prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pipeline.digest import digest
+from pipeline.grid.fill import train_messages
+from pipeline.recipe import Recipe
+from pipeline.store import Dataset
+from pipeline.store.journal import now
+from pipeline.types import Call, CallRef, Draw, Sample
+
+
+def train_digest(recipe: Recipe) -> str:
+    """Names the training templates: rows rendered by others are rendered anew, for nothing."""
+    train = recipe.train
+    texts = [recipe.template(text) if text else None for text in (train.system, train.user, train.assistant)]
+    return digest("train", texts, train.messages)
+
+
+def answers_of(recipe: Recipe, calls: Sequence[Call]) -> dict[str, str]:
+    """Step name -> its answer's text."""
+    return {step.name: call.text for step, call in zip(recipe.asks, calls, strict=True)}
+
+
+def row_of_calls(recipe: Recipe, draw: Draw, calls: Sequence[Call], marks: Mapping[str, Any]) -> Sample:
+    """The row of a draw whose steps are all answered.
+
+    Args:
+        calls: one per step of the recipe, in order.
+        marks: provenance that all rows of a run share: writer, train.
+    """
+    answers = answers_of(recipe, calls)
+    fields = {**draw.fields, **{step.name: answers[step.name] for step in recipe.asks[:-1]}}
+    refs = tuple(CallRef(call.id, f"step:{step.name}") for step, call in zip(recipe.asks, calls, strict=True))
+    return Sample(
+        id=digest("sample", [call.id for call in calls], draw.cell, draw.source["row"] if draw.source else None),
+        cell=draw.cell, fields=fields, messages=train_messages(recipe, draw, answers), calls=refs,
+        source=draw.source, provenance={**marks, **_provenance(draw, calls)},
+    )
+
+
+def row_of_source(recipe: Recipe, draw: Draw, marks: Mapping[str, Any]) -> Sample:
+    """The row of a source file that nothing is asked for."""
+    assert draw.source is not None
+    return Sample(
+        id=draw.source["row"], cell=draw.cell, fields=draw.fields, messages=train_messages(recipe, draw, {}),
+        source=draw.source, provenance={**marks, "draw": draw.key, "repeat": 0, "rehearsal": False, "created": now()},
+    )
+
+
+def _provenance(draw: Draw, calls: Sequence[Call]) -> dict[str, Any]:
+    last = calls[-1]
+    cut = next((call.finish_reason for call in calls if call.finish_reason == "length"), last.finish_reason)
+    costs = [call.cost_usd for call in calls]
+    made: dict[str, Any] = {
+        "draw": draw.key, "repeat": draw.repeat, "model": last.model, "namespace": last.namespace,
+        "finish_reason": cut, "rehearsal": any(call.rehearsal for call in calls),
+        "cost_usd": None if None in costs else round(sum(cost for cost in costs if cost), 9),
+        "input_tokens": sum(call.usage.input_tokens for call in calls if call.usage),
+        "output_tokens": sum(call.usage.output_tokens for call in calls if call.usage),
+        "created": last.at,
+    }
+    refusal = (last.message or {}).get("refusal")
+    return {**made, "refusal": refusal} if refusal else made
+
+
+def render_anew(recipe: Recipe, dataset: Dataset) -> int:
+    """Renders rows whose training prompt is out of date; hand-edited ones stay. Returns how many changed."""
+    current = train_digest(recipe)
+    if recipe.train.messages is not None:
+        return 0
+    parents: dict[str, list[dict[str, Any]]] = {}
+
+    def renew(sample: Sample) -> Sample | None:
+        if sample.provenance.get("train") in (None, current):
+            return None
+        if sample.parent is not None:
+            messages = _with_answer(parents.get(sample.parent), sample.answer)
+        else:
+            messages = _render(recipe, dataset, sample)
+            if messages is not None:
+                parents[sample.id] = messages
+        if messages is None:
+            return None
+        return replace(sample, messages=messages, provenance={**sample.provenance, "train": current})
+
+    if all(sample.provenance.get("train") in (None, current) for sample in dataset.samples()):
+        return 0
+    return dataset.rewrite(renew)
+
+
+def _render(recipe: Recipe, dataset: Dataset, sample: Sample) -> list[dict[str, Any]] | None:
+    calls = [dataset.calls.get(ref.id) for ref in sample.calls]
+    if len(calls) != len(recipe.asks) or any(call is None for call in calls):
+        return None
+    draw = Draw(sample.cell, int(sample.provenance.get("repeat", 0)), sample.fields, sample.source)
+    return train_messages(recipe, draw, answers_of(recipe, [call for call in calls if call is not None]))
+
+
+def _with_answer(messages: list[dict[str, Any]] | None, answer: str) -> list[dict[str, Any]] | None:
+    """A parent's messages with the child's answer in the last assistant turn."""
+    if messages is None:
+        return None
+    turns = [index for index, message in enumerate(messages) if message.get("role") == "assistant"]
+    return [{**m, "content": answer} if index == turns[-1] else m for index, m in enumerate(messages)] if turns else None

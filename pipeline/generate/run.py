@@ -1,0 +1,203 @@
+"""Runs the plan: draws through their steps, each answer written down before it counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown
+from pipeline.errors import DataError, YieldError
+from pipeline.grid.axes import Axes, load_axes
+from pipeline.grid.fill import check_templates
+from pipeline.recipe import Recipe
+from pipeline.settings import Settings
+from pipeline.store import Dataset, SampleWriter
+from pipeline.store.plan import SURPLUS, WANTED
+from pipeline.types import Call, Draw, Sample
+
+from .plan import Writer, missing_calls, parameters, request_of, transitions, wanted_draws, writer_digest
+from .rows import render_anew, row_of_calls, row_of_source, train_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one run of `generate` is told beside the recipe.
+
+    Attributes:
+        rows: only the first so many draws (preview).
+        retry: ask failed calls of these classes again; None leaves final failures alone, () means all.
+        adopt: keep what a hand changed in samples.jsonl as decisions.
+        restore: bring ours back, after a copy.
+        keeps: whether the row rules keep a row; for the panel.
+    """
+
+    rows: int | None = None
+    retry: tuple[str, ...] | None = None
+    adopt: bool = False
+    restore: bool = False
+    keeps: Callable[[Sample], bool] | None = None
+
+
+class Generated(NamedTuple):
+    """What a run did.
+
+    Attributes:
+        wanted: rows that the plan asks for.
+        standing: of these, rows that are there now.
+        added: rows that this run wrote.
+        rendered: rows that were rendered anew, for nothing.
+        interrupted: a person stopped it.
+    """
+
+    wanted: int
+    standing: int
+    added: int
+    rendered: int
+    interrupted: bool
+    progress: Progress
+    notes: tuple[str, ...]
+
+
+def generate(
+    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, report: Report | None = None
+) -> Generated:
+    """Makes the rows that the recipe asks for and that are not there yet.
+
+    Raises:
+        RecipeError: the recipe cannot mean anything; nothing was sent.
+        DataError: in use by another process, or changed by hand (with the two ways on).
+        ProviderError: the host stopped the run; everything that came is kept.
+        YieldError: fewer rows got an answer than the recipe's floor; they are kept.
+    """
+    axes = load_axes(recipe) if recipe.axes else None
+    limits = [output_limit(parameters(recipe, step)) for step in recipe.asks]
+    if limits:
+        refuse_unknown(settings.max_usd, writer.price, None if None in limits else max(x for x in limits if x), writer.model)
+    with dataset.lock("samples", "generate"):
+        run = _Run(recipe, dataset, writer, settings, options, axes)
+        try:
+            return run.go(report)
+        finally:
+            dataset.write_failures(dataset.calls.outcomes("failed"))
+
+
+class _Run:
+    """One run: the parts that its steps share."""
+
+    def __init__(
+        self, recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, axes: Axes | None
+    ) -> None:
+        self.recipe, self.dataset, self.writer, self.settings = recipe, dataset, writer, settings
+        self.options, self.axes = options, axes
+        self.marks = {"writer": writer_digest(recipe, writer), "train": train_digest(recipe)}
+        self.progress = Progress(started=time.monotonic(), kept=0 if options.keeps else None)
+        self.notes: list[str] = []
+        self.wanted = 0
+        self.keys: set[str] = set()
+        self.standing = 0
+        self.added = 0
+
+    def go(self, report: Report | None) -> Generated:
+        self._hand_edits()
+        self.dataset.save_recipe(self.recipe)
+        draws = self._plan()
+        rendered = render_anew(self.recipe, self.dataset)
+        self.dataset.note("generate", {**self.marks, "model": self._model(), "rows": self.wanted})
+        interrupted = False
+        with self.dataset.sample_writer() as rows:
+            if self.recipe.asks:
+                interrupted = self._ask(draws, rows, report)
+            else:
+                for draw in draws:
+                    self._add(rows, row_of_source(self.recipe, draw, self.marks))
+        self._floor(interrupted)
+        return Generated(
+            self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes)
+        )
+
+    def _model(self) -> str | None:
+        return f"{self.writer.provider.namespace}:{self.writer.model}" if self.recipe.asks else None
+
+    def _hand_edits(self) -> None:
+        if self.options.adopt:
+            edits = self.dataset.adopt()
+            self.notes.append(f"{edits}: kept as your decisions")
+        elif self.options.restore:
+            copy, missing = self.dataset.restore()
+            self.notes.append(f"{missing} rows brought back; your version is {copy}")
+        elif edits := self.dataset.hand_edits():
+            raise DataError(
+                f"{self.dataset.path / 'samples.jsonl'}: {edits}",
+                f"synth generate {self.dataset.name} --adopt     keeps that as your decisions\n"
+                f"synth generate {self.dataset.name} --restore   brings ours back (a copy of yours is kept)",
+            )
+
+    def _plan(self) -> list[Draw]:
+        """The draws wanted today; plan.jsonl is brought up to date before anything is sent."""
+        draws = list(wanted_draws(self.recipe, self.axes, self.options.rows))
+        columns = list(draws[0].fields) if draws else []
+        check_templates(self.recipe, self.axes, columns)
+        states = self.dataset.plan.states()
+        keys = self.keys = {draw.key for draw in draws}
+        changed: list[tuple[Draw, str]] = [(draw, WANTED) for draw in draws if states.get(draw.key) != WANTED]
+        if self.options.rows is None:
+            changed += transitions(self.recipe, self.axes, self.dataset, keys)
+        self.dataset.plan.append(iter(changed))
+        self.wanted = self.progress.total = len(draws)
+        return draws
+
+    def _ask(self, draws: list[Draw], rows: SampleWriter, report: Report | None) -> bool:
+        settings = self.settings
+        limits = Limits(settings.concurrency, settings.retries, settings.max_usd, self.writer.price)
+        again = self.options.retry is not None
+        asker: list[Asker] = []
+
+        def make() -> Asker:
+            asker.append(Asker(self.writer.provider, self.dataset.calls, limits, self.progress))
+            return asker[0]
+
+        async def work(draw: Draw) -> None:
+            calls: list[Call] = []
+            for index in range(len(self.recipe.asks)):
+                answers = {step.name: call.text for step, call in zip(self.recipe.asks, calls)}
+                call = await asker[0].ask(request_of(self.recipe, draw, self.writer, answers, index), again=again)
+                if call.failure is not None:
+                    return
+                calls.append(call)
+            self._add(rows, row_of_calls(self.recipe, draw, calls, self.marks))
+
+        _, interrupted = drive(self._surplus_too(draws), work, make, report)
+        return interrupted
+
+    def _surplus_too(self, draws: list[Draw]) -> Iterator[Draw]:
+        """Wanted draws, then paid ones that are no longer asked for and whose rows are gone: they cost nothing."""
+        yield from draws
+        if self.options.rows is not None:
+            return
+        present = {sample.provenance.get("draw") for sample in self.dataset.samples()}
+        for draw, state in self.dataset.plan.draws():
+            lost = state == SURPLUS and draw.key not in present and draw.source is None
+            if lost and not missing_calls(self.recipe, draw, self.dataset, self.writer):
+                yield draw
+
+    def _add(self, rows: SampleWriter, sample: Sample) -> None:
+        self.added += rows.add(sample)
+        self.standing += sample.provenance["draw"] in self.keys
+        self.progress.done += 1
+        if self.options.keeps is not None and self.progress.kept is not None:
+            self.progress.kept += self.options.keeps(sample)
+
+    def _floor(self, interrupted: bool) -> None:
+        """A run with zero rows is never a success, nor one under the recipe's floor."""
+        if interrupted or not self.wanted:
+            return
+        share = self.standing / self.wanted
+        if self.standing == 0 or share < self.recipe.generate.floor:
+            classes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.progress.failures.items()))
+            raise YieldError(
+                f"{self.standing} of {self.wanted} rows got an answer, under the floor of "
+                f"{self.recipe.generate.floor:.0%} ({classes or 'no new failure'}); all that came is kept",
+                f"synth generate {self.dataset.name} --retry   or see {self.dataset.path / 'failures.jsonl'}",
+            )

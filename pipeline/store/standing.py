@@ -1,0 +1,46 @@
+"""Which rows are part of the set today, and why the others stand aside. Nothing is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from pipeline.types import Sample
+
+from .plan import ILLEGAL
+
+Aside = Literal["earlier", "illegal", "rehearsed"]
+
+WHY: dict[Aside, str] = {
+    "earlier": "made by an earlier prompt or model",
+    "illegal": "cell is no longer in the recipe",
+    "rehearsed": "rehearsed, and real rows exist",
+}
+
+
+def standing(manifest: dict[str, Any], states: dict[str, str], real: bool) -> Callable[[Sample], Aside | None]:
+    """A function that says why a row stands aside, or None where it is part of the set.
+
+    Args:
+        manifest: the dataset's; `generate.writer` names the prompt and model in use.
+        states: of the plan, by draw key.
+        real: whether the set holds rows that no rehearsal made.
+    """
+    writer = manifest.get("generate", {}).get("writer")
+
+    def of(sample: Sample) -> Aside | None:
+        made = sample.provenance.get("writer")
+        if sample.rehearsal and real:
+            return "rehearsed"
+        if writer is not None and made is not None and made != writer:
+            return "earlier"
+        if states.get(str(sample.provenance.get("draw"))) == ILLEGAL:
+            return "illegal"
+        return None
+
+    return of
+
+
+def any_real(samples: Iterable[Sample]) -> bool:
+    """Whether a row is there that no rehearsal made."""
+    return any(not sample.rehearsal for sample in samples)
