@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, Any, ClassVar, Protocol
 
-from ..types import Example, Message, Problem
+from pipeline.errors import DataError
+from pipeline.types import Example, Message, Problem
 
 
-class FormatRefusal(Exception):  # noqa: N818 - a refusal of one row, which becomes a record, not an error of ours
+class FormatRefusal(Exception):
     """A format cannot hold this row, or cannot read this object.
 
     Args:
@@ -32,9 +36,30 @@ class FormatRefusal(Exception):  # noqa: N818 - a refusal of one row, which beco
         self.fix = fix
         self.others = tuple(others)
 
+    @classmethod
+    def of(cls, problems: list[Problem]) -> FormatRefusal:
+        """The refusal that says all of `problems`, of which there is at least one."""
+        first = problems[0]
+        return cls(first.code, first.message, first.fix, problems[1:])
+
     def problems(self, where: str) -> list[Problem]:
         """The refusal as records, the first one first."""
-        return [Problem("error", self.code, where, self.message, self.fix), *self.others]
+        return [error(self.code, where, self.message, self.fix), *self.others]
+
+
+class Sink(Protocol):
+    """Takes rows one by one into an open file."""
+
+    def add(self, example: Example, line: bytes | None = None) -> None:
+        """Writes a row.
+
+        Args:
+            example: the row.
+            line: its bytes as a user wrote them, to be passed through; None to write it anew.
+
+        Raises:
+            FormatRefusal: the row cannot be held; the file is as it was before.
+        """
 
 
 class Format:
@@ -42,13 +67,15 @@ class Format:
 
     Attributes:
         name: the plug-in's printed name.
-        suffix: of the files it writes.
+        suffix: of the files it writes; empty where it writes a folder.
         rank: `recognise` asks formats in this order, lowest first.
+        lines: True where a file is JSON lines, False for other containers.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str] = ".jsonl"
     rank: ClassVar[int] = 50
+    lines: ClassVar[bool] = True
 
     def values(self, example: Example) -> dict[str, Any]:
         """The JSON object of a line, keys in the order in which they are written.
@@ -79,10 +106,10 @@ class Format:
         raise NotImplementedError
 
     def normal(self, example: Example) -> Example:
-        """What this format leaves of an example: what `read` gives back of what `write` wrote.
+        """What this format leaves of a row's conversation: `read` of what `write` wrote has the same.
 
         The base drops `weight: 1` (the default) and None values of optional keys, which say nothing.
-        Formats whose template strips or folds text override it and say so in their docstring.
+        A format whose template strips or folds text overrides it and says so in its docstring.
         """
         return replace(example, messages=[plain(message) for message in example.messages])
 
@@ -102,19 +129,87 @@ class Format:
         values = self.values(example)
         errors = [problem for problem in self.problems(values, example.sample) if problem.severity == "error"]
         if errors:
-            raise FormatRefusal(errors[0].code, errors[0].message, errors[0].fix, errors[1:])
+            raise FormatRefusal.of(errors)
         return line_of(values, ascii)
 
     def check(self, line: bytes, where: str) -> list[Problem]:
         """Everything that is wrong with one line of a file, none hiding another."""
         try:
             values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            return [Problem("error", "not-json", where, f"not JSON: {error}", "one JSON object per line")]
+        except (ValueError, RecursionError) as fault:
+            return [error("not-json", where, f"not JSON: {fault}", "one JSON object per line")]
         if not isinstance(values, dict):
-            return [Problem("error", "not-an-object", where, f"a {type(values).__name__}, not an object",
-                            'one JSON object per line, as {"messages": [...]}')]
+            return [error("not-an-object", where, f"a {type(values).__name__}, not an object",
+                          'one JSON object per line, as {"messages": [...]}')]
         return list(self.problems(values, where))
+
+    @contextmanager
+    def open(self, target: Path, *, ascii: bool = False) -> Iterator[Sink]:  # noqa: A002 - as `write`
+        """A new file that rows are added to; it is whole when the context ends."""
+        with target.open("wb", buffering=1 << 20) as file:
+            yield _Lines(self, file, ascii)
+
+    def read_back(self, target: Path) -> Iterator[Example]:
+        """The rows of a file that `open` wrote, in order.
+
+        Raises:
+            DataError: a line is damaged.
+        """
+        with target.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield self.read(json.loads(line))
+                except (ValueError, FormatRefusal) as fault:
+                    raise DataError(f"{target}:{number}: cannot be read back: {fault}") from None
+
+    def prove(self, target: Path, wanted: Iterable[Example]) -> int:
+        """Compares what a file holds with what was to be written, row by row.
+
+        Args:
+            target: what `open` wrote.
+            wanted: the rows that were added, in order.
+
+        Returns:
+            How many rows there are.
+
+        Raises:
+            DataError: at the first row that differs, is missing or is one too many.
+        """
+        rows = 0
+        for found, want in zip_longest(self.read_back(target), wanted):
+            rows += 1
+            if found is None or want is None or not self.same(found, want):
+                what = "is missing" if found is None else "nobody wrote" if want is None else f"is not {want.sample}"
+                raise DataError(f"{target}:{rows}: this row {what}: the file was not written as it was meant",
+                                "this is a fault of synth: please report it with the row")
+        return rows
+
+    def same(self, found: Example, wanted: Example) -> bool:
+        """Whether a row that was read back holds the conversation of the row that was written."""
+        normal = self.normal(wanted)
+        return self.normal(found).messages == normal.messages and (found.tools or None) == (normal.tools or None)
+
+
+class _Lines:
+    """The sink of JSON lines."""
+
+    def __init__(self, format: Format, file: IO[bytes], ascii: bool) -> None:  # noqa: A002 - as `write`
+        self._format, self._file, self._ascii = format, file, ascii
+
+    def add(self, example: Example, line: bytes | None = None) -> None:
+        """See Sink. A line that is passed through is refused for the same reasons as one of ours."""
+        written = self._format.write(example, ascii=self._ascii)
+        self._file.write((line or written) + b"\n")
+
+
+def error(code: str, where: str, message: str, fix: str = "") -> Problem:
+    """A Problem for which a row is refused."""
+    return Problem("error", code, where, message, fix)
+
+
+def warning(code: str, where: str, message: str, fix: str = "") -> Problem:
+    """A Problem that a row may live with."""
+    return Problem("warning", code, where, message, fix)
 
 
 def plain(message: Message) -> Message:
@@ -133,19 +228,19 @@ def line_of(values: Mapping[str, Any], ascii: bool = False) -> bytes:  # noqa: A
     """
     try:
         line = json.dumps(values, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError as error:
+    except UnicodeEncodeError as fault:
         raise FormatRefusal(
-            "lone-surrogate", f"half of a surrogate pair (U+{ord(error.object[error.start]):04X}), which is no text",
+            "lone-surrogate", f"half of a surrogate pair (U+{ord(fault.object[fault.start]):04X}), which is no text",
             "repair the text: no tokenizer can encode it",
         ) from None
-    except (ValueError, TypeError) as error:
-        raise FormatRefusal("not-json", f"not JSON: {error}", "use null, or a number") from None
+    except (ValueError, TypeError) as fault:
+        raise FormatRefusal("not-json", f"not JSON: {fault}", "use null, or a number") from None
     return json.dumps(values).encode("ascii") if ascii else line
 
 
 def formats() -> list[type[Format]]:
     """All formats in the order in which `recognise` asks them."""
-    from .. import registry
+    from pipeline import registry
 
     found: list[type[Format]] = [registry.load("formats", name) for name in registry.plugins("formats")]
     return sorted(found, key=lambda each: (each.rank, each.name))
@@ -162,7 +257,7 @@ def find(name: str) -> Format:
     Raises:
         RecipeError: nothing has that name.
     """
-    from .. import registry
+    from pipeline import registry
 
     found: type[Format] = registry.load("formats", name)
     return found()

@@ -1,0 +1,212 @@
+"""What may stand in a chat line that OpenAI, or a host that reads the same files, tunes on.
+
+Rules: the fine-tuning guide and `FineTuneChatRequestInput` of OpenAI's API description (2026-08-21);
+the special tokens are those that jobs were seen to be refused for. Limits of images per example are
+from the vision fine-tuning guide.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.errors import did_you_mean
+from pipeline.types import Problem
+
+from . import error, warning
+from ._control import control_tokens
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+KEYS = ("role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id", "weight")
+"""Keys of a message in the order in which they are written."""
+_NAMES = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ALIASES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant"}
+_IMAGES = 10
+
+
+def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """Everything that is wrong with `messages` and `tools` of one line."""
+    messages = values.get("messages")
+    if not isinstance(messages, list) or not messages:
+        what = "is missing" if messages is None else "is empty" if messages == [] else "is not a list"
+        yield error("no-messages", where, f"'messages' {what}",
+                    'as {"messages": [{"role": "user", "content": "..."}, ...]}')
+        return
+    roles: list[Any] = []
+    for number, message in enumerate(messages, 1):
+        if not isinstance(message, dict):
+            yield error("message-not-an-object", where, f"message {number} is a {type(message).__name__}",
+                          'as {"role": "user", "content": "..."}')
+            roles.append(None)
+            continue
+        roles.append(message.get("role"))
+        yield from _message_problems(message, number, where)
+    yield from _order_problems(roles, where)
+    yield from _weight_problems(messages, where)
+    if any(isinstance(m, dict) and ("tool_calls" in m or m.get("role") == "tool") for m in messages):
+        yield from _call_problems(messages, where)
+    yield from _tool_problems(values.get("tools"), where)
+
+
+def _message_problems(message: Mapping[str, Any], number: int, where: str) -> Iterator[Problem]:
+    role = message.get("role")
+    if role not in ROLES:
+        near = f"did you mean '{_ALIASES[role]}'?" if role in _ALIASES else did_you_mean(str(role), ROLES)
+        what = f"message {number} has the role {role!r}" if "role" in message else f"message {number} has no role"
+        yield error("unknown-role", where, what, near)
+    content = message.get("content")
+    calls = message.get("tool_calls") or message.get("function_call") or message.get("refusal")
+    if isinstance(content, str):
+        if not content.strip() and not (role == "assistant" and calls):
+            yield _empty(role, number, where)
+        for token in control_tokens(content, "openai"):
+            yield _special(token, number, where)
+    elif isinstance(content, list):
+        yield from _part_problems(content, role, number, where)
+    elif content is not None:
+        yield error("bad-content", where, f"content of message {number} is a {type(content).__name__}",
+                      "make it a string, or a list of parts")
+    elif not (role == "assistant" and calls):
+        yield error("empty-answer" if role == "assistant" else "no-content", where,
+                      f"message {number} ({role}) has no content", "give it a text, or drop the row")
+    name = message.get("name")
+    if name is not None and not (isinstance(name, str) and _NAMES.fullmatch(name)):
+        yield error("bad-name", where, f"message {number} has the name {name!r}",
+                      "1 to 64 letters, digits, '_' and '-'")
+    for key in message:
+        if key not in KEYS:
+            near = did_you_mean(key, KEYS)
+            yield warning("unknown-key", where, f"message {number} has a key '{key}' that OpenAI's lines do not have",
+                          near if near.startswith("did") else "leave it out")
+
+
+def _empty(role: Any, number: int, where: str) -> Problem:
+    if role == "assistant":
+        return error("empty-answer", where, f"the answer in message {number} is empty or only white space",
+                       "drop the row")
+    return warning("empty-message", where, f"message {number} ({role}) is empty or only white space",
+                   "give it a text, or leave the message out")
+
+
+def _special(token: str, number: int, where: str) -> Problem:
+    return error("special-token", where, f"message {number} contains the special token {token}",
+                   "take it out of the text: a job with it is refused ('contains an invalid token')")
+
+
+def _part_problems(parts: list[Any], role: Any, number: int, where: str) -> Iterator[Problem]:
+    images, texts = 0, []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text" and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+            for token in control_tokens(part["text"], "openai"):
+                yield _special(token, number, where)
+        elif kind == "image_url":
+            images += 1
+            address = part["image_url"].get("url") if isinstance(part.get("image_url"), dict) else None
+            if not (isinstance(address, str) and address.startswith(("https://", "http://", "data:"))):
+                yield error("bad-part", where, f"message {number} has an image without an address",
+                              '{"type": "image_url", "image_url": {"url": "https://... or data:..."}}')
+            if role == "assistant":
+                yield error("image-in-answer", where, f"message {number} is an answer with an image",
+                              "images are for other roles")
+        elif not (kind == "refusal" and role == "assistant"):
+            yield error("bad-part", where, f"message {number} has a part of type {kind!r}",
+                          'as {"type": "text", "text": "..."}')
+    if images > _IMAGES:
+        yield error("too-many-images", where, f"message {number} has {images} images", f"at most {_IMAGES}")
+    if role == "assistant" and not any(text.strip() for text in texts):
+        yield _empty(role, number, where)
+
+
+def _order_problems(roles: list[Any], where: str) -> Iterator[Problem]:
+    if "user" not in roles:
+        yield error("no-user", where, "there is no user message",
+                      "write one in `train: {user: ...}`; answers alone go into prompt-completion")
+    if "assistant" not in roles:
+        yield error("no-answer", where, "there is no assistant message", "drop the row: nothing is trained")
+    elif roles[-1] != "assistant":
+        yield error("last-turn-not-assistant", where, f"the last message is from {roles[-1]}",
+                      "end with an assistant message: nothing after it is trained")
+    late = [role for role in roles[1:] if role in ("system", "developer")]
+    if late and roles[0] not in ("system", "developer"):
+        yield warning("late-system", where, f"a {late[0]} message stands after the first one",
+                      "put it first")
+
+
+def _weight_problems(messages: list[Any], where: str) -> Iterator[Problem]:
+    answers, off = 0, 0
+    for number, message in enumerate(messages, 1):
+        if not isinstance(message, dict):
+            continue
+        weight = message.get("weight")
+        answer = message.get("role") == "assistant"
+        answers += answer
+        if weight is None:
+            continue
+        if not answer:
+            yield error("weight-not-on-answer", where, f"message {number} ({message.get('role')}) has a weight",
+                        "only assistant messages have one")
+        elif type(weight) is not int or weight not in (0, 1):
+            yield error("bad-weight", where, f"message {number} has the weight {weight!r}", "0 or 1")
+        else:
+            off += weight == 0
+    if answers and off == answers:
+        yield error("nothing-trained", where, "every answer has weight 0", "give one of them weight 1")
+
+
+def _call_problems(messages: list[Any], where: str) -> Iterator[Problem]:
+    """Tool calls: their shape, and that each is answered by a tool message before the talk goes on."""
+    open_ids: dict[str, int] = {}
+    for number, message in enumerate(messages, 1):
+        if not isinstance(message, dict):
+            continue
+        if message.get("role") == "tool":
+            if open_ids.pop(str(message.get("tool_call_id")), None) is None:
+                yield error("unknown-tool-call-id", where,
+                              f"message {number} answers the call {message.get('tool_call_id')!r}, which nobody made",
+                              "set tool_call_id to the `id` of the call")
+            continue
+        for missing in open_ids:
+            yield error("tool-call-unanswered", where,
+                          f"the call {missing!r} of message {open_ids[missing]} is not answered by a tool message",
+                          "put the tool message right behind the call")
+        open_ids = {}
+        calls = message.get("tool_calls")
+        for call in calls if isinstance(calls, list) else []:
+            yield from _one_call(call, number, where)
+            if isinstance(call, dict):
+                open_ids[str(call.get("id"))] = number
+        if calls is not None and not isinstance(calls, list):
+            yield error("bad-tool-call", where, f"tool_calls of message {number} is not a list", "make it one")
+
+
+def _one_call(call: Any, number: int, where: str) -> Iterator[Problem]:
+    function = call.get("function") if isinstance(call, dict) else None
+    named = isinstance(function, dict) and isinstance(function.get("name"), str)
+    if not isinstance(function, dict) or not named or not isinstance(call.get("id"), str):
+        yield error("bad-tool-call", where, f"message {number} has a tool call without id or function name",
+                      '{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}')
+        return
+    try:
+        sound = isinstance(json.loads(function["arguments"]), dict)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        sound = False
+    if not sound:
+        yield error("bad-arguments", where, f"arguments of {function['name']}, message {number}, are no JSON object",
+                      "`arguments` is a string that holds a JSON object")
+
+
+def _tool_problems(tools: Any, where: str) -> Iterator[Problem]:
+    if tools is None:
+        return
+    if not isinstance(tools, list):
+        yield error("bad-tools", where, "'tools' is not a list", '[{"type": "function", "function": {...}}]')
+        return
+    for number, tool in enumerate(tools, 1):
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if not (isinstance(function, dict) and isinstance(function.get("name"), str)):
+            yield error("bad-tools", where, f"tool {number} has no function name",
+                          '{"type": "function", "function": {"name": "f", "parameters": {...}}}')

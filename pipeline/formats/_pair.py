@@ -1,0 +1,129 @@
+"""What formats of prompt and completion share: one exchange of two texts, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError
+from pipeline.types import Example, Message, Problem
+
+from . import Format, FormatRefusal, error, line_of
+from ._turns import others, turns
+
+COLUMNS = ("prompt", "completion")
+
+
+def pair_of(example: Example, name: str) -> tuple[str, str]:
+    """Prompt and completion of a row. The prompt is empty where the row has no user turn.
+
+    A system text has no place here. It is refused rather than joined to the prompt: what is read back
+    would be another conversation, and a model is asked in the form in which it was trained.
+
+    Raises:
+        FormatRefusal: more than one exchange, a system text, no answer, or whatever is not text.
+    """
+    conversation = turns(example, name)
+    roles = [turn.role for turn in conversation]
+    where, found = example.sample, list[Problem]()
+    if "system" in roles:
+        found.append(error("holds-no-system", where, f"{name} has no place for a system text",
+                             "put it into `train: {user: ...}`, or export as openai-chat"))
+    rest = [turn for turn in conversation if turn.role != "system"]
+    kinds = [turn.role for turn in rest]
+    if kinds[-1:] != ["assistant"]:
+        found.append(error("last-turn-not-assistant", where, "the row does not end in an answer",
+                             "end with an assistant message: there is nothing to train"))
+    elif kinds not in (["user", "assistant"], ["assistant"]):
+        found.append(error("holds-one-exchange", where, f"{name} holds one exchange, not {', '.join(roles)}",
+                             "export it as openai-chat or sharegpt"))
+    elif kinds == ["user", "assistant"] and not rest[0].text:
+        found.append(error("empty-prompt", where, "the user turn is empty",
+                             "leave the user turn out: rows of answers alone have an empty prompt"))
+    if found:
+        raise FormatRefusal.of(found)
+    return (rest[0].text if len(rest) == 2 else ""), rest[-1].text
+
+
+class PairFormat(Format):
+    """Prompt and completion, in whatever container: of JSON lines, `values` is all there is to it."""
+
+    def values(self, example: Example) -> dict[str, Any]:
+        """See Format."""
+        return dict(zip(COLUMNS, pair_of(example, self.name), strict=True))
+
+    def read(self, values: Mapping[str, Any]) -> Example:
+        """See Format. A prompt that is null or missing is an empty one."""
+        prompt, completion = text_at(values, "prompt", optional=True), text_at(values, "completion")
+        return Example(messages_of(prompt, completion), fields=others(values, COLUMNS))
+
+    @classmethod
+    def recognises(cls, values: Mapping[str, Any]) -> bool:
+        """Never, for a container: its rows are recognised as prompt-completion."""
+        return False
+
+    def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+        """See Format."""
+        yield from pair_problems(values.get("prompt"), values.get("completion"), COLUMNS, where)
+
+    def texts(self, example: Example, ascii: bool) -> tuple[str, str]:  # noqa: A002 - as Format.write
+        """Prompt and completion of a row that a container may hold.
+
+        Raises:
+            FormatRefusal: see `write`; and where `ascii` is asked of what has no escapes.
+        """
+        if ascii:
+            raise FormatRefusal("no-escapes", f"{self.name} has no escapes for other letters", "leave --ascii out")
+        values = self.values(example)
+        errors = list(self.problems(values, example.sample))
+        if errors:
+            raise FormatRefusal.of(errors)
+        line_of(values)  # refuses what is no text
+        return values["prompt"], values["completion"]
+
+    def table_rows(self, target: Path) -> Iterator[Example]:
+        """The rows of a table that `open` wrote, through the reader that imports use.
+
+        Raises:
+            DataError: a row is damaged.
+        """
+        from pipeline.read import rows
+
+        def report(problem: Problem) -> None:
+            if problem.severity == "error":
+                raise DataError(f"{problem.where}: cannot be read back: {problem.message}")
+
+        for row in rows(target, report):
+            yield self.read(row.values)
+
+
+def messages_of(prompt: str, completion: str) -> list[Message]:
+    """The conversation of a pair; an empty prompt is no user turn."""
+    answer = {"role": "assistant", "content": completion}
+    return [{"role": "user", "content": prompt}, answer] if prompt else [answer]
+
+
+def text_at(values: Any, key: str, *, optional: bool = False) -> str:
+    """The text under a key.
+
+    Raises:
+        FormatRefusal: it is missing, or not a text.
+    """
+    value = values.get(key)
+    if value is None and optional:
+        return ""
+    if not isinstance(value, str):
+        what = "is missing" if value is None else f"is a {type(value).__name__}, not a text"
+        raise FormatRefusal("not-a-text", f"'{key}' {what}", f"make '{key}' a string")
+    return value
+
+
+def pair_problems(prompt: Any, completion: Any, names: tuple[str, str], where: str) -> Iterator[Problem]:
+    """What is wrong with a pair, whatever its keys are called."""
+    for key, value in zip(names, (prompt, completion), strict=True):
+        if not isinstance(value, str):
+            what = "is missing" if value is None else f"is a {type(value).__name__}, not a text"
+            yield error("not-a-text", where, f"'{key}' {what}", f"make '{key}' a string")
+    if isinstance(completion, str) and not completion.strip():
+        yield error("empty-answer", where, f"'{names[1]}' is empty or only white space", "drop the row")

@@ -1,0 +1,75 @@
+"""Gemma chat text a line: {"text": "<bos><start_of_turn>user\\nquestion<end_of_turn>\\n..."}.
+
+Byte for byte what the template of Gemma 3 makes, which for rows without a system text is also that of
+Gemma 1 and 2. It changes the text: user and assistant turns are stripped at both ends, and Gemma has
+no system role, so the system text is put before the first user turn with one blank line between (what
+Google's page on formatting tells us to do): what is read back has it there. The system text itself
+is not stripped, so one that starts with white space is refused: it could not be read back.
+Refused as well: control tokens in a content, empty turns, roles out of turn. <bos> is in the text:
+tokenise it with add_special_tokens=False, or the model sees two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.types import Problem
+
+from . import Format, FormatRefusal, error
+from ._text import TextFormat
+from ._turns import Turn
+
+_BOS, _END, _PROMPT = "<bos>", "<end_of_turn>\n", "<start_of_turn>model\n"
+_START = {"user": "<start_of_turn>user\n", "assistant": _PROMPT}
+
+
+class Gemma(TextFormat):
+    """`<start_of_turn>` turns of user and model."""
+
+    name = "gemma"
+    rank = 61
+    family = "gemma"
+
+    def render(self, conversation: list[Turn], *, prompt: bool = False) -> str:
+        """See TextFormat."""
+        text = "".join(f"{_START[turn.role]}{turn.text}{_END}" for turn in self.leaves(conversation))
+        return f"{_BOS}{text}{_PROMPT if prompt else ''}"
+
+    def parse(self, text: str) -> list[Turn]:
+        """See TextFormat. `<bos>` and the last line break may be missing, as in Google's examples."""
+        text = text.removeprefix(_BOS)
+        blocks = (text if text.endswith("\n") else text + "\n").split(_END)
+        conversation: list[Turn] = []
+        for number, block in enumerate(blocks, 1):
+            if not block and number == len(blocks) > 1:
+                return conversation
+            role = next((role for role, start in _START.items() if block.startswith(start)), None)
+            if role is None:
+                break
+            conversation.append(Turn(role, block.removeprefix(_START[role])))
+        raise FormatRefusal("not-gemma", f"turn {number} is not '<start_of_turn>user (or model)\\n...<end_of_turn>\\n'",
+                            "write it as the Gemma template does: line breaks are part of it")
+
+    def leaves(self, conversation: list[Turn]) -> list[Turn]:
+        """See TextFormat."""
+        if conversation and conversation[0].role == "system":
+            system, *rest = conversation
+            first = [Turn("user", f"{system.text}\n\n{rest[0].text.strip()}")] if rest else []
+            return first + [Turn(turn.role, turn.text.strip()) for turn in rest[1:]]
+        return [Turn(turn.role, turn.text.strip()) for turn in conversation]
+
+    def _unsound(self, conversation: list[Turn], where: str) -> list[Problem]:
+        found = super()._unsound(conversation, where)
+        if conversation and conversation[0].role == "system" and conversation[0].text[:1].strip() == "":
+            found.append(error("system-edge", where, "the system text is empty or starts with white space",
+                                 "strip it, or leave it out: Gemma folds it into the user turn"))
+        return found
+
+    @classmethod
+    def recognises(cls, values: Mapping[str, Any]) -> bool:
+        """See Format."""
+        return isinstance(values.get("text"), str) and "<start_of_turn>" in values["text"]
+
+
+plugin: type[Format] = Gemma
