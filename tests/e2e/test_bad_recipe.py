@@ -1,4 +1,4 @@
-"""A fault of a recipe or of a command line: one clear sentence with file and line, a cure, exit code 2, nothing made."""
+"""A fault of a recipe or a command line: one clear sentence with file and line, a cure, exit code 2, nothing made."""
 
 from __future__ import annotations
 
