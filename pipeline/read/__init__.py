@@ -15,9 +15,9 @@ Refused, an error: not JSON or torn (`json`) · not an object (`not-an-object`) 
 (`encoding`) · more or fewer cells than columns (`cells`) · quotes that do not match (`quote`) · over 128 MiB
 (`too-long`) · gzip or Parquet data that is damaged or ends early (`gzip`, `parquet`): what comes before is kept.
 
-Kept, a warning: a key twice in one object, where the last counts (`duplicate-key`) · a whole number beyond 64 bits, as a
-text (`big-number`) · U+0000 in a text (`nul`) · a column without a name, or with another's (`header`) · a file without
-a row (`empty`) · in Parquet infinity as missing and bytes left out (`not-a-number`, `binary`).
+Kept, a warning: a key twice in one object, where the last counts (`duplicate-key`) · a whole number beyond 64 bits,
+as a text (`big-number`) · U+0000 in a text (`nul`) · a column without a name, or with another's (`header`) · a file
+without a row (`empty`) · in Parquet infinity as missing, and bytes left out (`not-a-number`, `binary`).
 
 Kept, a note: byte order mark (`bom`) · CRLF (`crlf`) · blank lines, skipped (`blank-line`) · no line break at the end
 (`no-final-newline`) · JSON that is not a row per line (`not-lines`) · in Parquet NaN as missing (`not-a-number`).

@@ -17,7 +17,7 @@ DEEPEST = 200
 """Levels of nesting; orjson writes 254, and our own records need some around."""
 
 _KEY = re.compile(rb'"\s*:')
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_BIG = 2.0**63
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -39,12 +39,12 @@ def parse(text: bytes, where: str, report: Report) -> dict[str, Any] | None:
         report(Problem("error", "not-an-object", where, f"holds {kind}, and a row is an object with named columns",
                        'write {"name": value, ...}'))
         return None
-    pairs, depth, found_nul = _measure(value, b"\\u0000" in text)
+    pairs, depth, big, found_nul = _measure(value, b"\\u0000" in text)
     if depth > DEEPEST:
         report(_too_deep(where))
         return None
     # Every pair shows as a quote and a colon; texts may show more of them, never fewer.
-    if len(_KEY.findall(text)) != pairs or _LONG_NUMBER.search(text):
+    if len(_KEY.findall(text)) != pairs or big:
         value = _careful(text, where, report)
     if found_nul:
         report(nul(where))
@@ -56,9 +56,9 @@ def nul(where: str) -> Problem:
     return Problem("warning", "nul", where, "a text holds U+0000, which many tools cut at", "remove it at its source")
 
 
-def _measure(value: Any, seek_nul: bool) -> tuple[int, int, bool]:
-    """Key/value pairs in it at all levels, how deep it is nested, and whether a text holds U+0000."""
-    pairs, depth, nul = 0, 0, False
+def _measure(value: Any, seek_nul: bool) -> tuple[int, int, bool, bool]:
+    """Pairs at all levels, levels, whether a number may have lost digits, whether a text holds U+0000."""
+    pairs, depth, big, nul = 0, 0, False, False
     level = [value]
     while level:
         depth += 1
@@ -70,10 +70,12 @@ def _measure(value: Any, seek_nul: bool) -> tuple[int, int, bool]:
                 nul = nul or (seek_nul and any("\0" in key for key in item))
             elif isinstance(item, list):
                 below.extend(item)
+            elif isinstance(item, float):
+                big = big or not -_BIG < item < _BIG
             elif seek_nul and isinstance(item, str) and "\0" in item:
                 nul = True
         level = below
-    return pairs, depth - 1, nul
+    return pairs, depth - 1, big, nul
 
 
 def _careful(text: bytes, where: str, report: Report) -> dict[str, Any]:
