@@ -26,7 +26,7 @@ def sample(number: int, answer: str = "") -> Sample:
     text = answer or f"Act {number}. " + "word " * (20 * (number + 1))
     made = call(number, text)
     return Sample(
-        id=f"{'abcdefghijklmnopqrstuvwxyz'[number % 26]}{number:025d}",
+        id=f"{'abcdefghijklmnopqrstuvwxyz'[number % 26]}{number:07d}{'0' * 18}",
         cell={"genre": GENRES[number % 3], "year": 1900 + number},
         fields={"premise": f"premise {number}"},
         messages=[{"role": "user", "content": f"Genre: {GENRES[number % 3]}"}, {"role": "assistant", "content": text}],

@@ -148,7 +148,7 @@ def table(
 
     Args:
         rows: values by column.
-        columns: headers; no header line where all are empty.
+        columns: headers; no header line where all are blank.
         right: headers of columns that are aligned to the right, as numbers are.
         wide: header of the column that gives way first.
         indent: columns left free at the left.
@@ -160,7 +160,7 @@ def table(
     if screen():
         _fit(lengths, list(columns).index(wide) if wide else None, width() - indent - 2 * (len(columns) - 1))
     lines = [_line(row, lengths, columns, right, indent) for row in cells]
-    if any(columns):
+    if any(header.strip() for header in columns):
         lines.insert(0, styled(_line(list(columns), lengths, columns, right, indent), "dim"))
     return lines
 

@@ -1,0 +1,278 @@
+"""`synth inspect`: the rows of a dataset, as a table or one in full."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline import rows as rows_
+from pipeline.commands import _console as console
+from pipeline.commands import _row
+from pipeline.commands._options import Target, json_option, target
+from pipeline.errors import DataError, RecipeError, did_you_mean
+from pipeline.rows import Filters, Row
+
+if TYPE_CHECKING:
+    from pipeline.store import Dataset
+    from pipeline.types import Problem
+
+LIMIT = 20
+AXES_SHOWN = 5
+POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was asked for."""
+
+    sort: str | None
+    desc: bool
+    axis: tuple[str, ...]
+    rule: tuple[str, ...]
+    state: rows_.Standing | None
+    text: tuple[str, ...]
+    where: str | None
+    sample: int | None
+    seed: int
+    limit: int | None
+    json_: bool
+
+    @property
+    def count(self) -> int | None:
+        """How many rows at most; None for all."""
+        if self.limit is None:
+            return None if self.json_ else LIMIT
+        return self.limit or None
+
+
+@click.command("inspect")
+@target()
+@click.argument("row", required=False, metavar="[ID]")
+@click.option("--sort", metavar="COLUMN", help="Order by a measure (length), an axis, cost, tokens. Smallest first.")
+@click.option("--desc", is_flag=True, help="Largest first.")
+@click.option("--axis", multiple=True, metavar="NAME=VALUE", help="Rows of one axis value. Repeatable.")
+@click.option("--rule", multiple=True, metavar="RULE", help="Rows that this rule dropped or flagged. Repeatable.")
+@click.option("--state", type=click.Choice(rows_.STANDINGS), help="new: not curated, or changed since.")
+@click.option("--text", multiple=True, metavar="WORD", help="Rows that say this, in any case. Repeatable.")
+@click.option("--where", metavar="CONDITION", help="As in a recipe: \"length < 900 and genre == 'horror'\".")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="N rows at random.")
+@click.option("--seed", type=int, default=0, help="Of --sample: the same seed shows the same rows.")
+@click.option("--limit", type=click.IntRange(0), metavar="N", help="At most N rows; 0 for all. [20, with --json all]")
+@click.option("--why", is_flag=True, help="Of one row: the verdict and its reasons, nothing else.")
+@click.option("--follow", is_flag=True, help="A line per row as a run writes it, until Ctrl-C.")
+@json_option
+def command(target: Target, row: str | None, why: bool, follow: bool, **given: Any) -> None:
+    """Reads the rows of a dataset: as a table, or one in full with all that is behind it.
+
+    \b
+    synth inspect plots --sort length            the shortest first
+    synth inspect plots --rule refusal           what a rule dropped
+    synth inspect plots --sample 5 --seed 2      five at random
+    synth inspect plots k3v9                     one row, by the beginning of its id
+    """
+    look = Look(**given)
+    with target.dataset() as dataset:
+        if follow:
+            _follow(dataset)
+        elif row is not None:
+            _one(dataset, rows_.named(dataset, row), why, look.json_)
+        elif why:
+            raise RecipeError("--why is about one row", f"synth inspect {target.name} ID --why")
+        else:
+            _list(dataset, look)
+
+
+def _one(dataset: Dataset, row: Row, why: bool, json_: bool) -> None:
+    if json_:
+        console.as_json(_row.everything(dataset, row))
+    elif why:
+        _row.why(row, dataset.name)
+    else:
+        _row.show(dataset, row)
+
+
+def _list(dataset: Dataset, look: Look) -> None:
+    broken: list[Problem] = []
+    known = rows_.columns(dataset)
+    sort = rows_.column(look.sort, known) if look.sort else None
+    counted = _Counted(rows_.joined(dataset, broken.append), _filters(dataset, look, known))
+    rows = _chosen(counted, look, sort)
+    if look.json_:
+        _json_lines(rows)
+    else:
+        found = list(rows)
+        _explain_nothing(found, counted, look, dataset)
+        _table(found, known, sort)
+        _summary(found, counted, dataset)
+    for problem in broken[:5]:
+        console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
+
+
+class _Counted:
+    """The rows that pass the filters, counted on the way, with the axis values that went by."""
+
+    def __init__(self, rows: Iterator[Row], filters: Filters) -> None:
+        self._rows = rows
+        self._filters = filters
+        self.seen = self.passed = 0
+        self.whole = False
+        self.values: dict[str, set[str]] = {axis: set() for axis, _ in filters.axes}
+        self.spoke_up: set[str] = set()
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.seen += 1
+            for axis, values in self.values.items():
+                if len(values) < 1000:
+                    values.add(str(row.sample.cell.get(axis)))
+            if self._filters.rules and row.verdict:
+                self.spoke_up.update(found.rule for found in row.verdict.findings)
+            if self._filters.hold(row):
+                self.passed += 1
+                yield row
+        self.whole = True
+
+
+def _filters(dataset: Dataset, look: Look, known: list[str]) -> Filters:
+    axes: list[tuple[str, str]] = []
+    names = [name.removeprefix("cell.") for name in known if name.startswith("cell.")]
+    for wanted in look.axis:
+        axis, sign, value = wanted.partition("=")
+        if not sign:
+            raise RecipeError(f"--axis {wanted}: write it as NAME=VALUE", "--axis 'genre=high fantasy'")
+        if names and axis not in names:
+            raise RecipeError(f"--axis {wanted}: no axis '{axis}'", did_you_mean(axis, names))
+        axes.append((axis, value))
+    rules = tuple(name.replace("_", "-") for name in look.rule)
+    return Filters(tuple(axes), rules, look.state, look.text, _condition(look.where, known) if look.where else None)
+
+
+def _condition(text: str, known: list[str]) -> Callable[[dict[str, Any]], bool]:
+    from pipeline.grid.template import Condition
+
+    condition = Condition(text, "--where")
+    names = {name.split(".", 1)[-1] for name in known} | {"answer", "prompt"}
+    for variable in sorted(condition.variables - names):
+        raise RecipeError(f"--where: no column '{variable}'", did_you_mean(variable, sorted(names)))
+    empty = dict.fromkeys(names)
+
+    def holds(context: dict[str, Any]) -> bool:
+        context = {**empty, **context}
+        try:
+            return condition.holds(context)
+        except RecipeError:
+            if any(context[name] is None for name in condition.variables):
+                return False  # nothing was measured there: neither more nor less
+            raise
+
+    return holds
+
+
+def _chosen(rows: _Counted, look: Look, sort: str | None) -> Iterator[Row] | list[Row]:
+    if look.sample:
+        found = rows_.picked(rows, look.sample, look.seed)
+        return rows_.ordered(found, sort, limit=None, descending=look.desc) if sort else found
+    if sort:
+        return rows_.ordered(rows, sort, limit=look.count, descending=look.desc)
+    return itertools.islice(rows, look.count)
+
+
+def _json_lines(rows: Iterator[Row] | list[Row]) -> None:
+    """One JSON array, written row by row."""
+    import orjson
+
+    opened = False
+    for row in rows:
+        try:
+            data = orjson.dumps(_row.summary(row)).decode()
+        except TypeError:
+            import json
+
+            data = json.dumps(_row.summary(row))
+        console.out(("," if opened else "[") + data)
+        opened = True
+    console.out("]" if opened else "[]")
+
+
+def _explain_nothing(found: list[Row], counted: _Counted, look: Look, dataset: Dataset) -> None:
+    if found:
+        return
+    if not counted.seen:
+        raise DataError(f"{dataset.name}: no rows yet", f"synth generate {dataset.name}")
+    for wanted in look.axis:
+        axis, _, value = wanted.partition("=")
+        if value not in counted.values[axis]:
+            raise RecipeError(f"no row has {wanted}", did_you_mean(value, sorted(counted.values[axis])))
+    for rule in look.rule:
+        if rule.replace("_", "-") not in counted.spoke_up:
+            hint = did_you_mean(rule, sorted(counted.spoke_up)) or f"synth curate {dataset.name}"
+            raise RecipeError(f"no row was measured by '{rule}'", hint)
+
+
+def _table(found: list[Row], known: list[str], sort: str | None) -> None:
+    if not found:
+        return
+    axes = [name for name in known if name.startswith("cell.")][:AXES_SHOWN]
+    measured = "measure.length" if "measure.length" in known else "bytes"
+    shown = list(dict.fromkeys([measured, *([sort] if sort and sort not in (*axes, "id", "state") else [])]))
+    short = [name.split(".", 1)[-1] for name in (*shown, *axes)]
+    text = [] if axes else ["prompt"]
+    lines = console.table(
+        [
+            [row.sample.id[:8], _state(row), *(rows_.value(row, name) for name in shown),
+             *(str(rows_.value(row, name)) for name in axes), *(console.one_line(row.sample.prompt) for _ in text),
+             console.one_line(row.sample.answer, 100)]
+            for row in found
+        ],
+        ["row", "state", *short, *text, "answer"], right=short[: len(shown)], wide="answer",
+    )
+    for line, row in zip(lines, [None, *found], strict=True):
+        console.out(line, "dim" if row and row.state == "dropped" else "")
+
+
+def _state(row: Row) -> str:
+    """`kept`, `dropped length`, `kept, flagged repetition`."""
+    rules = ", ".join(dict.fromkeys(found.rule for found in row.against))
+    if row.state == "dropped":
+        return f"dropped {rules}".strip()
+    return f"{row.state}, flagged {rules}" if rules else row.state
+
+
+def _summary(found: list[Row], counted: _Counted, dataset: Dataset) -> None:
+    console.say()
+    shown, passed, seen = len(found), counted.passed, counted.seen
+    if not found:
+        console.fact("rows", f"none of {seen:,} is like that")
+        return
+    if not counted.whole:
+        console.fact("rows", f"the first {shown:,}; --limit 0 shows all, --sort length the shortest")
+    elif passed == seen:
+        console.fact("rows", f"all {seen:,}" if shown == seen else f"{shown:,} of {seen:,}")
+    elif shown == passed:
+        console.fact("rows", f"{shown:,} of {seen:,} {'is' if shown == 1 else 'are'} like that")
+    else:
+        console.fact("rows", f"{shown:,} of {passed:,} that are like that, {seen:,} in all")
+    console.next_command(f"synth inspect {dataset.name} {found[0].sample.id[:8]}", "one row in full")
+
+
+def _follow(dataset: Dataset) -> None:
+    from pipeline.store.tail import tail
+
+    path = dataset.path / "samples.jsonl"
+    console.fact("follow", f"{console.near(path)}; Ctrl-C ends it")
+
+    def wait() -> bool:
+        time.sleep(POLL_S)
+        return True
+
+    with suppress(KeyboardInterrupt):  # the way to end it
+        for sample in tail(path, wait, last=5):
+            room = console.width() - 20 if console.screen() else 200
+            size = len(sample.answer.encode("utf-8", "surrogatepass"))
+            console.out(f"{sample.id[:8]}  {size:>7,}  {console.one_line(sample.answer, room)}")

@@ -1,0 +1,211 @@
+"""`synth inspect`: table, order, filters, one row in full, following a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import main
+from pipeline.store import Dataset
+from pipeline.store.samples import to_row
+from pipeline.types import Sample
+from tests import made
+
+
+@pytest.fixture
+def tales(workdir: Path) -> Path:
+    return made.dataset(workdir / "datasets" / "tales", [made.sample(i) for i in range(30)])
+
+
+def ids(out: str) -> list[str]:
+    return [line.split()[0] for line in out.splitlines()[1:]]
+
+
+def look(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["inspect", "tales", *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_table_of_the_first_rows(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "tales"]) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0].split() == ["row", "state", "length", "genre", "year", "answer"]
+    assert lines[1].split()[:6] == ["a0000000", "dropped", "length", "107", "horror", "1900"]
+    assert ids(captured.out) == [made.sample(i).id[:8] for i in range(20)]
+    assert captured.err.splitlines()[-2:] == [
+        "rows   the first 20; --limit 0 shows all, --sort length the shortest",
+        "next   synth inspect tales a0000000   # one row in full",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--sort", "length", "--limit", "3"), [0, 1, 2]),
+        (("--sort", "length", "--desc", "--limit", "2"), [29, 28]),
+        (("--sort", "cost", "--desc", "--limit", "1"), [29]),
+        (("--sort", "cell.genre", "--limit", "2"), [1, 4]),
+        (("--sort", "genre", "--desc", "--limit", "2"), [2, 5]),
+        (("--axis", "genre=horror", "--state", "dropped"), [0]),
+        (("--axis", "year=1904"), [4]),
+        (("--rule", "length"), [0, 1, 2]),
+        (("--state", "kept", "--limit", "2"), [3, 4]),
+        (("--text", "ACT 7."), [7]),
+        (("--text", "act 7", "--text", "nowhere"), []),
+        (("--where", "length < 400 and genre == 'horror'"), [0]),
+        (("--where", "cost_usd > 0.29"), [28, 29]),
+    ],
+)
+def test_order_and_filters(
+    tales: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: list[int]
+) -> None:
+    assert ids(look(capsys, *words)) == [made.sample(i).id[:8] for i in expected]
+    value = json.loads(look(capsys, *words, "--json"))
+    assert [row["id"] for row in value] == [made.sample(i).id for i in expected]
+
+
+def test_a_random_few_are_the_same_for_a_seed_and_stay_when_rows_arrive(
+    tales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = ids(look(capsys, "--sample", "8", "--seed", "2"))
+    assert two == ids(look(capsys, "--sample", "8", "--seed", "2"))
+    assert two != ids(look(capsys, "--sample", "8", "--seed", "3"))
+    made.dataset(tales, [made.sample(i) for i in range(30, 33)], curated=False)
+    assert len({*two} & {*ids(look(capsys, "--sample", "8", "--seed", "2"))}) >= 5
+
+
+def test_length_without_a_verdict_is_bytes(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made.dataset(workdir / "datasets" / "tales", [made.sample(3), made.sample(1, "äöü")], curated=False)
+    out = look(capsys, "--sort", "length")
+    assert out.splitlines()[0].split()[2] == "bytes"
+    assert [line.split()[2] for line in out.splitlines()[1:]] == ["6", "407"]
+
+
+def test_rows_that_no_rule_measured_are_neither_more_nor_less(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made.dataset(tales, [made.sample(30)], curated=False)
+    with Dataset.open(tales) as dataset:
+        dataset.write_verdicts(made.verdict(made.sample(i)) for i in range(30))
+    assert made.sample(30).id[:8] not in look(capsys, "--where", "length > 0", "--limit", "0")
+    assert ids(look(capsys, "--state", "new")) == [made.sample(30).id[:8]]
+
+
+def test_imported_rows_show_their_prompt(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = Sample(id="r1", messages=[{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}])
+    made.dataset(workdir / "datasets" / "tales", [row], curated=False)
+    lines = look(capsys).splitlines()
+    assert lines[0].split() == ["row", "state", "bytes", "prompt", "answer"]
+    assert lines[1].split() == ["r1", "new", "3", "Why?", "So."]
+
+
+def test_one_row_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parent = made.sample(1)
+    child = Sample(
+        id="child001", messages=[{"role": "user", "content": "Q"}, {"role": "assistant", "content": "longer"}],
+        parent=parent.id, provenance={"augmentation": "expand"},
+        source={"file": "rows.csv", "digest": "d", "row": 12, "start": 812, "end": 1033},
+    )
+    made.dataset(tales, [child], curated=False)
+    with Dataset.open(tales) as dataset:
+        dataset.write_verdicts(made.verdict(made.sample(i)) for i in range(30))
+    out = look(capsys, "b0000001")
+    for told in (
+        f"{parent.id}  dropped", "high fantasy", "premise 1", "Genre: high fantasy", parent.answer.strip(),
+        "length", "207 bytes < 400", "step:answer", "writer-1-2026", "40 in, 51 out", "$0.02", "1.25 s", "2 attempts",
+        "rewritten as", "child001 by expand",
+    ):
+        assert told in out, told
+    out = look(capsys, "child")
+    assert "b0000001 by expand" in out
+    assert "rows.csv, row 12, bytes 812 to 1,033" in out
+    value = json.loads(look(capsys, "b0000001", "--json"))
+    assert value["children"] == ["child001"]
+    assert value["calls"][0]["cost_usd"] == parent.provenance["cost_usd"]
+    assert value["findings"][0]["reason"] == "207 bytes < 400"
+    assert value["changed_by_hand"] is False
+
+
+def test_why_is_the_verdict_only(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [line.split() for line in look(capsys, "b0000001", "--why").splitlines()] == [
+        ["dropped"], ["length", "drop", "207", "207", "bytes", "<", "400"], ["near-duplicate", "keep", "0.1"],
+    ]
+
+
+def test_a_row_changed_by_hand_says_so(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tales / "samples.jsonl"
+    path.write_text(path.read_text().replace("Act 7.", "Act seven."))
+    assert "changed by hand" in look(capsys, "h")
+    assert "not curated, or changed since" in look(capsys, "h")
+
+
+def test_escapes_in_an_answer_steer_nothing(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = Sample(id="r1", messages=[{"role": "assistant", "content": "a\x1b]0;title\x07b"}])
+    made.dataset(workdir / "datasets" / "tales", [row], curated=False)
+    for words in ((), ("r1",)):
+        out = look(capsys, *words)
+        assert "\x1b" not in out
+        assert "a\\x1b]0;title\\x07b" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("zzz",), 4, "no row's id begins with 'zzz'"),
+        (("--sort", "lenght"), 2, "did you mean 'length'?"),
+        (("--axis", "gener=horror"), 2, "did you mean 'genre'?"),
+        (("--axis", "genre=horor"), 2, "did you mean 'horror'?"),
+        (("--axis", "genre"), 2, "write it as NAME=VALUE"),
+        (("--rule", "lenght"), 2, "did you mean 'length'?"),
+        (("--where", "lenght > 3"), 2, "did you mean 'length'?"),
+        (("--where", "length >"), 2, "--where"),
+        (("--why",), 2, "--why is about one row"),
+        (("--state", "gone"), 2, "'gone' is not one of"),
+    ],
+)
+def test_what_is_not_there(
+    tales: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, told: str
+) -> None:
+    assert main(["inspect", "tales", *words]) == code
+    assert told in capsys.readouterr().err
+
+
+def test_an_id_that_begins_several_rows(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made.dataset(workdir / "datasets" / "tales", [made.sample(0), made.sample(26)])
+    assert main(["inspect", "tales", "a00000"]) == 4
+    assert "begins several ids: a000000000, a000002600" in capsys.readouterr().err
+
+
+def test_broken_lines_are_named_and_the_rest_is_shown(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tales / "samples.jsonl").open("a") as file:
+        file.write("{torn\n")
+    assert main(["inspect", "tales", "--limit", "0"]) == 0
+    captured = capsys.readouterr()
+    assert len(ids(captured.out)) == 30
+    assert "samples.jsonl:31" in captured.err
+
+
+def test_follow_prints_rows_as_they_arrive(tales: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "inspect", "tales", "--follow"]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        stood = [process.stdout.readline().split()[0] for _ in range(5)]
+        assert stood == [made.sample(i).id[:8] for i in range(25, 30)]
+        row = json.dumps(to_row(made.sample(30)))
+        with (tales / "samples.jsonl").open("a") as file:
+            file.write(row[:50])
+            file.flush()
+            time.sleep(0.6)
+            file.write(row[50:] + "\n")
+        assert process.stdout.readline().split()[0] == made.sample(30).id[:8]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert said.splitlines() == ["follow datasets/tales/samples.jsonl; Ctrl-C ends it"]
