@@ -1,0 +1,252 @@
+"""What every format promises, for any text: written rows read back the same, or the row is refused."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import example as case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import registry
+from pipeline.errors import DataError
+from pipeline.formats import Format, FormatRefusal, find, formats, recognise
+from pipeline.types import Example
+
+NAMES = list(registry.plugins("formats"))
+
+TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.text(
+        alphabet=st.sampled_from(list("<>[]/|INST sys\n\r\t\u2028\u0085\u00a0\x1c\0\ufeff\"'\\,;éß😀")), max_size=30
+    ),
+    st.lists(
+        st.sampled_from(
+            [
+                "[INST]",
+                " [/INST] ",
+                "<<SYS>>\n",
+                "\n<</SYS>>\n\n",
+                " </s>",
+                "<s>",
+                "<end_of_turn>\n",
+                "<bos>",
+                "<start_of_turn>model\n",
+                "<|im_end|>",
+                "<|endoftext|>",
+                "x",
+                " ",
+                "\n",
+                '"',
+                ",",
+            ]
+        ),
+        max_size=5,
+    ).map("".join),
+    st.text(alphabet=st.characters(), max_size=5),  # lone surrogates among them
+)
+
+
+@st.composite
+def examples(draw: st.DrawFn) -> Example:
+    roles = draw(
+        st.one_of(
+            st.lists(st.sampled_from(["system", "user", "assistant"]), max_size=5),
+            st.sampled_from(
+                [
+                    ["user", "assistant"],
+                    ["system", "user", "assistant"],
+                    ["assistant"],
+                    ["user", "assistant", "user", "assistant"],
+                ]
+            ),
+        )
+    )
+    messages = [{"role": role, "content": draw(TEXTS)} for role in roles]
+    for message in messages:
+        if message["role"] == "assistant" and draw(st.integers(0, 7)) == 0:
+            message["weight"] = draw(st.sampled_from([0, 1]))  # type: ignore[assignment]
+    fields = draw(
+        st.dictionaries(st.sampled_from(["name", "instruction", "input", "prompt", "text"]), TEXTS, max_size=2)
+    )
+    return Example(messages, fields=fields, sample="s1")
+
+
+def surrogates(example: Example) -> bool:
+    return any(0xD800 <= ord(letter) <= 0xDFFF for message in example.messages for letter in message["content"])
+
+
+def named(refusal: FormatRefusal) -> None:
+    """A refusal says what, and what to do about it."""
+    assert refusal.message
+    assert all(p.code and p.fix and p.severity == "error" and p.where for p in refusal.problems("s1"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=150, deadline=None)
+@given(example=examples(), escape=st.booleans())
+@case(Example([{"role": "user", "content": "Q1"}, {"role": "assistant", "content": "A1"}], sample="s1"), False)
+@case(Example([{"role": "assistant", "content": "A\r\n1\r"}], sample="s1"), False)
+@case(
+    Example(
+        [
+            {"role": "system", "content": " S\n"},
+            {"role": "user", "content": " Q1 "},
+            {"role": "assistant", "content": " A1 "},
+        ],
+        sample="s1",
+    ),
+    True,
+)
+def test_written_rows_read_back(name: str, example: Example, escape: bool) -> None:
+    plugin = find(name)
+    if not plugin.lines:
+        return
+    try:
+        line = plugin.write(example, ascii=escape)
+    except FormatRefusal as refusal:
+        named(refusal)
+        return
+    assert not surrogates(example)
+    assert b"\n" not in line
+    assert b"\r" not in line
+    values = json.loads(line.decode("ascii" if escape else "utf-8"))
+    assert line == json.dumps(values, ensure_ascii=escape).encode("utf-8")
+    back = plugin.read(values)
+    assert plugin.same(back, example)
+    assert plugin.write(back, ascii=escape) == line  # a fixed point
+    assert [problem for problem in plugin.check(line, "f:1") if problem.severity == "error"] == []
+    known = recognise(values)
+    assert known is not None
+    assert known.name == plugin.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25, deadline=None)
+@given(rows=st.lists(examples(), max_size=4))
+def test_files_are_proven(name: str, rows: list[Example]) -> None:
+    plugin = find(name)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"train{plugin.suffix}"
+        written = []
+        with plugin.open(target) as sink:
+            for row in rows:
+                try:
+                    sink.add(row)
+                except FormatRefusal:
+                    continue
+                written.append(row)
+        assert plugin.prove(target, written) == len(written)
+        if written:
+            with pytest.raises((DataError, FileNotFoundError)):
+                plugin.prove(target, written[:-1])
+            other = Example(
+                [{"role": "user", "content": "other"}, {"role": "assistant", "content": "words"}],
+                fields=written[-1].fields,
+                sample="s1",
+            )
+            if not plugin.same(other, written[-1]):
+                with pytest.raises(DataError):
+                    plugin.prove(target, [*written[:-1], other])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_cannot_be_held_is_refused(name: str) -> None:
+    plugin = find(name)
+    exchange = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
+    loaded = {
+        "tools": Example(exchange, tools=[{"type": "function", "function": {"name": "f"}}]),
+        "weight": Example([*exchange[:1], {"role": "assistant", "content": "A0", "weight": 0}, *exchange]),
+        "name": Example([{"role": "user", "content": "Q", "name": "ann"}, exchange[1]]),
+        "calls": Example(
+            [
+                exchange[0],
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+                },
+            ]
+        ),
+        "parts": Example([{"role": "user", "content": [{"type": "text", "text": "Q"}]}, exchange[1]]),
+        "system": Example([{"role": "system", "content": "S"}, *exchange]),
+        "turns": Example(exchange * 2),
+    }
+    for what, bare in loaded.items():
+        row = replace(bare, sample="s1")
+        try:
+            values = json.loads(plugin.write(row)) if plugin.lines else plugin.values(row)
+        except FormatRefusal as refusal:
+            named(refusal)
+            continue
+        assert plugin.same(plugin.read(values), row), what
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_answer_is_never_written(name: str) -> None:
+    for text in ("", " ", "\n\t", "\u00a0"):
+        with pytest.raises(FormatRefusal) as refusal:
+            find(name).write(Example([{"role": "user", "content": "Q"}, {"role": "assistant", "content": text}]))
+        assert refusal.value.code == "empty-answer"
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{", b"[1]", b"null", b"3", b'"x"', b"{}", b'{"text": 3}', b'{"messages": 3}', b"\xff", b"[" * 9999]
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_check_names_what_is_no_row(name: str, line: bytes) -> None:
+    found = find(name).check(line, "f.jsonl:7")
+    assert found
+    assert all(problem.where == "f.jsonl:7" and problem.code and problem.fix for problem in found)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "messages",
+                        "role",
+                        "content",
+                        "from",
+                        "value",
+                        "conversations",
+                        "text",
+                        "tools",
+                        "prompt",
+                        "completion",
+                        "weight",
+                        "tool_calls",
+                        "type",
+                        "image_url",
+                        "history",
+                        "name",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_no_object_breaks_a_format(value: object) -> None:
+    for plugin in formats():
+        one: Format = plugin()
+        if isinstance(value, dict):
+            one.recognises(value)
+            for problem in one.problems(value, "f:1"):
+                assert problem.code
+            try:
+                row = one.read(value)
+                one.write(row)
+            except FormatRefusal:
+                pass

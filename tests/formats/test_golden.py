@@ -1,0 +1,125 @@
+"""The bytes of every format, frozen: altering one changes what users' models are trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import registry
+from pipeline.formats import FormatRefusal, find
+from pipeline.types import Example
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "formats"
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"place": "Zürich"}'}}
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+
+
+def rows() -> list[Example]:
+    def row(*messages: dict[str, object], **rest: object) -> Example:
+        return Example(list(messages), sample=f"row{number()}", **rest)  # type: ignore[arg-type]
+
+    count = iter(range(1, 99))
+
+    def number() -> int:
+        return next(count)
+
+    ask, answer = {"role": "user", "content": "Q1"}, {"role": "assistant", "content": "A1"}
+    return [
+        row(ask, answer),
+        row({"role": "system", "content": "SYS"}, ask, answer),
+        row(ask, answer, {"role": "user", "content": "Q2"}, {"role": "assistant", "content": "A2"}),
+        row(answer),
+        row(
+            {"role": "user", "content": ' Où est "l\'été"?\n\n'},
+            {"role": "assistant", "content": "\tÀ 5 €, 😀\u2028\x7f\\ "},
+        ),
+        row(
+            {"role": "user", "content": "Translate\n\ncat"}, answer, fields={"instruction": "Translate", "input": "cat"}
+        ),
+        row({"role": "user", "content": "named"}, answer, fields={"name": "Crime & Co.txt"}),
+        row(
+            ask,
+            {"weight": 0, "content": "bad", "role": "assistant"},
+            ask,
+            {"role": "assistant", "content": "A1", "weight": 1},
+        ),
+        row(
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "see"},
+                    {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+                ],
+                "name": "ann",
+            },
+            answer,
+        ),
+        row(
+            ask,
+            {"role": "assistant", "content": None, "tool_calls": [CALL], "refusal": None},
+            {"tool_call_id": "call_1", "role": "tool", "content": "{}"},
+            answer,
+            tools=[TOOL],
+            fields={"parallel_tool_calls": False},
+        ),
+    ]
+
+
+def written(name: str, escape: bool) -> bytes:
+    """Every row as the format writes it, or the code for which it is refused."""
+    plugin, lines = find(name), []
+    for row in rows():
+        try:
+            lines.append(plugin.write(row, ascii=escape) if plugin.lines else _texts(plugin, row))
+        except FormatRefusal as refusal:
+            lines.append(b"# " + row.sample.encode() + b" " + refusal.code.encode())
+    return b"\n".join(lines) + b"\n"
+
+
+def _texts(plugin: object, row: Example) -> bytes:
+    return b"\x1f".join(text.encode() for text in plugin.texts(row, False))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("escape", [False, True])
+@pytest.mark.parametrize("name", list(registry.plugins("formats")))
+def test_bytes_are_frozen(name: str, escape: bool) -> None:
+    if escape and not find(name).lines:
+        with pytest.raises(FormatRefusal):
+            find(name).texts(rows()[0], True)  # type: ignore[attr-defined]
+        return
+    path = GOLDEN / f"{name}{'.ascii' if escape else ''}.txt"
+    assert written(name, escape) == path.read_bytes()
+
+
+def test_every_golden_file_has_its_format() -> None:
+    stems = {path.name.split(".")[0] for path in GOLDEN.iterdir()}
+    assert stems == set(registry.plugins("formats"))
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet", "folders"])
+def test_containers_hold_the_bytes(name: str, tmp_path: Path) -> None:
+    target = tmp_path / f"train{find(name).suffix}"
+    wanted = []
+    with find(name).open(target) as sink:
+        for row in rows():
+            try:
+                sink.add(row)
+                wanted.append(row)
+            except FormatRefusal:
+                pass
+    assert find(name).prove(target, wanted) == len(wanted) == 5
+    if name == "csv":
+        head = target.read_bytes().splitlines()[:2]
+        assert head == [b'"prompt","completion"', b'"Q1","A1"']
+        assert b'" O\xc3\xb9 est ""l\'\xc3\xa9t\xc3\xa9""?\n\n","\t' in target.read_bytes()
+    if name == "folders":
+        assert sorted(path.name for path in (target / "completions").iterdir()) == [
+            "Crime & Co.txt",
+            "row1.txt",
+            "row4.txt",
+            "row5.txt",
+            "row6.txt",
+        ]
+        assert (target / "prompts" / "row4.txt").read_bytes() == b""
+        assert (target / "completions" / "row5.txt").read_bytes() == "\tÀ 5 €, 😀\u2028\x7f\\ ".encode()
