@@ -106,8 +106,7 @@ def value(row: Row, name: str) -> Any:
     if family == "measure":
         return measures(row.verdict).get(key)
     if name == "tokens":
-        usage = sample.provenance.get("usage")
-        return usage.get("output_tokens") if isinstance(usage, dict) else None
+        return sample.provenance.get("output_tokens")
     if name == "bytes":
         return len(sample.answer.encode("utf-8", "surrogatepass"))
     return {"id": sample.id, "state": row.state}.get(name, sample.provenance.get(name))

@@ -32,9 +32,8 @@ def sample(number: int, answer: str = "") -> Sample:
         messages=[{"role": "user", "content": f"Genre: {GENRES[number % 3]}"}, {"role": "assistant", "content": text}],
         calls=(CallRef(made.id, "step:answer"),),
         provenance={
-            "writer": "openai:writer-1", "model": made.model, "finish_reason": "stop", "rehearsal": False,
-            "usage": {"input_tokens": 40, "output_tokens": len(text) // 4}, "cost_usd": made.cost_usd,
-            "created": made.at,
+            "namespace": "openai", "model": made.model, "finish_reason": "stop", "rehearsal": False,
+            "input_tokens": 40, "output_tokens": len(text) // 4, "cost_usd": made.cost_usd, "created": made.at,
         },
     )
 

@@ -32,6 +32,11 @@ def colour(error: bool = False) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def talks_to_a_terminal() -> bool:
+    """True where stderr is a terminal that can redraw."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def terminal() -> bool:
     """True where a person can answer a question and watch a panel."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -52,6 +52,7 @@ def test_a_table_of_the_first_rows(tales: Path, capsys: pytest.CaptureFixture[st
         (("--sort", "length", "--limit", "3"), [0, 1, 2]),
         (("--sort", "length", "--desc", "--limit", "2"), [29, 28]),
         (("--sort", "cost", "--desc", "--limit", "1"), [29]),
+        (("--sort", "tokens", "--desc", "--limit", "1"), [29]),
         (("--sort", "cell.genre", "--limit", "2"), [1, 4]),
         (("--sort", "genre", "--desc", "--limit", "2"), [2, 5]),
         (("--axis", "genre=horror", "--state", "dropped"), [0]),
