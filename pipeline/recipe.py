@@ -84,12 +84,23 @@ class SamplePlan(Section):
 
 
 class Source(Section):
-    """Rows that exist already."""
+    """Rows that exist already: of one file, or of two folders of texts joined by file name."""
 
-    file: str
+    file: str | None = Field(None, description="JSONL, JSON, CSV, TSV or Parquet, each also .gz")
+    format: str | None = Field(None, description="rows are conversations of this format, as sharegpt")
+    prompts: str | None = Field(None, description="folder of prompts, one text per file")
+    completions: str | None = Field(None, description="folder of completions under the same file names")
+    order: Literal["given", "name", "name-ignorecase"] = Field("name", description="order of the joined files")
     where: list[str] = Field(default_factory=list, description="conditions on the columns; all must hold")
     rows: int | None = Field(None, ge=1, description="the first so many that pass")
     encoding: str | None = Field(None, description="utf-8 where it is not given")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Source:
+        folders = self.prompts is not None and self.completions is not None
+        if (self.file is None) != folders or (self.prompts is None) != (self.completions is None):
+            raise ValueError("a source is a `file`, or two folders: `prompts` and `completions`")
+        return self
 
 
 class Prompt(Section):
@@ -150,7 +161,7 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _something(self) -> Train:
-        if self.user is None and self.messages is None:
+        if self.user is None and self.messages is None and "assistant" not in self.model_fields_set:
             raise ValueError("name `user` (a template), or `messages` (a column of conversations)")
         return self
 
