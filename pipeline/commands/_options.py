@@ -60,14 +60,14 @@ class Target:
         return Dataset.open(self.path)
 
 
-def target(*, sets: bool = False, spends: bool = False, name: bool = True) -> Callable[[Verb], Verb]:
+def target(*, sets: bool = False, spends: bool = False, optional: bool = False) -> Callable[[Verb], Verb]:
     """Adds NAME and the options below to a verb, which gets them as one argument `target`.
 
     Args:
         sets: with `--set`, for verbs that read the recipe.
         spends: with the options of how this machine asks models (`--model` to `--timeout`), and `--yes`,
             which is an argument of its own.
-        name: False for verbs without a NAME.
+        optional: NAME may be left out; `target.name` is empty then.
     """
 
     def decorate(verb: Verb) -> Verb:
@@ -75,13 +75,13 @@ def target(*, sets: bool = False, spends: bool = False, name: bool = True) -> Ca
         def wrapper(*args: Any, **given: Any) -> Any:
             flags = {key: given.pop(key) for key in _FLAGS if key in given}
             cwd = Path.cwd()
-            wanted = Target(given.pop("name", ""), load_settings(cwd, os.environ, flags), given.pop("sets", ()), cwd)
+            wanted = Target(given.pop("name") or "", load_settings(cwd, os.environ, flags), given.pop("sets", ()), cwd)
             return verb(*args, target=wanted, **given)
 
         added: list[Callable[[Any], Any]] = [_DATASETS]
         added += [click.option("--set", "sets", multiple=True, metavar="A.B=C", help=_SET)] if sets else []
         added += _SPENDING if spends else []
-        added += [click.argument("name", metavar="NAME")] if name else []
+        added += [click.argument("name", required=not optional, metavar="[NAME]" if optional else "NAME")]
         command: Any = wrapper
         for decorator in added:
             command = decorator(command)

@@ -1,0 +1,39 @@
+"""`synth` alone: three ways to begin, or where everything stands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pipeline import status
+from pipeline.commands import _console as console
+from pipeline.commands.status import overview
+from pipeline.settings import load_settings
+
+BEGIN = (
+    ("a demo in a minute, offline", "synth run plots"),
+    ("from an idea", "synth init NAME --blank"),
+    ("from a file of rows", "synth init NAME --from rows.csv"),
+)
+
+
+def show() -> None:
+    """Prints it for the folder we stand in."""
+    cwd = Path.cwd()
+    settings = load_settings(cwd, os.environ)
+    found = [status.standing(path) for path in status.datasets(settings)]
+    waiting = [name for name in status.recipes(cwd) if name not in {one.name for one in found}]
+    if not found and not waiting:
+        console.out("From a grid of ideas to proven training files. Three ways to begin:")
+        console.out()
+        for line in console.table([(what, command) for what, command in BEGIN], ("", " "), indent=2):
+            console.out(line)
+        console.out()
+        console.out("synth --help lists the verbs, synth doctor says what works on this machine.", "dim")
+        return
+    if found:
+        overview(found)
+    if waiting:
+        console.out(f"recipes that were not run yet: {', '.join(waiting)}")
+    console.say()
+    console.next_command(found[0].next if found else f"synth plan {waiting[0]}")

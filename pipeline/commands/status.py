@@ -1,0 +1,120 @@
+"""`synth status`: where everything stands, what it cost, what is next."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline import status as status_
+from pipeline.commands import _console as console
+from pipeline.commands._options import Target, json_option, target
+from pipeline.status import Standing
+
+
+@click.command("status")
+@target(optional=True)
+@click.option("--cost", is_flag=True, help="What was paid: answers, tokens, dollars.")
+@json_option
+def command(target: Target, cost: bool, json_: bool) -> None:
+    """Shows where every dataset stands, what it cost and what is next."""
+    paths = [target.path] if target.name else list(status_.datasets(target.settings))
+    found = [status_.standing(path) for path in paths]
+    if json_:
+        console.as_json(status_.as_dict(found[0]) if target.name else [status_.as_dict(one) for one in found])
+        return
+    if not found:
+        console.fact("none", f"no dataset in {console.near(target.settings.datasets)}")
+        console.next_command("synth run plots", "a demo in a minute, offline")
+        return
+    if cost:
+        _costs(found)
+    elif target.name:
+        _whole(found[0])
+    else:
+        overview(found)
+    console.next_command(next((one.next for one in found if not one.busy), found[0].next))
+
+
+def overview(found: list[Standing]) -> None:
+    """A line per dataset."""
+    rows = [
+        (one.name, progress(one), curated(one), exported(one), cost_short(one), one.next) for one in found
+    ]
+    for line in console.table(rows, ("dataset", "rows", "curated", "exported", "cost", "next"), right=("cost",)):
+        console.out(line)
+
+
+def _whole(one: Standing) -> None:
+    rows = [("rows", progress(one)), ("writer", writer(one)), ("curated", curated(one))]
+    if one.by_rule:
+        rows.append(("dropped by", ", ".join(f"{rule} {count:,}" for rule, count in one.by_rule.items())))
+    for export in one.exports:
+        files = console.plural(len(export.files), "file")
+        rows.append(("exported", f"{export.format}: {console.plural(export.rows, 'line')} in {files}"))
+    rows.append(("cost", cost_of(one)))
+    if one.edits:
+        rows.append(("by hand", f"{one.edits}, not decided on: --adopt keeps that, --restore brings ours back"))
+    if one.busy:
+        rows.append(("at work", one.busy))
+    console.out(f"{console.styled(one.name, 'bold')}  {console.styled(console.near(one.path), 'dim')}")
+    for line in console.table(rows, ("", " "), wide=" ", indent=2):
+        console.out(line)
+
+
+def _costs(found: list[Standing]) -> None:
+    rows = [
+        (one.name, spent.answered, spent.failed, spent.copied, spent.input_tokens, spent.output_tokens,
+         console.money(spent.usd), console.money(spent.unconfirmed_usd), spent.unpriced)
+        for one in found for spent in [one.spent]
+    ]
+    columns = ("dataset", "answered", "failed", "copied", "tokens in", "tokens out", "cost", "unconfirmed", "no price")
+    for line in console.table(rows, columns, right=columns[1:]):
+        console.out(line)
+    total = console.money(sum(one.spent.usd for one in found))
+    console.say()
+    console.fact("total", f"{total}; unconfirmed: the most that requests without an answer may have cost")
+
+
+def progress(one: Standing) -> str:
+    """`212 of 396`, `386`, with who writes where it is a rehearsal."""
+    count = f"{one.rows:,}" if one.wanted is None or one.rows >= one.wanted else f"{one.rows:,} of {one.wanted:,}"
+    notes = {"rehearsal": one.rehearsal, "at work": one.busy, "changed by hand": one.edits}
+    told = ", ".join(note for note, holds in notes.items() if holds)
+    return f"{count} ({told})" if told else count
+
+
+def writer(one: Standing) -> str:
+    """Who writes the rows."""
+    if one.model is None:
+        return "nobody: rows that exist already"
+    return f"{one.model}: nobody real answers" if one.rehearsal else one.model
+
+
+def curated(one: Standing) -> str:
+    """`277 kept, 119 dropped`."""
+    if not one.kept + one.dropped:
+        return "not yet"
+    more = f", {one.uncurated:,} not yet" if one.uncurated else ""
+    return f"{one.kept:,} kept, {one.dropped:,} dropped{more}"
+
+
+def exported(one: Standing) -> str:
+    """`openai-chat, llama2`."""
+    return ", ".join(export.format for export in one.exports) or "not yet"
+
+
+def cost_short(one: Standing) -> str:
+    """`$0.22`; `unknown` where no answer had a price."""
+    return "unknown" if one.spent.unpriced and not one.spent.usd else console.money(one.spent.usd)
+
+
+def cost_of(one: Standing) -> str:
+    """`$0.22 for 396 answers, $0.01 unconfirmed`."""
+    spent = one.spent
+    if not spent.answered + spent.failed + spent.copied:
+        return "nothing was asked"
+    parts = [f"{cost_short(one)} for {console.plural(spent.answered, 'answer')}"]
+    parts += [f"{console.money(spent.unconfirmed_usd)} unconfirmed"] if spent.unconfirmed_usd else []
+    parts += [f"{console.plural(spent.unpriced, 'answer')} without a known price"] if spent.unpriced else []
+    parts += [f"{spent.failed:,} failed"] if spent.failed else []
+    parts += [f"{spent.copied:,} copied from other datasets"] if spent.copied else []
+    return ", ".join(parts)

@@ -1,0 +1,169 @@
+"""Where every dataset stands, what it cost, what is next: read from the files, nothing is asked."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import SynthError
+from .recipe import Recipe
+from .settings import Settings
+from .store import Dataset
+from .store.calls import Spent
+from .store.plan import WANTED
+
+RECIPE_LOOKS_LIKE = "synth:"
+"""A YAML file with a line that begins so is a recipe."""
+
+
+class Export(NamedTuple):
+    """Files of one format in exports/: their names, and how many lines they hold together."""
+
+    format: str
+    files: tuple[str, ...]
+    rows: int
+
+
+class Standing(NamedTuple):
+    """Where one dataset stands.
+
+    Attributes:
+        rows: lines of samples.jsonl.
+        wanted: draws that the plan asks for; None for imported rows.
+        kept: rows that the last curation kept.
+        dropped: rows that it dropped.
+        uncurated: rows without a verdict.
+        by_rule: rule -> rows that it dropped.
+        model: who writes, as `openai:gpt-4.1-mini`; None where nobody does.
+        edits: what a hand changed and nobody decided on, as `2 rows deleted by hand`.
+        busy: who is at work on it, as `generate (pid 12 on host)`.
+        next: the command to type.
+    """
+
+    name: str
+    path: Path
+    rows: int
+    wanted: int | None
+    kept: int
+    dropped: int
+    uncurated: int
+    by_rule: dict[str, int]
+    exports: tuple[Export, ...]
+    spent: Spent
+    model: str | None
+    edits: str
+    busy: str
+    next: str
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether nobody real writes it."""
+        return (self.model or "").split(":")[0] == "rehearsal"
+
+
+def standing(path: Path) -> Standing:
+    """Where the dataset at `path` stands.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
+    with Dataset.open(path) as dataset:
+        rows = _lines(dataset.path / "samples.jsonl")
+        states = Counter(dataset.plan.states().values())
+        verdicts: Counter[str] = Counter()
+        by_rule: Counter[str] = Counter()
+        for verdict in dataset.verdicts():
+            verdicts[verdict.state] += 1
+            if verdict.state == "dropped":
+                by_rule.update({finding.rule for finding in verdict.findings if finding.outcome == "drop"})
+        generate = dataset.manifest().get("generate")
+        edits = dataset.hand_edits()
+        found = Standing(
+            name=dataset.name, path=path, rows=rows, wanted=states[WANTED] if states else None, kept=verdicts["kept"],
+            dropped=verdicts["dropped"], uncurated=max(0, rows - verdicts.total()), by_rule=dict(by_rule.most_common()),
+            exports=tuple(_exports(dataset.exports)), spent=dataset.calls.spent(),
+            model=generate.get("model") if isinstance(generate, dict) else None, edits=str(edits) if edits else "",
+            busy=_busy(path), next="",
+        )
+        return found._replace(next=_next(found, dataset))
+
+
+def datasets(settings: Settings) -> Iterator[Path]:
+    """The folders of all datasets, in order of name."""
+    return iter(sorted(path.parent for path in settings.datasets.glob("*/manifest.json")))
+
+
+def recipes(cwd: Path) -> list[str]:
+    """Names of the recipes in a folder: NAME.yaml and NAME/recipe.yaml that say `synth: 1`."""
+    found = []
+    for path in sorted([*cwd.glob("*.yaml"), *cwd.glob("*.yml"), *cwd.glob("*/recipe.yaml")]):
+        with suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8-sig") as file:
+            if any(line.startswith(RECIPE_LOOKS_LIKE) for line in file):
+                found.append(path.parent.name if path.name == "recipe.yaml" and path.parent != cwd else path.stem)
+    return found
+
+
+def _lines(path: Path) -> int:
+    count = 0
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            count += chunk.count(b"\n")
+    return count
+
+
+def _exports(folder: Path) -> Iterator[Export]:
+    """One entry per folder of exports/ that holds data files; manifests are left out."""
+    for home in sorted(path for path in folder.glob("*") if path.is_dir()):
+        files = sorted(path for path in home.rglob("*") if path.is_file() and "manifest" not in path.name)
+        if files:
+            yield Export(home.name, tuple(str(path.relative_to(folder)) for path in files), sum(map(_lines, files)))
+
+
+def _busy(path: Path) -> str:
+    for lock in sorted((path / ".locks").glob("*.lock")):
+        with suppress(OSError, ValueError):
+            owner = json.loads(lock.read_text())
+            return f"{owner.get('doing', lock.stem)} (pid {owner.get('pid', '?')} on {owner.get('host', '?')})"
+    return ""
+
+
+def _next(found: Standing, dataset: Dataset) -> str:
+    """The command that moves a dataset on."""
+    name = found.name
+    recipe = _recipe(dataset)
+    if found.busy:
+        return f"synth inspect {name} --follow"
+    if found.edits:
+        return f"synth generate {name} --adopt" if found.wanted is not None else f"synth curate {name} --adopt"
+    if found.wanted is not None and found.rows < found.wanted - found.spent.failed:
+        return f"synth generate {name}"
+    if found.uncurated and (recipe is None or recipe.curate or found.kept):
+        return f"synth curate {name}" + ("" if recipe is not None and recipe.curate else " --rule refusal")
+    if not found.exports or _older(dataset):
+        return f"synth export {name}"
+    return f"synth inspect {name} --sample 5"
+
+
+def _recipe(dataset: Dataset) -> Recipe | None:
+    try:
+        return dataset.recipe()
+    except SynthError:
+        return None
+
+
+def _older(dataset: Dataset) -> bool:
+    """Whether rows or verdicts are newer than what was exported."""
+    stamps = [path.stat().st_mtime_ns for path in dataset.exports.rglob("*") if path.is_file()]
+    made = [dataset.path / name for name in ("samples.jsonl", "verdicts.jsonl")]
+    return max((path.stat().st_mtime_ns for path in made if path.exists()), default=0) > max(stamps, default=0)
+
+
+def as_dict(found: Standing) -> dict[str, Any]:
+    """A standing as JSON has it."""
+    exports = [export._asdict() for export in found.exports]
+    return {**found._asdict(), "path": str(found.path), "exports": exports, "spent": found.spent._asdict(),
+            "rehearsal": found.rehearsal}
