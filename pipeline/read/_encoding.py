@@ -15,11 +15,18 @@ from ._open import codec, kind, opened
 
 _BLOCK = 1 << 20
 class EncodingFault(NamedTuple):
-    """The first line that is not in the encoding, how many are not, and of how many."""
+    """The first line that is not in the encoding, how many are not, and of how many.
+
+    Attributes:
+        guess: the encoding that the lines are probably in; None where nothing fits.
+        line: the bytes of the first one.
+    """
 
     problem: Problem
     bad: int
     lines: int
+    guess: str | None
+    line: bytes
 
 
 def encoding_fault(path: Path, encoding: str | None = None) -> EncodingFault | None:
@@ -55,7 +62,10 @@ def encoding_fault(path: Path, encoding: str | None = None) -> EncodingFault | N
                 block += stream.readline() if block else b""
         except (EOFError, gzip.BadGzipFile, zlib.error):
             pass  # `rows` reports it when it comes to the place
-    return EncodingFault(_said(path, name or "utf-8", first, sample), bad, lines) if first else None
+    if first is None:
+        return None
+    guess = likely(sample)
+    return EncodingFault(_said(path, name or "utf-8", first, guess), bad, lines, guess, first[1])
 
 
 def _faults(block: bytes, name: str) -> list[tuple[int, bytes, UnicodeError]]:
@@ -72,11 +82,10 @@ def _faults(block: bytes, name: str) -> list[tuple[int, bytes, UnicodeError]]:
     return []
 
 
-def _said(path: Path, name: str, first: tuple[int, bytes, UnicodeError], sample: bytes) -> Problem:
+def _said(path: Path, name: str, first: tuple[int, bytes, UnicodeError], guess: str | None) -> Problem:
     number, line, error = first
     column = error.start if isinstance(error, UnicodeDecodeError) else 0
     text = f"byte 0x{line[column]:02X} at column {column + 1} is not {name}"
-    guess = likely(sample)
     if guess:
         shown = line[max(0, column - 24) : column + 24].decode(guess, "ignore").strip()
         text += f"; in {guess} it reads “{shown}”"

@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from pipeline.digest import canonical, digest, digest_bytes
 from pipeline.errors import DataError
 from pipeline.recipe import Source
@@ -64,10 +66,20 @@ def source_rows(source: Source, folder: Path, problem: Report) -> Iterator[Sourc
 
 
 def refuse_encoding(path: Path, encoding: str | None) -> None:
-    """Raises DataError where more than a stray line of a file is in another encoding than the one it is read in."""
-    fault = encoding_fault(path, encoding)
-    if fault is not None and fault.bad > TOLERATED * fault.lines:
-        raise DataError(_sentence(fault), fault.problem.fix)
+    """Stops before a file that is, as a whole, in another encoding than the one it is read in.
+
+    A stray line is no reason, nor a damaged one: a line of JSON must be JSON in the encoding that is guessed.
+
+    Raises:
+        DataError: with the first such line, and the encoding to name.
+    """
+    fault, what = encoding_fault(path, encoding), kind(path)
+    if fault is None or fault.bad <= TOLERATED * fault.lines or (what == "json" and fault.guess is None):
+        return
+    if what == "jsonl" and not _is_json(fault.line, fault.guess):
+        return
+    cure = f"iconv -f {fault.guess} -t utf-8 {path} > utf8.json" if what == "json" else fault.problem.fix
+    raise DataError(_sentence(fault), cure)
 
 
 class Ordinals:
@@ -122,6 +134,13 @@ def _folder_rows(source: Source, folder: Path, problem: Report, ordinals: Ordina
         }
         values = {"name": pair.name, "prompt": pair.prompt, "completion": pair.completion}
         yield SourceRow(found, values, place, pair.data)
+
+
+def _is_json(line: bytes, encoding: str | None) -> bool:
+    try:
+        return encoding is not None and isinstance(orjson.loads(line.decode(encoding)), dict)
+    except ValueError:
+        return False
 
 
 def _sentence(fault: EncodingFault) -> str:

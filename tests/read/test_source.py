@@ -67,6 +67,20 @@ def test_a_stray_line_in_another_encoding_is_a_problem(tmp_path: Path) -> None:
     assert [problem.code for problem in problems] == ["encoding"]
 
 
+def test_damage_is_no_encoding(tmp_path: Path) -> None:
+    problems: list[Problem] = []
+    (tmp_path / "torn.jsonl").write_bytes(b'{"a":1}\n\xff\xfe\n{"a":2}\n')
+    assert len(read(tmp_path, problems, file="torn.jsonl")) == 2
+    assert [problem.code for problem in problems] == ["encoding"]
+    (tmp_path / "whole.jsonl").write_bytes('{"a":1}\n{"a":"é"}\n'.encode("cp1252"))
+    with pytest.raises(DataError, match=r"whole\.jsonl:2"):
+        read(tmp_path, file="whole.jsonl")
+    (tmp_path / "whole.json").write_bytes('[{"a":"é"}]'.encode("cp1252"))
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, file="whole.json")
+    assert caught.value.hint.startswith("iconv -f cp1252 -t utf-8 ")
+
+
 def test_two_folders(tmp_path: Path) -> None:
     for folder in ("p", "c"):
         (tmp_path / folder).mkdir()
