@@ -1,0 +1,129 @@
+"""`synth status`, and `synth` alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import main
+from pipeline.store import Dataset
+from pipeline.store.plan import WANTED
+from pipeline.types import Draw
+from tests import made
+
+RECIPE = """\
+synth: 1
+name: tales
+axes: {genre: [horror, romance]}
+prompt: "A {{genre}} tale"
+train: {user: "{{genre}}"}
+curate: [refusal]
+"""
+
+
+def status(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
+    assert main(["status", *words]) == 0
+    return capsys.readouterr()
+
+
+@pytest.fixture
+def tales(workdir: Path) -> Path:
+    return made.dataset(workdir / "datasets" / "tales", [made.sample(i) for i in range(6)])
+
+
+def test_nothing_yet(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = status(capsys)
+    assert out == ""
+    assert err.splitlines()[-1].split("   #")[0] == "next   synth run plots"
+
+
+def test_a_line_per_dataset_and_the_next_command(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made.dataset(tales.parent / "other", [made.sample(0)], curated=False)
+    out, err = status(capsys)
+    lines = [line.split("  ") for line in out.splitlines()]
+    assert [part.strip() for part in lines[1] if part.strip()] == [
+        "other", "1", "not yet", "not yet", "$0.01", "synth curate other --rule refusal",
+    ]
+    assert "3 kept, 3 dropped" in out.splitlines()[2]
+    assert err.splitlines()[-1] == "next   synth curate other --rule refusal"
+
+
+def test_one_dataset_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = tales / "exports" / "openai-chat" / "train.jsonl"
+    export.parent.mkdir(parents=True)
+    export.write_text("{}\n" * 3)
+    out, err = status(capsys, "tales")
+    for told in ("3 kept, 3 dropped", "length 3", "openai-chat: 3 lines in 1 file", "$0.21 for 6 answers"):
+        assert told in out, told
+    assert err.splitlines()[-1] == "next   synth inspect tales --sample 5"
+    value = json.loads(status(capsys, "tales", "--json")[0])
+    assert (value["rows"], value["kept"], value["dropped"], value["by_rule"]) == (6, 3, 3, {"length": 3})
+    assert value["spent"]["answered"] == 6
+
+
+def test_cost(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = status(capsys, "--cost")
+    assert out.splitlines()[1].split() == ["tales", "6", "0", "0", "240", "531", "$0.21", "$0", "0"]
+    assert "total  $0.21" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("wanted", "synth generate tales"),
+        ("uncurated", "synth curate tales"),
+        ("edited", "synth generate tales --adopt"),
+        ("busy", "synth inspect tales --follow"),
+        ("curated", "synth export tales"),
+    ],
+)
+def test_what_is_next(tales: Path, capsys: pytest.CaptureFixture[str], change: str, expected: str) -> None:
+    (tales / "recipe.yaml").write_text(RECIPE)
+    with Dataset.open(tales) as dataset:
+        dataset.plan.append(
+            (Draw({"genre": "horror", "n": n}), WANTED) for n in range(8 if change == "wanted" else 6)
+        )
+        if change == "uncurated":
+            (tales / "verdicts.jsonl").unlink()
+        if change == "edited":
+            path = tales / "samples.jsonl"
+            path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+        if change == "busy":
+            with dataset.lock("samples", "generate"):
+                value = json.loads(status(capsys, "tales", "--json")[0])
+            assert value["busy"].startswith("generate (pid ")
+        else:
+            value = json.loads(status(capsys, "tales", "--json")[0])
+    assert value["next"] == expected
+
+
+def test_alone_in_an_empty_folder(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    for command in ("synth run plots", "synth init NAME --blank", "synth init NAME --from rows.csv"):
+        assert command in out
+    assert list(workdir.iterdir()) == []
+
+
+def test_alone_beside_a_recipe_and_datasets(tales: Path, workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "mine.yaml").write_text(RECIPE)
+    (workdir / "compose.yaml").write_text("services: {}\n")
+    assert main([]) == 0
+    captured = capsys.readouterr()
+    assert "tales" in captured.out
+    assert captured.out.splitlines()[-1] == "recipes that were not run yet: mine"
+    assert captured.err.splitlines()[-1] == "next   synth export tales"
+
+
+def test_alone_beside_a_recipe_only(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "mine").mkdir()
+    (workdir / "mine" / "recipe.yaml").write_text(RECIPE)
+    assert main([]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "next   synth plan mine"
+
+
+def test_no_such_dataset(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "nothing"]) == 4
+    assert "nothing: no dataset" in capsys.readouterr().err
