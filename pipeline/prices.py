@@ -1,0 +1,105 @@
+"""What tokens cost: a dated table beside this file, and the prices that a person sets over it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from .settings import Settings
+from .types import Usage
+
+MILLION = 1_000_000
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+
+
+class Price(NamedTuple):
+    """US dollars for a million tokens.
+
+    Attributes:
+        input: tokens of the prompt.
+        output: tokens of the answer, those of reasoning included.
+        cached: prompt tokens that the host had cached; None where they cost as much as others.
+        date: when the price was known to hold, as `2026-04`; empty for one that a person set.
+        source: where it was found.
+    """
+
+    input: float
+    output: float
+    cached: float | None
+    date: str
+    source: str
+
+
+class TrainingPrice(NamedTuple):
+    """US dollars for a million trained tokens, to be multiplied by epochs."""
+
+    usd: float
+    date: str
+    source: str
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = orjson.loads(Path(__file__).with_name("prices.json").read_bytes())
+    return table
+
+
+def base_model(model: str) -> str:
+    """The name under which a model is priced: without `ft:`, what follows it, and the date of a snapshot.
+
+    `ft:gpt-4o-mini-2024-07-18:org::id` -> `gpt-4o-mini`.
+    """
+    if model.startswith("ft:"):
+        model = model.split(":")[1]
+    return _SNAPSHOT.sub("", model)
+
+
+def price_of(namespace: str, model: str, settings: Settings) -> Price | None:
+    """The price of a model at a provider entry.
+
+    `settings.prices` wins, `provider:model` over `model`. A rehearsal and the presets for servers on one's own machine
+    cost nothing. The table knows only names that it lists (and their dated snapshots and fine-tunes): a host of
+    another name may well ask another price.
+
+    Returns:
+        None where no price is known.
+    """
+    for key in (f"{namespace}:{model}", model):
+        if key in settings.prices:
+            entry = settings.prices[key]
+            return Price(entry.input, entry.output, entry.cached, "", f"prices.{key} of synth.toml")
+    table = _table()
+    kind = settings.providers[namespace].type if namespace in settings.providers else namespace
+    if kind == "rehearsal":
+        return Price(0.0, 0.0, 0.0, table["date"], "a rehearsal asks nobody")
+    if namespace in table["local"] and namespace not in settings.providers:
+        return Price(0.0, 0.0, 0.0, table["date"], "a server of one's own")
+    name = base_model(model)
+    if model.startswith("ft:"):
+        tuned = table["tuned"]
+        row = tuned["inference"].get(name) if namespace == "openai" else None
+        return _price(row, tuned["date"], tuned["source"])
+    return _price(table["inference"].get(namespace, {}).get(name), table["date"], table["source"])
+
+
+def _price(row: dict[str, float] | None, date: str, source: str) -> Price | None:
+    return Price(row["input"], row["output"], row.get("cached"), date, source) if row else None
+
+
+def training_price_of(model: str) -> TrainingPrice | None:
+    """What OpenAI asks to tune a model; None where it cannot be tuned or the price is not known."""
+    tuned = _table()["tuned"]
+    usd = tuned["training"].get(base_model(model))
+    return TrainingPrice(usd, tuned["date"], tuned["source"]) if usd is not None else None
+
+
+def cost(price: Price, usage: Usage) -> float:
+    """What a call cost, in US dollars. Reasoning tokens are part of the output tokens, as hosts count them."""
+    cached = min(usage.cached_tokens, usage.input_tokens)
+    kept = price.input if price.cached is None else price.cached
+    whole = (usage.input_tokens - cached) * price.input + cached * kept + usage.output_tokens * price.output
+    return whole / MILLION
