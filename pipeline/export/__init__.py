@@ -1,0 +1,205 @@
+"""The stage that ships: kept rows into training files, proven, divided, with a manifest beside them.
+
+    exports/openai-chat/train.jsonl        rows to train on: all of them with `--split none`
+    exports/openai-chat/validation.jsonl   families of rows that train does not know, where a share is asked for
+    exports/openai-chat/refused.jsonl      rows that the format cannot hold, each with its reason
+    exports/openai-chat/manifest.json      digests, counts, tokens, options, recipe; written last
+
+The same rows and options give the same bytes. Rows are streamed: memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import __version__, formats
+from pipeline.digest import digest
+from pipeline.errors import DataError, RecipeError, YieldError
+from pipeline.store.standing import WHY, any_real, standing
+from pipeline.types import Problem, Sample
+
+from ._originals import Originals
+from ._spool import Spool
+from .options import ORDERS, Options, share
+from .order import place_of
+from .split import Divided, divide
+from .write import File, Job, Written, write_format
+
+if TYPE_CHECKING:
+    from pipeline.store.dataset import Dataset
+
+__all__ = ["ASIDE", "ORDERS", "Exported", "File", "Options", "Written", "export", "share"]
+
+ASIDE: dict[str, str] = {
+    **{str(why): text for why, text in WHY.items()},
+    "dropped": "dropped by curation",
+    "unmeasured": "new, or changed since they were dropped: not curated yet",
+    "surplus": "paid, and no longer asked for (--exact)",
+}
+"""Why a row is left out -> in words."""
+
+_INHERITED = ("earlier", "illegal", "surplus")
+"""What holds for a row holds for its rewrites."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export did.
+
+    Attributes:
+        rehearsal: True where rehearsed rows were exported.
+        rows: rows of the dataset that were chosen, before any format refused some.
+        aside: why other rows were left out -> how many.
+        written: one per format.
+        notes: what a person should know, as sentences.
+    """
+
+    dataset: str
+    rehearsal: bool
+    rows: int
+    aside: dict[str, int]
+    written: list[Written]
+    notes: list[str] = field(default_factory=list)
+
+
+def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None] | None = None) -> Exported:
+    """Writes the kept rows of a dataset in one or more formats.
+
+    Args:
+        dataset: where the rows are.
+        options: see Options.
+        problem: receives rows that cannot be read.
+
+    Returns:
+        What was written where.
+
+    Raises:
+        RecipeError: an unknown format, or `ascii` for one that has no escapes.
+        YieldError: no row is kept.
+        DataError: a format can hold none of the rows (others are written before), or another process
+            is exporting.
+    """
+    plugins = _plugins(options)
+    target = options.out or dataset.exports
+    target.mkdir(parents=True, exist_ok=True)
+    with dataset.lock("exports", "export"), tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
+            Spool(Path(temporary) / "rows.sqlite") as spool:
+        notes = _gather(dataset, options, spool, problem)
+        rows, rehearsed = spool.chosen()
+        aside = spool.reasons()
+        if not rows:
+            why = _listed(aside) or "it has no rows"
+            raise YieldError(f"{dataset.name}: no row to export: {why}", _way_on(aside, dataset.name))
+        divided = divide(spool, options.validation, options.seed)
+        notes += [note for note in (divided.note,) if note]
+        about = _about(dataset, options, divided, aside, (rows, rehearsed))
+        written = []
+        with Originals(_folders(dataset)) as originals:
+            for plugin in plugins:
+                written.append(write_format(plugin, target / plugin.name, Job(spool, originals, options.ascii, about)))
+    _refuse_empty(written, dataset.name)
+    return Exported(dataset.name, rehearsed > 0, rows, aside, written, notes)
+
+
+def _plugins(options: Options) -> list[formats.Format]:
+    plugins = {plugin.name: plugin for plugin in map(formats.find, options.formats)}
+    without = [name for name, plugin in plugins.items() if options.ascii and not plugin.lines]
+    if without:
+        raise RecipeError(f"--ascii escapes JSON, and {' and '.join(without)} has no escapes",
+                          "leave --ascii out, or export the formats one by one")
+    return list(plugins.values())
+
+
+def _gather(dataset: Dataset, options: Options, spool: Spool, problem: Callable[[Problem], None] | None) -> list[str]:
+    """Reads all rows into the spool, each with the reason why it stands aside, if it does."""
+    judged = spool.take_verdicts(dataset.verdicts())
+    real = not options.allow_mixed and any_real(dataset.samples())
+    manifest = {**dataset.manifest(), "generate": {}} if options.include_earlier else dataset.manifest()
+    stands_aside = standing(manifest, dataset.plan.states(), real)
+    surplus = dataset.surplus_ids() if options.exact else set()
+    stale = 0
+    for ordinal, sample in enumerate(dataset.samples(problem)):
+        parent = spool.place(sample.parent) if sample.parent else None
+        why: str | None = stands_aside(sample) or ("surplus" if sample.id in surplus else None)
+        if why is None and sample.parent:
+            inherited = spool.aside(sample.parent)
+            why = inherited if inherited in _INHERITED else None
+        if why is None and judged:
+            why, changed = _judged(spool.verdict(sample.id), sample)
+            stale += changed
+        spool.add(ordinal, sample, place_of(sample, ordinal, parent, options.order, options.seed), why)
+    notes = [] if judged else [f"not curated yet, so no row was dropped: synth curate {dataset.name}"]
+    if stale:
+        notes.append(f"changed since they were curated, and exported as they stand: {stale} rows")
+    return notes
+
+
+def _judged(verdict: tuple[str, str] | None, sample: Sample) -> tuple[str | None, bool]:
+    """Why a row stands aside by its verdict, and whether it was changed after it was kept.
+
+    A kept row that a hand edited since stays in: the user's hand wins. A dropped one that was edited
+    waits until it is measured again.
+    """
+    if verdict is None:
+        return "unmeasured", False
+    measured, state = verdict
+    current = measured == sample.digest
+    if state == "dropped":
+        return ("dropped" if current else "unmeasured"), False
+    return None, not current
+
+
+def _about(
+    dataset: Dataset, options: Options, divided: Divided, aside: dict[str, int], rows: tuple[int, int]
+) -> dict[str, Any]:
+    """What a manifest says of the export as a whole. No clock, no absolute path: the same rows, the same bytes."""
+    recipe = dataset.recipe()
+    chosen, rehearsed = rows
+    return {
+        "dataset": dataset.name,
+        "recipe": {"name": recipe.name, "digest": digest("recipe", recipe.model_dump(mode="json"))} if recipe else None,
+        "rehearsal": rehearsed > 0,
+        "options": {"order": options.order, "ascii": options.ascii, "seed": options.seed,
+                    "validation": options.validation, "exact": options.exact,
+                    "include_earlier": options.include_earlier, "allow_mixed": options.allow_mixed},
+        "families": {"train": divided.train, "validation": divided.validation},
+        "counts": {"rows": chosen + sum(aside.values()), "chosen": chosen, "rehearsed": rehearsed, "left_out": aside},
+        "synth": __version__,
+    }
+
+
+def _folders(dataset: Dataset) -> list[Path]:
+    """Where the paths of imported files may begin: the recipe's folder, the dataset, and what is around it."""
+    recipe = dataset.recipe()
+    return [*([recipe.folder] if recipe else []), dataset.path, *dataset.path.resolve().parents[:2]]
+
+
+def _listed(aside: dict[str, int]) -> str:
+    return "; ".join(f"{count} {ASIDE[why]}" for why, count in aside.items())
+
+
+def _way_on(aside: dict[str, int], name: str) -> str:
+    """The command that helps most where nothing is left to export."""
+    ways = {
+        "unmeasured": f"synth curate {name}", "dropped": f"synth curate {name} --diff",
+        "earlier": f"synth export {name} --include-earlier", "surplus": f"synth export {name}",
+    }
+    most = max(aside, key=lambda why: aside[why], default="")
+    return ways.get(most, f"synth generate {name}")
+
+
+def _refuse_empty(written: list[Written], name: str) -> None:
+    """Raises DataError where a format could hold no row."""
+    empty = [one for one in written if not one.files]
+    if not empty:
+        return
+    lines, hint = [], ""
+    for one in empty:
+        whole = "; ".join(f"{count} x {one.reasons[code].message}" for code, count in one.refused.most_common(3))
+        lines.append(f"{name}: no row could be written as {one.format}, {one.refused_rows} were refused: {whole}")
+        hint = hint or next((problem.fix for problem in one.reasons.values() if problem.fix), "")
+    raise DataError("\n".join(lines), hint)

@@ -1,0 +1,146 @@
+"""Rows on disk between reading and writing: sorted, divided and looked up without being held in memory."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.types import Example, Sample, Verdict
+
+TRAIN, VALIDATION = 0, 1
+
+_TABLES = """
+create table verdicts (id blob primary key, digest text, state text) without rowid;
+create table rows (
+    ordinal integer primary key, id blob unique, root integer, depth integer, family blob, first blob, second blob,
+    aside text, rehearsal integer, side integer default 0, payload blob);
+create table sides (family blob primary key, side integer) without rowid;
+create table refused (ordinal integer primary key);
+"""
+
+
+class Place(NamedTuple):
+    """Where a row stands among the others.
+
+    Attributes:
+        root: ordinal of the row that it was rewritten from, at the far end; its own where it is none.
+        depth: rewrites between the two.
+        family: rows of one family are on one side of the split.
+        first: what rows are sorted by.
+        second: what decides among equal ones, before depth and id.
+    """
+
+    root: int
+    depth: int
+    family: bytes
+    first: bytes
+    second: bytes
+
+
+class Spooled(NamedTuple):
+    """A row as it is written: `source` as samples carry it."""
+
+    ordinal: int
+    example: Example
+    source: dict[str, Any] | None
+
+
+class Spool:
+    """A private database beside the files that are being made. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        for pragma in ("journal_mode=off", "synchronous=off", "locking_mode=exclusive", "cache_size=-32768"):
+            self._db.execute(f"pragma {pragma}")
+        self._db.executescript(_TABLES)
+        self._db.execute("begin")
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def take_verdicts(self, verdicts: Iterable[Verdict]) -> int:
+        """Keeps the verdicts; returns how many there are."""
+        rows = ((key(verdict.sample), verdict.digest, verdict.state) for verdict in verdicts)
+        self._db.executemany("insert or replace into verdicts values (?, ?, ?)", rows)
+        return int(self._one("select count(*) from verdicts")[0])
+
+    def verdict(self, sample_id: str) -> tuple[str, str] | None:
+        """(digest, state) of a row's verdict."""
+        found = self._one("select digest, state from verdicts where id = ?", key(sample_id))
+        return (found[0], found[1]) if found else None
+
+    def place(self, sample_id: str) -> Place | None:
+        """Where a row stands; None where it is not here."""
+        found = self._one("select root, depth, family, first, second from rows where id = ?", key(sample_id))
+        return Place(*found) if found else None
+
+    def aside(self, sample_id: str) -> str | None:
+        """Why a row stands aside; None where it does not, or is not here."""
+        found = self._one("select aside from rows where id = ?", key(sample_id))
+        return found[0] if found else None
+
+    def add(self, ordinal: int, sample: Sample, place: Place, aside: str | None) -> None:
+        """Keeps a row; of one that stands aside only its place."""
+        payload = None
+        if aside is None:
+            row = sample.example()
+            parts = (row.messages, row.rejected, row.label, row.tools, row.fields, row.sample, sample.source)
+            payload = pickle.dumps(parts, protocol=5)
+        self._db.execute(
+            "insert into rows values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+            (ordinal, key(sample.id), place.root, place.depth, place.family, place.first, place.second,
+             aside, sample.rehearsal, payload),
+        )
+
+    def reasons(self) -> dict[str, int]:
+        """Why rows stand aside, and how many."""
+        query = "select aside, count(*) from rows where aside is not null group by aside order by 1"
+        return dict(self._db.execute(query))
+
+    def chosen(self) -> tuple[int, int]:
+        """How many rows were chosen, and how many of them are rehearsed."""
+        count, rehearsed = self._one("select count(*), total(rehearsal) from rows where aside is null")
+        return int(count), int(rehearsed)
+
+    def families(self) -> Iterator[bytes]:
+        """The families of the chosen rows, each once."""
+        for (family,) in self._db.execute("select distinct family from rows where aside is null order by family"):
+            yield family
+
+    def divide(self, sides: Iterable[tuple[bytes, int]]) -> None:
+        """Puts families on sides, and prepares the order in which rows are read."""
+        self._db.executemany("insert into sides values (?, ?)", sides)
+        side = "select side from sides where sides.family = rows.family"
+        self._db.execute(f"update rows set side = coalesce(({side}), {TRAIN})")
+        self._db.execute("create index written on rows (side, first, second, depth, id) where aside is null")
+
+    def rows(self, side: int, *, without_refused: bool = False) -> Iterator[Spooled]:
+        """The chosen rows of a side, in order."""
+        left = "and ordinal not in (select ordinal from refused)" if without_refused else ""
+        query = f"""select ordinal, payload from rows indexed by written where side = ? and aside is null {left}
+            order by first, second, depth, id"""
+        for ordinal, payload in self._db.execute(query, (side,)):
+            *parts, source = pickle.loads(payload)
+            yield Spooled(ordinal, Example(*parts), source)
+
+    def refuse(self, ordinal: int) -> None:
+        """Marks a row as refused by the format that is being written."""
+        self._db.execute("insert into refused values (?)", (ordinal,))
+
+    def forget_refused(self) -> None:
+        """Starts anew, for the next format."""
+        self._db.execute("delete from refused")
+
+    def _one(self, query: str, *values: Any) -> Any:
+        return self._db.execute(query, values).fetchone()
+
+
+def key(text: str) -> bytes:
+    """Any Python text as bytes that sort by code point."""
+    return text.encode("utf-8", "surrogatepass")

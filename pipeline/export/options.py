@@ -1,0 +1,65 @@
+"""What a person may ask of an export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline import recipe
+from pipeline.errors import RecipeError
+
+Order = Literal["cell", "given", "name", "name-ignorecase", "shuffled"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+
+class Options(BaseModel):
+    """How rows are chosen, ordered, divided and written. The defaults are a recipe's.
+
+    Attributes:
+        formats: names of format plug-ins, in the order in which they are written.
+        validation: share of groups (cells, prompts) that go to the validation file, 0 for none.
+        order: `cell` by axis values, rows without a cell as they came; `given` as they came; `name` and
+            `name-ignorecase` by the field `name`, else the id; `shuffled` by a seeded hash.
+        ascii: escape as json.dumps does.
+        seed: of the split and of `shuffled`.
+        exact: leave out rows whose draw is paid and no longer asked for.
+        include_earlier: take rows of an earlier prompt or model too.
+        allow_mixed: let rehearsed and real rows share a file.
+        out: folder to write below; None for the dataset's `exports`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    formats: tuple[str, ...] = ("openai-chat",)
+    validation: float = Field(0.0, ge=0, lt=1)
+    order: Order = "cell"
+    ascii: bool = False
+    seed: int = 0
+    exact: bool = False
+    include_earlier: bool = False
+    allow_mixed: bool = False
+    out: Path | None = None
+
+    @classmethod
+    def of(cls, section: recipe.Export) -> Options:
+        """What a recipe's `export` asks for."""
+        return cls(formats=tuple(section.formats), validation=section.validation, order=section.order,
+                   ascii=section.ascii, seed=section.seed)
+
+
+def share(text: str) -> float:
+    """`none` or a share as 0.1, from `--split`.
+
+    Raises:
+        RecipeError: it is neither.
+    """
+    try:
+        value = 0.0 if text == "none" else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise RecipeError(f"--split {text}: 'none', or the share that goes to validation, from 0 to below 1",
+                          "--split none\n--split 0.1")
+    return value

@@ -1,0 +1,241 @@
+"""Writes the files of one format: into a folder beside, proven row by row, then put in place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import orjson
+
+from pipeline import tokens
+from pipeline.formats import Format, FormatRefusal
+from pipeline.store.files import jsonl_bytes, sync_folder
+from pipeline.types import Example, Problem
+
+from ._originals import Originals
+from ._spool import TRAIN, VALIDATION, Spool
+
+NAMES = {TRAIN: "train", VALIDATION: "validation"}
+MANIFEST, REFUSED = "manifest.json", "refused.jsonl"
+COUNTED_AS = {"openai-chat": "gpt-4.1"}
+"""Format -> the model whose encoding its rows are counted in; for others tokens are an estimate."""
+
+
+class File(NamedTuple):
+    """A file that was written. A folder's sha256 is that of its files' names and digests.
+
+    Attributes:
+        tokens: of all its rows; exact or an estimate, as `tokens_exact` says.
+    """
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+    tokens: int
+    tokens_exact: bool
+
+
+@dataclass(slots=True)
+class Written:
+    """What came of one format.
+
+    Attributes:
+        files: train, and validation where there is one; none where no row could be written.
+        refused: problem code -> how many rows it stopped; a row may have several.
+        reasons: problem code -> the first problem of that kind.
+        refused_rows: rows that this format cannot hold; listed in `refused.jsonl`.
+        changed: rows whose text the official template strips or folds.
+        passed: rows written as they stood in the user's own file.
+        left: rows whose rejected answer stays behind.
+    """
+
+    format: str
+    folder: Path
+    files: list[File] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, Problem] = field(default_factory=dict)
+    refused_rows: int = 0
+    changed: int = 0
+    passed: int = 0
+    left: int = 0
+    manifest: Path | None = None
+
+
+class Job(NamedTuple):
+    """What all formats of an export share.
+
+    Attributes:
+        spool: the rows, divided.
+        originals: the users' own lines.
+        ascii: see Format.write.
+        about: what a manifest says of the export as a whole.
+    """
+
+    spool: Spool
+    originals: Originals
+    ascii: bool
+    about: dict[str, Any]
+
+
+def write_format(plugin: Format, folder: Path, job: Job) -> Written:
+    """Writes train and validation of one format, proves them, and puts them in place.
+
+    What stood there before is replaced only when all is proven; manifest.json is taken away first and
+    written last, so a folder without it is not whole.
+
+    Args:
+        plugin: the format.
+        folder: where its files go.
+        job: rows and options.
+
+    Raises:
+        DataError: a file does not read back as it was meant.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    done = Written(plugin.name, folder)
+    job.spool.forget_refused()
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as temporary:
+        new = Path(temporary)
+        with (new / REFUSED).open("wb") as refused:
+            for side, name in NAMES.items():
+                target = new / f"{name}{plugin.suffix}"
+                if _write_side(plugin, target, side, job, done, refused):
+                    done.files.append(_proven(plugin, target, side, job.spool))
+                else:
+                    _remove(target)
+        if not done.refused_rows:
+            (new / REFUSED).unlink()
+        if not done.files or not done.files[0].path.name.startswith(NAMES[TRAIN]):
+            done.files.clear()
+            return done
+        (new / MANIFEST).write_bytes(_manifest(done, job.about))
+        _put_in_place(new, folder, done)
+    return done
+
+
+def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written, refused: IO[bytes]) -> int:
+    """Writes one file; returns how many rows are in it."""
+    rows = 0
+    with plugin.open(target, ascii=job.ascii) as sink:
+        for row in job.spool.rows(side):
+            line = job.originals.line(row, plugin) if plugin.lines and not job.ascii else None
+            try:
+                sink.add(row.example, line)
+            except FormatRefusal as refusal:
+                job.spool.refuse(row.ordinal)
+                _note_refusal(done, refusal, row.example.sample, refused)
+                continue
+            rows += 1
+            done.passed += line is not None
+            done.left += row.example.rejected is not None
+            done.changed += not _as_it_is(plugin, row.example)
+    return rows
+
+
+def _note_refusal(done: Written, refusal: FormatRefusal, sample: str, refused: IO[bytes]) -> None:
+    done.refused_rows += 1
+    for problem in refusal.problems(sample):
+        done.refused[problem.code] += 1
+        done.reasons.setdefault(problem.code, problem)
+        refused.write(jsonl_bytes({
+            "sample": sample, "code": problem.code, "message": problem.message, "fix": problem.fix,
+        }))
+
+
+def _as_it_is(plugin: Format, example: Example) -> bool:
+    """Whether every text of a row is in the file as it stands in the row."""
+    return ([message.get("content") for message in plugin.normal(example).messages]
+            == [message.get("content") for message in example.messages])
+
+
+def _proven(plugin: Format, target: Path, side: int, spool: Spool) -> File:
+    """Reads a file back, compares it row by row with what was meant, and measures it."""
+    model, total, exact = COUNTED_AS.get(plugin.name, ""), 0, True
+
+    def wanted() -> Iterator[Example]:
+        nonlocal total, exact
+        for row in spool.rows(side, without_refused=True):
+            found = tokens.count_messages(row.example.messages, model)
+            total, exact = total + found.tokens, exact and found.exact and not row.example.tools
+            yield row.example
+
+    rows = plugin.prove(target, wanted())
+    size, sha256 = measure(target)
+    return File(target, rows, size, sha256, total, exact)
+
+
+def measure(path: Path) -> tuple[int, str]:
+    """Bytes and sha256 of a file; of a folder those of all its files, by their names."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    size, whole = 0, hashlib.sha256()
+    for each in sorted((found for found in path.rglob("*") if found.is_file()), key=lambda p: p.as_posix().encode()):
+        data = each.read_bytes()
+        size += len(data)
+        whole.update(f"{each.relative_to(path).as_posix()}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+    return size, whole.hexdigest()
+
+
+def _manifest(done: Written, about: dict[str, Any]) -> bytes:
+    files = [
+        {"name": file.path.name, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256,
+         "tokens": file.tokens, "tokens_exact": file.tokens_exact}
+        for file in done.files
+    ]
+    counts = {"refused": done.refused_rows, "refused_by_code": dict(sorted(done.refused.items())),
+              "text_changed_by_template": done.changed, "written_as_imported": done.passed,
+              "rejected_answers_left_out": done.left}
+    value = {"format": done.format, "files": files, **about, "counts": {**about["counts"], **counts}}
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _put_in_place(new: Path, folder: Path, done: Written) -> None:
+    """Moves files over those of the export before; files that only that one had are taken away."""
+    before = _names_in(folder / MANIFEST)
+    with suppress(FileNotFoundError):
+        (folder / MANIFEST).unlink()
+    made = sorted((path for path in new.iterdir() if path.name != MANIFEST), key=lambda path: path.name)
+    for name in {*before, REFUSED} - {path.name for path in made}:
+        _remove(folder / name)
+    for path in made:
+        _sync(path)
+        if (folder / path.name).is_dir():
+            _remove(folder / path.name)
+        path.replace(folder / path.name)
+    _sync(new / MANIFEST)
+    (new / MANIFEST).replace(folder / MANIFEST)
+    sync_folder(folder)
+    done.manifest = folder / MANIFEST
+    done.files = [file._replace(path=folder / file.path.name) for file in done.files]
+
+
+def _names_in(manifest: Path) -> set[str]:
+    """Names of the files that an export's manifest lists; only plain names, whatever stands there."""
+    try:
+        listed = orjson.loads(manifest.read_bytes())["files"]
+        return {file["name"] for file in listed if Path(file["name"]).name == file["name"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    if path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
