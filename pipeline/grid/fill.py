@@ -1,0 +1,114 @@
+"""From a draw to messages: what the writer is asked, and what the tuned model will see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from ..digest import digest
+from ..errors import DataError
+from ..recipe import Recipe
+from ..types import Draw, Message
+from .check import check_templates
+from .prompts import prompts_of
+
+__all__ = ["check_templates", "conversation", "fill", "salt_of", "train_messages"]
+
+ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
+"""Roles of a chat message, from OpenAI's API description."""
+_SALT = 6
+"""Characters of a salt: 30 bits, enough to tell the rows of one cell apart."""
+
+
+def fill(recipe: Recipe, draw: Draw, answers: Mapping[str, str], step_index: int) -> list[Message]:
+    """The messages of one question to the writer.
+
+    Args:
+        recipe: the recipe; its templates are read and compiled once.
+        draw: the cell, and the columns of its source row.
+        answers: name of an earlier step -> its answer.
+        step_index: which of `recipe.asks`.
+
+    Returns:
+        A system message where the step has one, and a user message. With `salt`, a code of the row stands on a line
+        of its own at its head, unless a template places `{{salt}}` itself.
+
+    Raises:
+        RecipeError: a template has a fault, or uses a name that this draw does not have.
+    """
+    prompts = prompts_of(recipe)
+    step, system, user = prompts.steps[step_index]
+    salt = salt_of(recipe, draw)
+    context = {**_context(draw, answers), "salt": salt}
+    messages = [{"role": "system", "content": system.render(context)}] if system else []
+    text = user.render(context)
+    if step.salt and not any("salt" in template.variables for template in (system, user) if template):
+        text = f"[{salt}]\n{text}"
+    return [*messages, {"role": "user", "content": text}]
+
+
+def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, str]) -> list[Message]:
+    """The conversation that the tuned model will be trained on; the salt is no part of it.
+
+    Args:
+        recipe: the recipe.
+        draw: the cell, and the columns of its source row.
+        answers: name of a step -> its answer; the last step's is `answer` too.
+
+    Raises:
+        RecipeError: a template has a fault, or uses a name that this draw does not have.
+        DataError: the column that `train.messages` names holds no conversation.
+    """
+    prompts, train = prompts_of(recipe), recipe.train
+    context = _context(draw, answers)
+    if prompts.steps and prompts.steps[-1].step.name in answers:
+        context["answer"] = answers[prompts.steps[-1].step.name]
+    head = [{"role": "system", "content": prompts.system.render(context)}] if prompts.system else []
+    if train.messages is not None:
+        try:
+            messages = conversation(draw.fields.get(train.messages))
+        except ValueError as error:
+            place = f"{(draw.source or {}).get('file', 'a row')}: column '{train.messages}'"
+            raise DataError(f"{place} holds no conversation: {error}") from None
+        return messages if messages[0]["role"] in ("system", "developer") else [*head, *messages]
+    assert prompts.user is not None
+    user, assistant = prompts.user.render(context), prompts.assistant.render(context)
+    return [*head, {"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+
+
+def salt_of(recipe: Recipe, draw: Draw) -> str:
+    """Six letters and digits of a row: of seed, cell, repeat and source row, never of a position."""
+    row = draw.source["row"] if draw.source else None
+    return digest("salt", recipe.seed, draw.cell, draw.repeat, row)[:_SALT]
+
+
+def conversation(value: Any) -> list[Message]:
+    """A column's conversation: a list of messages, or the same as JSON text.
+
+    Raises:
+        ValueError: it is none; the message says what is missing.
+    """
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise ValueError("a text that is not JSON") from None
+    if not isinstance(value, list) or not value:
+        raise ValueError("it must be a list of messages")
+    for number, message in enumerate(value, start=1):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise ValueError(f"message {number} has no role")
+        if message["role"] not in ROLES:
+            known = ", ".join(sorted(ROLES))
+            raise ValueError(f"message {number} has the role '{message['role']}', not one of {known}")
+        if not isinstance(message.get("content"), str | list | None):
+            raise ValueError(f"the content of message {number} is no text")
+    if not any(message["role"] == "assistant" for message in value):
+        raise ValueError("no message is the assistant's")
+    return [dict(message) for message in value]
+
+
+def _context(draw: Draw, answers: Mapping[str, str]) -> dict[str, Any]:
+    return {**draw.cell, **draw.fields, "fields": draw.fields, "cell": draw.cell, **answers}

@@ -1,0 +1,89 @@
+"""The templates of a recipe: where each stands, read and compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..recipe import Recipe, Step
+from .template import Template
+
+
+class StepTemplates(NamedTuple):
+    """A question and its templates."""
+
+    step: Step
+    system: Template | None
+    user: Template
+
+
+class Prompts:
+    """The templates of a recipe, read and compiled.
+
+    Raises:
+        RecipeError: a file is missing, or something is no template.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        made = {name: make() for name, make in template_makers(recipe).items()}
+        self.steps = [
+            StepTemplates(step, made.get(f"{label}.system"), made[f"{label}.user"])
+            for step, label in zip(recipe.asks, step_labels(recipe), strict=True)
+        ]
+        self.system, self.user = made.get("train.system"), made.get("train.user")
+        self.assistant = made["train.assistant"]
+        self.named: Mapping[str, Template] = made
+
+
+def step_labels(recipe: Recipe) -> list[str]:
+    """How the steps are called in messages: `prompt`, or `steps.NAME`."""
+    return ["prompt"] if recipe.prompt is not None else [f"steps.{step.name}" for step in recipe.steps]
+
+
+def template_makers(recipe: Recipe) -> dict[str, Callable[[], Template]]:
+    """For each template that is written, a function that reads and compiles it, under its name in the recipe."""
+    makers: dict[str, Callable[[], Template]] = {}
+
+    def note(label: str, text: str | None, *where: str | int) -> None:
+        if text is not None:
+            makers[label] = lambda: _read(recipe, text, *where)
+
+    for index, (step, label) in enumerate(zip(recipe.asks, step_labels(recipe), strict=True)):
+        place: tuple[str | int, ...] = ("prompt",) if recipe.prompt is not None else ("steps", index)
+        note(f"{label}.system", step.system, *place, "system")
+        note(f"{label}.user", step.user, *place, "user")
+    train = recipe.train
+    for part in ("system", "user", "assistant"):
+        note(f"train.{part}", getattr(train, part), "train", part)
+    return makers
+
+
+def _read(recipe: Recipe, text: str, *where: str | int) -> Template:
+    content = recipe.template(text, *where)
+    return Template(content, recipe.at(*where) if content is text else str(recipe.folder / text))
+
+
+class _Same:
+    """A recipe as a key: equal to itself alone."""
+
+    __slots__ = ("recipe",)
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.recipe is self.recipe
+
+    def __hash__(self) -> int:
+        return id(self.recipe)
+
+
+@lru_cache(maxsize=8)
+def _compiled(key: _Same) -> Prompts:
+    return Prompts(key.recipe)
+
+
+def prompts_of(recipe: Recipe) -> Prompts:
+    """The templates of a recipe, read and compiled at the first call for this very object."""
+    return _compiled(_Same(recipe))
