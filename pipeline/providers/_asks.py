@@ -1,0 +1,185 @@
+"""Reads what the rehearsal is asked for: a label, a score, JSON, a list, a longer text, a story, or prose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from pipeline.types import Message
+
+from . import _stories
+from ._grammar import Dice, Writer
+
+_LENGTHEN = re.compile(
+    r"\b(expand|lengthen|(?<!no )longer|elaborate|extend|flesh (?:it |this )?out|too short|in more detail)\b", re.I)
+_CONTINUE = re.compile(r"\b(continue|carry on|go on) (?:the|this|that|from|where|with|writing|it)\b", re.I)
+_LEAST = re.compile(
+    r"(?:at least|minimum of|more than|no fewer than|no less than|over|minimum)\s+([\d][\d,.]*)\s*"
+    r"(bytes?|characters?|chars?|words?|tokens?)", re.I)
+_COUNT = re.compile(r"\b(\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten)[ -](sentence|word)s?\b", re.I)
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_CHOICE = re.compile(
+    r"(?:one of(?: the following)?(?: \w+)?|choose (?:from|between|among)|labels?(?: are)?|either|"
+    r"categor(?:y|ies)(?: are)?|options(?: are)?)\s*[:\s]\s*([^\n.]{3,300})", re.I)
+_SHORT = re.compile(
+    r"\b(one word|single word|only the (?:label|name|word|category)|just the (?:label|word)|yes or no|"
+    r"(?:answer|reply|respond) with (?:one|only|a single|exactly one|just))\b", re.I)
+_SCORE = re.compile(r"\b(?:score|rate|rating|grade|scale|number)\b[^.\n]{0,60}?\b(\d+)\s*(?:to|-|–|and)\s*(\d+)", re.I)
+_LISTED = re.compile(r"\b(?:list|lines?|items?|ideas?|values?|names?|examples?)\b", re.I)
+_LIST = re.compile(
+    r"\b(?:list|name|give|suggest|propose|brainstorm)\b[^.\n]{0,30}?"
+    r"\b(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten)\b", re.I)
+_BLOCK = re.compile(
+    r"```[a-z]*\n(.*?)\n```|<(\w+)>\s*(.*?)\s*</\2>|\"\"\"\s*(.*?)\s*\"\"\"|^-{3,}\n(.*?)(?:\n-{3,}|\Z)",
+    re.S | re.M)
+_UNITS = {"word": 5.9, "token": 4.0}
+"""Bytes of a unit; bytes and characters count as one."""
+
+
+def last_text(messages: list[Message]) -> str:
+    """The text of the last message that is not the assistant's."""
+    for message in reversed(messages):
+        if message.get("role") != "assistant":
+            return _text(message)
+    return ""
+
+
+def _text(message: Message) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def short_answer(dice: Dice, messages: list[Message], cell: Mapping[str, Any], response_format: Any) -> str | None:
+    """A label, a score, JSON, a list or a title, where that is what is asked; else None."""
+    asked = last_text(messages)
+    everything = "\n".join(_text(message) for message in messages)
+    if isinstance(response_format, dict) and response_format.get("type") in ("json_object", "json_schema"):
+        schema = (response_format.get("json_schema") or {}).get("schema") or {}
+        return orjson.dumps(by_schema(dice, schema, cell, everything)).decode()
+    head, tail = asked[:400], asked[-400:]
+    frame = head if len(asked) <= 400 else f"{head}\n{tail}"
+    if _SHORT.search(frame):
+        if re.search(r"\byes or no\b", frame, re.I):
+            return ("Yes", "No")[dice.below(2)]
+        score, choice = _SCORE.search(frame), _CHOICE.search(frame)
+        if choice and not (score and score.start() < choice.start()):
+            options = _options(choice[1])
+            if len(options) > 1:
+                return options[dice.below(len(options))]
+        if score:
+            low, high = int(score[1]), int(score[2])
+            return str(low + dice.below(max(1, high - low + 1)))
+        return Writer(dice, {}, {}).fragment("noun")
+    if re.search(r"\b(?:a|the|one) title\b", frame, re.I) and not re.search(r"title and|with a title", frame, re.I):
+        scene = _stories.Scene(dice, cell, everything)
+        return scene.named(scene.writer(dice).say("title").rstrip("."))
+    return _list(dice, frame)
+
+
+def _options(text: str) -> list[str]:
+    parts = re.split(r"\s*(?:,|;|/|\||\bor\b|\band\b)\s*", text)
+    return [part.strip(" \"'`*()[]") for part in parts if part.strip(" \"'`*()[]")]
+
+
+def _list(dice: Dice, asked: str) -> str | None:
+    """`count` short items, one per line, where the prompt asks for a list of so many."""
+    match = _LIST.search(asked)
+    if not match or not _LISTED.search(asked):
+        return None
+    word = match[1].lower()
+    count = int(word) if word.isdigit() else _NUMBERS.index(word)
+    if not 2 <= count <= 100:
+        return None
+    bank = ("trade", "object", "spot", "landmark")[dice.below(4)]
+    return "\n".join(Writer(dice, {}, {}).some(bank, count))
+
+
+def by_schema(dice: Dice, schema: Mapping[str, Any], cell: Mapping[str, Any], prompt: str, depth: int = 0) -> Any:
+    """A value that a JSON schema allows; an object with a text where there is no schema."""
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return schema["enum"][dice.below(len(schema["enum"]))]
+    for key in ("anyOf", "oneOf"):
+        if schema.get(key):
+            return by_schema(dice, schema[key][dice.below(len(schema[key]))], cell, prompt, depth)
+    kind = schema.get("type", "object" if "properties" in schema or depth == 0 else "string")
+    if isinstance(kind, list):
+        kind = kind[0]
+    if kind == "object":
+        known = schema.get("properties") or {"answer": {"type": "string"}}
+        return {name: by_schema(dice, part, {"topic": name, **cell}, prompt, depth + 1) for name, part in known.items()}
+    if kind == "array":
+        count = max(schema.get("minItems", 1), min(schema.get("maxItems", 3), 1 + dice.below(3)))
+        return [by_schema(dice, schema.get("items", {"type": "string"}), cell, prompt, depth + 1) for _ in range(count)]
+    if kind in ("integer", "number"):
+        low, high = schema.get("minimum", 0), schema.get("maximum", 100)
+        value = low + dice.random() * (high - low)
+        return round(value) if kind == "integer" else round(value, 2)
+    if kind == "boolean":
+        return dice.below(2) == 1
+    return None if kind == "null" else _stories.prose(dice, cell, prompt, 1)
+
+
+def prose(dice: Dice, messages: list[Message], cell: Mapping[str, Any], least: int = 0) -> str:
+    """A text: longer than a given one, a continuation, a story, a letter or an explanation.
+
+    Args:
+        dice: decides every choice.
+        messages: the whole conversation.
+        cell: axis name -> value.
+        least: bytes that it must have at least.
+    """
+    asked = last_text(messages)
+    everything = "\n".join(_text(message) for message in messages if message.get("role") != "assistant")
+    given = given_text(messages)
+    if given and _LENGTHEN.search(asked.replace(given, " ")):
+        return _stories.longer(dice, given, cell, everything, max(least, _target(dice, asked, given)))
+    if given and _CONTINUE.search(asked.replace(given, " ")):
+        return " ".join(_stories.further(dice, given, cell, everything, max(least, 500 + dice.below(700))))
+    sentences = _sentences(asked)
+    if least:
+        sentences = max(sentences or 0, least // 90)
+    if _stories.STORY.search(asked) or "genre" in {axis.lower() for axis in cell}:
+        return _stories.plot(dice, cell, everything, sentences)
+    return _stories.prose(dice, cell, everything, sentences)
+
+
+def given_text(messages: list[Message]) -> str:
+    """The text that a request is about: the assistant's last turn, a marked block, or what follows the instruction."""
+    for message in reversed(messages[:-1]):
+        if message.get("role") == "assistant" and _text(message).strip():
+            return _text(message).strip()
+    asked = last_text(messages)
+    blocks = [next(filter(None, match.groups()[:1] + match.groups()[2:]), "") for match in _BLOCK.finditer(asked)]
+    if any(len(block) > 40 for block in blocks):
+        return max(blocks, key=len).strip()
+    _, _, rest = asked.partition("\n\n")
+    if len(rest) > 80:
+        return rest.strip()
+    _, _, rest = asked.partition(":\n")
+    return rest.strip() if len(rest) > 80 else ""
+
+
+def _target(dice: Dice, asked: str, given: str) -> int:
+    """Bytes of a lengthened text. Where the prompt names a least size, one in twelve stays below it, as models do."""
+    stated = _LEAST.search(asked)
+    if stated:
+        number = float(stated[1].replace(",", "").rstrip("."))
+        wanted = number * _UNITS.get(stated[2].lower().rstrip("s"), 1.0)
+        return round(wanted * (0.9 + 0.05 * dice.random() if dice.below(12) == 0 else 1.05 + 0.7 * dice.random()))
+    return round(len(given.encode()) * (1.5 + dice.random()))
+
+
+def _sentences(asked: str) -> int | None:
+    """How many sentences a prompt asks for: `three sentences`, `one-sentence`, `50 words`."""
+    match = _COUNT.search(asked)
+    if not match:
+        return None
+    count = int(match[1]) if match[1].isdigit() else _NUMBERS.index(match[1].lower())
+    return max(1, count if match[2].lower() == "sentence" else count // 18)

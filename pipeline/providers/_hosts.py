@@ -1,0 +1,91 @@
+"""The hosts that are known by name: hosts.json, with what synth.toml, the environment and flags say over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import orjson
+
+from pipeline.errors import RecipeError, did_you_mean
+from pipeline.settings import ProviderEntry, Settings
+
+REHEARSAL = "rehearsal"
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+
+
+class Host(NamedTuple):
+    """A provider entry as it would be used now.
+
+    Attributes:
+        name: the entry's name, as in `openai:gpt-4.1-mini`.
+        type: the provider plug-in.
+        base_url: None where nobody has said it yet.
+        key_env: the variable that holds the key.
+        has_key: whether it is set.
+        local: whether the address is this machine; then no key is needed and no proxy is used.
+        tried: False for presets that are from documentation and were never tried.
+        note: what a user of the preset should know.
+    """
+
+    name: str
+    type: str
+    base_url: str | None
+    key_env: str | None
+    has_key: bool
+    local: bool
+    tried: bool
+    note: str
+
+
+@cache
+def presets() -> dict[str, dict[str, Any]]:
+    """hosts.json: name -> base_url, key_env, tried, and maybe base_url_env, local, note."""
+    table: dict[str, dict[str, Any]] = orjson.loads(Path(__file__).with_name("hosts.json").read_bytes())
+    return table
+
+
+def names(settings: Settings) -> list[str]:
+    """The names of all entries, the rehearsal first."""
+    return [REHEARSAL, *dict.fromkeys([*settings.providers, *presets()])]
+
+
+def is_loopback(base_url: str | None) -> bool:
+    """True where an address is this machine."""
+    host = urlsplit(base_url or "").hostname or ""
+    return host in LOOPBACK or host.startswith("127.") or host.endswith(".localhost")
+
+
+def entry_of(name: str, settings: Settings, env: Mapping[str, str]) -> ProviderEntry:
+    """An entry with all that is said of it: flags over synth.toml over the environment over the preset.
+
+    Raises:
+        RecipeError: no entry has that name.
+    """
+    if name == REHEARSAL:
+        return ProviderEntry(type="rehearsal")
+    own, preset = settings.providers.get(name), presets().get(name)
+    if own is None and preset is None:
+        raise RecipeError(f"no provider entry is named '{name}'", did_you_mean(name, names(settings)))
+    own, preset = own or ProviderEntry(), preset or {}
+    said = env.get(preset.get("base_url_env") or "") or preset.get("base_url")
+    return own.model_copy(update={
+        "base_url": settings.base_url or own.base_url or said,
+        "key_env": settings.key_env or own.key_env or preset.get("key_env"),
+    })
+
+
+def host(name: str, settings: Settings, env: Mapping[str, str]) -> Host:
+    """An entry as `synth doctor` shows it.
+
+    Raises:
+        RecipeError: no entry has that name.
+    """
+    entry = entry_of(name, settings, env)
+    preset = {} if name in settings.providers else presets().get(name, {})
+    has_key = bool(entry.key_env and env.get(entry.key_env, "").strip())
+    return Host(name, entry.type, entry.base_url, entry.key_env, has_key, is_loopback(entry.base_url),
+                bool(preset.get("tried", True)), str(preset.get("note", "")))

@@ -1,0 +1,263 @@
+"""Any host that speaks OpenAI's chat API: what is sent is what is written, once, with nothing added.
+
+httpx2 carries it and not the `openai` package: that client fills in defaults, retries every 429 two times (exhausted
+credit as well) and takes 1.0 ms of CPU per call where this takes half a millisecond (shared reference openai-platform,
+section 11; benchmarks). It stays for files, jobs and batches.
+
+A body becomes bytes by orjson and is sent exactly so: its digest is the call's id. One attempt per `ask`; the engine
+decides what is tried again, by the class of the failure (`_failures`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+import pipeline
+from pipeline.engine.protocol import Answer, CallFailed, Provider
+from pipeline.errors import RecipeError, did_you_mean
+from pipeline.settings import ProviderEntry, Settings
+from pipeline.types import CallRequest, Failure, Message, Usage
+
+from ._failures import NO_MODEL, Said, cut, failure, said
+from ._hosts import is_loopback, presets
+from ._http import SECRET_NAME, Reply, Secrets, Wire
+
+OURS = frozenset({"model", "messages", "n", "stream"})
+"""Keys of the body that a recipe does not set: several answers are repeats, each with its own id, and none streams."""
+
+NEAR_LENGTH = 600
+"""Characters of a list of models in a message; some hosts have hundreds."""
+
+
+class OpenAI:
+    """One provider entry, open for questions.
+
+    Args:
+        namespace: the entry's name.
+        wire: where requests go.
+        lacks: what is missing before anything can be asked, as `OPENAI_API_KEY is not set`; None where nothing is.
+        clock: seconds since the epoch, for Retry-After dates.
+    """
+
+    rehearsal = False
+
+    def __init__(
+        self, namespace: str, wire: Wire, lacks: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.namespace = namespace
+        self.base_url = wire.base_url
+        self._wire, self._lacks, self._clock = wire, lacks, clock
+        self._known: list[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"OpenAI({self.namespace!r}, {self.base_url!r})"
+
+    @classmethod
+    def build(cls, name: str, entry: ProviderEntry, settings: Settings, env: Mapping[str, str]) -> Provider:
+        """A provider for an entry; opens no connection.
+
+        The key is read from the variable that the entry names, where it is needed: a server on this machine may go
+        without. `${NAME}` in a header's value stands for a variable.
+
+        Raises:
+            RecipeError: the entry has no usable address, or a header names a variable that is not set.
+        """
+        if not entry.base_url:
+            note = presets().get(name, {}).get("note", "http://localhost:8000/v1")
+            raise RecipeError(f"provider '{name}' has no base_url", f'[providers.{name}] base_url = "{note}"')
+        base_url = entry.base_url.strip().rstrip("/")
+        if not base_url.lower().startswith(("http://", "https://")):
+            raise RecipeError(f"provider '{name}': base_url '{base_url}' does not start with http:// or https://",
+                              f"--base-url http://{base_url}")
+        local = is_loopback(base_url)
+        key, lacks = _key(name, entry.key_env, env, needed=not local)
+        headers = {
+            "authorization": f"Bearer {key}", "content-type": "application/json", "accept": "application/json",
+            "accept-encoding": "identity", "connection": "keep-alive",
+            "user-agent": f"synth-pipeline/{pipeline.__version__}",
+        }
+        if not key:
+            del headers["authorization"]
+        own = {field.lower(): _filled(name, field, value, env) for field, value in entry.headers.items()}
+        secrets = [key, *(value for field, value in own.items() if SECRET_NAME.search(field)),
+                   *(value for field, value in own.items() if value not in entry.headers.values())]
+        wire = Wire(base_url, headers | own, Secrets(secrets), settings.timeout_s, proxied=not local)
+        return cls(name, wire, None if "authorization" in own or "api-key" in own else lacks)
+
+    def body(self, model: str, messages: list[Message], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The request body; see `Provider.body`.
+
+        Raises:
+            RecipeError: a parameter that is ours to set.
+        """
+        taken = OURS & parameters.keys()
+        if taken:
+            name = min(taken)
+            hint = "sample.repeats asks for several answers" if name == "n" else ""
+            raise RecipeError(f"generate.params.{name}: cannot be set", hint)
+        return {"model": model, "messages": messages, **parameters}
+
+    async def ask(self, request: CallRequest) -> Answer:
+        """Sends the body as it is, once.
+
+        Raises:
+            CallFailed: with the class of what went wrong; no message or raw answer of it holds the key.
+        """
+        self._ready()
+        reply = await self._wire.send("POST", "/chat/completions", encode(request.body))
+        if reply.status != 200:
+            raise await self._refused(reply, str(request.body.get("model", "")))
+        return self._answer(reply)
+
+    async def models(self) -> list[str]:
+        """The host's models, by name; see `Provider.models`."""
+        self._ready()
+        reply = await self._wire.send("GET", "/models")
+        if reply.status != 200:
+            raise CallFailed(self._failure(reply))
+        value = _parsed(reply.body)
+        listed = value.get("data", value.get("models")) if isinstance(value, dict) else value
+        if not isinstance(listed, list):
+            raise CallFailed(Failure("parse", f"{self.base_url}/models: not a list of models", raw=cut(reply.body)))
+        named = (item.get("id") or item.get("name") if isinstance(item, dict) else item for item in listed)
+        return sorted({str(name) for name in named if name})
+
+    async def close(self) -> None:
+        """Closes connections."""
+        await self._wire.close()
+
+    def _ready(self) -> None:
+        if self._lacks:
+            raise CallFailed(Failure("auth", self._lacks))
+
+    def _failure(self, reply: Reply) -> Failure:
+        found = failure(reply.status, reply.headers, reply.body, self._clock())
+        hide = self._wire.secrets.hide
+        return replace(found, message=hide(f"{self.namespace}: {found.message}"), raw=hide(found.raw or ""))
+
+    async def _refused(self, reply: Reply, model: str) -> CallFailed:
+        """The failure of an error response; an unknown model gets the names that are near it."""
+        found, told = self._failure(reply), said(reply.body)
+        if found.kind == "bad_request" and (reply.status == 404 or told.code == "model_not_found"
+                                            or NO_MODEL.search(told.message)):
+            found = replace(found, message=await self._where(found, told, model))
+        return CallFailed(found)
+
+    async def _where(self, found: Failure, told: Said, model: str) -> str:
+        """The message of a 404: which name is near, or that the address has no chat behind it."""
+        if self._known is None:
+            try:
+                self._known = await self.models()
+            except CallFailed:
+                self._known = []
+        if told.code != "model_not_found" and not NO_MODEL.search(told.message):
+            return f"{found.message}: nothing answers at {self.base_url}/chat/completions; most base URLs end in /v1"
+        if model in self._known:
+            return found.message  # it is listed, and still refused: not a matter of spelling
+        near = did_you_mean(model, self._known)
+        if len(near) > NEAR_LENGTH:
+            near = f"{near[:NEAR_LENGTH].rpartition(', ')[0]} and others"
+        return f"{self.namespace}: unknown model '{model}'" + (f"; {near}" if near else "")
+
+    def _answer(self, reply: Reply) -> Answer:
+        """The answer of a 200.
+
+        Raises:
+            CallFailed: it is not a chat completion. The host has worked: it may have cost money.
+        """
+        value = _parsed(reply.body)
+        if not isinstance(value, dict):
+            page = reply.body.lstrip()[:1] == b"<"
+            what = "an HTML page in place of JSON; is the base URL right" if page else "not a JSON object"
+            raise self._unusable(reply, what, billed=not page)
+        if value.get("error") and not value.get("choices"):
+            raise CallFailed(self._inner(reply, value["error"]))
+        choices = value.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict):
+            raise self._unusable(reply, "an answer without choices")
+        if choice.get("error"):
+            raise CallFailed(replace(self._inner(reply, choice["error"]), billed=True))
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            raise self._unusable(reply, "a choice without a message")
+        message.setdefault("role", "assistant")
+        reason, model = choice.get("finish_reason"), value.get("model")
+        return Answer(message, str(reason) if reason is not None else None, usage_of(value.get("usage")),
+                      str(model) if model is not None else None)
+
+    def _inner(self, reply: Reply, error: Any) -> Failure:
+        """An error that comes with status 200, as gateways send it; its code may be the status it should have had."""
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if isinstance(code, int) and 400 <= code < 600 else 502
+        body = orjson.dumps({"error": error})
+        return self._failure(Reply(status, reply.headers, body))
+
+    def _unusable(self, reply: Reply, what: str, *, billed: bool = True) -> CallFailed:
+        raw = self._wire.secrets.hide(cut(reply.body))
+        return CallFailed(Failure("parse", f"{self.base_url}: {what}", status=reply.status, raw=raw, billed=billed))
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """A body as bytes. A lone surrogate, which UTF-8 cannot hold, is sent as its escape."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def usage_of(value: Any) -> Usage | None:
+    """The tokens that a host counted; None where it gave no count of its own."""
+    if not isinstance(value, dict):
+        return None
+    asked, answered = _whole(value.get("prompt_tokens")), _whole(value.get("completion_tokens"))
+    if asked is None or answered is None:
+        return None
+    before, after = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
+    cached = _whole(before.get("cached_tokens")) if isinstance(before, dict) else None
+    if cached is None:
+        cached = _whole(value.get("prompt_cache_hit_tokens"))  # DeepSeek's name for it
+    thought = _whole(after.get("reasoning_tokens")) if isinstance(after, dict) else None
+    return Usage(asked, answered, cached or 0, thought or 0)
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _key(name: str, key_env: str | None, env: Mapping[str, str], *, needed: bool) -> tuple[str, str | None]:
+    """The key, and what is wrong with it."""
+    key = env.get(key_env, "").strip() if key_env else ""
+    if not key:
+        missing = f"{name}: no key: the environment variable {key_env} is not set; export {key_env}=..."
+        return "", missing if needed and key_env else None
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        return "", f"{name}: {key_env} holds a character that no key has; copy the key again, without quotes or spaces"
+    return key, None
+
+
+def _filled(name: str, field: str, value: str, env: Mapping[str, str]) -> str:
+    """A header's value with `${NAME}` replaced."""
+    head, mark, rest = value.partition("${")
+    if not mark:
+        return value
+    variable, _, tail = rest.partition("}")
+    if not env.get(variable):
+        raise RecipeError(f"[providers.{name}] headers.{field}: {variable} is not set", f"export {variable}=...")
+    return head + env[variable].strip() + _filled(name, field, tail, env)
+
+
+plugin: type[OpenAI] = OpenAI
