@@ -73,9 +73,9 @@ def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, str]) -> li
             place = f"{(draw.source or {}).get('file', 'a row')}: column '{train.messages}'"
             raise DataError(f"{place} holds no conversation: {error}") from None
         return messages if messages[0]["role"] in ("system", "developer") else [*head, *messages]
-    assert prompts.user is not None
-    user, assistant = prompts.user.render(context), prompts.assistant.render(context)
-    return [*head, {"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+    user, assistant = prompts.user.render(context) if prompts.user else "", prompts.assistant.render(context)
+    asked = [{"role": "user", "content": user}] if user else []  # answers alone, as imports of one column are
+    return [*head, *asked, {"role": "assistant", "content": assistant}]
 
 
 def salt_of(recipe: Recipe, draw: Draw) -> str:
