@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from .store import Dataset
 from .store.calls import Spent
 from .store.plan import WANTED
 
+_REWRITE = re.compile(rb',"parent":"[a-z2-7]{26}"')
 RECIPE_LOOKS_LIKE = "synth:"
 """A YAML file with a line that begins so is a recipe."""
 
@@ -33,6 +35,7 @@ class Standing(NamedTuple):
 
     Attributes:
         rows: lines of samples.jsonl.
+        rewrites: of these, rows that were rewritten from another.
         wanted: draws that the plan asks for; None for imported rows.
         kept: rows that the last curation kept.
         dropped: rows that it dropped.
@@ -47,6 +50,7 @@ class Standing(NamedTuple):
     name: str
     path: Path
     rows: int
+    rewrites: int
     wanted: int | None
     kept: int
     dropped: int
@@ -72,7 +76,7 @@ def standing(path: Path) -> Standing:
         DataError: there is none, or it is damaged.
     """
     with Dataset.open(path) as dataset:
-        rows = _lines(dataset.path / "samples.jsonl")
+        rows, rewrites = _rows(dataset.path / "samples.jsonl")
         states = Counter(dataset.plan.states().values())
         verdicts: Counter[str] = Counter()
         by_rule: Counter[str] = Counter()
@@ -81,13 +85,16 @@ def standing(path: Path) -> Standing:
             if verdict.state == "dropped":
                 by_rule.update({finding.rule for finding in verdict.findings if finding.outcome == "drop"})
         generate = dataset.manifest().get("generate")
-        edits = dataset.hand_edits()
+        busy = _busy(path)
+        # comparing with the journal belongs to whoever writes, so not while somebody does
+        edits = dataset.hand_edits() if rows and not busy else None
         found = Standing(
-            name=dataset.name, path=path, rows=rows, wanted=states[WANTED] if states else None, kept=verdicts["kept"],
-            dropped=verdicts["dropped"], uncurated=max(0, rows - verdicts.total()), by_rule=dict(by_rule.most_common()),
+            name=dataset.name, path=path, rows=rows, rewrites=rewrites, wanted=states[WANTED] if states else None,
+            kept=verdicts["kept"], dropped=verdicts["dropped"], uncurated=max(0, rows - verdicts.total()),
+            by_rule=dict(by_rule.most_common()),
             exports=tuple(_exports(dataset.exports)), spent=dataset.calls.spent(),
             model=generate.get("model") if isinstance(generate, dict) else None, edits=str(edits) if edits else "",
-            busy=_busy(path), next="",
+            busy=busy, next="",
         )
         return found._replace(next=_next(found, dataset))
 
@@ -107,20 +114,23 @@ def recipes(cwd: Path) -> list[str]:
     return found
 
 
-def _lines(path: Path) -> int:
-    count = 0
+def _rows(path: Path) -> tuple[int, int]:
+    """Lines of samples.jsonl, and how many of them are rewrites; without reading what they hold."""
+    count = rewrites = 0
     with suppress(FileNotFoundError), path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            count += chunk.count(b"\n")
-    return count
+        for line in file:
+            count += 1
+            rewrites += _REWRITE.search(line) is not None
+    return count, rewrites
 
 
 def _exports(folder: Path) -> Iterator[Export]:
-    """One entry per folder of exports/ that holds data files; manifests are left out."""
-    for home in sorted(path for path in folder.glob("*") if path.is_dir()):
-        files = sorted(path for path in home.rglob("*") if path.is_file() and "manifest" not in path.name)
-        if files:
-            yield Export(home.name, tuple(str(path.relative_to(folder)) for path in files), sum(map(_lines, files)))
+    """What the manifests beside the exported files say."""
+    for manifest in sorted(folder.glob("*/manifest.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(manifest.read_bytes())
+            files = tuple(f"{manifest.parent.name}/{file['name']}" for file in told["files"])
+            yield Export(told["format"], files, sum(file["rows"] for file in told["files"]))
 
 
 def _busy(path: Path) -> str:
@@ -139,7 +149,7 @@ def _next(found: Standing, dataset: Dataset) -> str:
         return f"synth inspect {name} --follow"
     if found.edits:
         return f"synth generate {name} --adopt" if found.wanted is not None else f"synth curate {name} --adopt"
-    if found.wanted is not None and found.rows < found.wanted - found.spent.failed:
+    if found.wanted is not None and found.rows - found.rewrites < found.wanted - found.spent.failed:
         return f"synth generate {name}"
     if found.uncurated and (recipe is None or recipe.curate or found.kept):
         return f"synth curate {name}" + ("" if recipe is not None and recipe.curate else " --rule refusal")

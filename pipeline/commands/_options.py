@@ -37,12 +37,14 @@ class Target:
         settings: synth.toml, the environment and the flags, in rising order.
         sets: the `--set` overrides of the recipe.
         cwd: where names are looked up.
+        model: what `--model` named; it wins over the recipe's.
     """
 
     name: str
     settings: Settings
     sets: tuple[str, ...]
     cwd: Path
+    model: str | None = None
 
     def recipe(self) -> Recipe:
         """The recipe: the user's file, else the dataset's snapshot. Raises RecipeError where there is none."""
@@ -60,13 +62,12 @@ class Target:
         return Dataset.open(self.path)
 
 
-def target(*, sets: bool = False, spends: bool = False, optional: bool = False) -> Callable[[Verb], Verb]:
+def target(*, sets: bool = False, asks: bool = False, optional: bool = False) -> Callable[[Verb], Verb]:
     """Adds NAME and the options below to a verb, which gets them as one argument `target`.
 
     Args:
         sets: with `--set`, for verbs that read the recipe.
-        spends: with the options of how this machine asks models (`--model` to `--timeout`), and `--yes`,
-            which is an argument of its own.
+        asks: with the options of how this machine asks models, `--model` to `--timeout`.
         optional: NAME may be left out; `target.name` is empty then.
     """
 
@@ -75,12 +76,13 @@ def target(*, sets: bool = False, spends: bool = False, optional: bool = False) 
         def wrapper(*args: Any, **given: Any) -> Any:
             flags = {key: given.pop(key) for key in _FLAGS if key in given}
             cwd = Path.cwd()
-            wanted = Target(given.pop("name") or "", load_settings(cwd, os.environ, flags), given.pop("sets", ()), cwd)
+            settings = load_settings(cwd, os.environ, flags)
+            wanted = Target(given.pop("name") or "", settings, given.pop("sets", ()), cwd, flags.get("model"))
             return verb(*args, target=wanted, **given)
 
         added: list[Callable[[Any], Any]] = [_DATASETS]
         added += [click.option("--set", "sets", multiple=True, metavar="A.B=C", help=_SET)] if sets else []
-        added += _SPENDING if spends else []
+        added += _ASKING if asks else []
         added += [click.argument("name", required=not optional, metavar="[NAME]" if optional else "NAME")]
         command: Any = wrapper
         for decorator in added:
@@ -94,8 +96,7 @@ _SET = "Override a key of the recipe for this call, as generate.max_tokens=200. 
 _DATASETS = click.option(
     "--datasets", type=click.Path(path_type=Path), metavar="DIR", help="Folder that holds the datasets. [datasets]"
 )
-_SPENDING: list[Callable[[Any], Any]] = [
-    click.option("--yes", is_flag=True, help="Do not ask before spending."),
+_ASKING: list[Callable[[Any], Any]] = [
     click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="Wait so long for one answer. [120]"),
     click.option("--concurrency", type=int, metavar="N", help="At most so many questions at a time. [32]"),
     click.option("--max-usd", type=float, metavar="USD", help="Never spend more than this on the dataset."),
@@ -107,3 +108,6 @@ _FLAGS = ("model", "base_url", "key_env", "max_usd", "concurrency", "timeout_s",
 
 json_option = click.option("--json", "json_", is_flag=True, help="One JSON document on stdout.")
 """`--json`, an argument `json_` of the verb."""
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask before spending.")
+"""`--yes`, an argument `yes` of the verb."""

@@ -174,6 +174,6 @@ def _lineage(dataset: Dataset, row: Row) -> None:
 
 def _source(source: dict[str, Any]) -> str:
     place = console.near(Path(str(source.get("file", "?"))))
-    number = f", row {source['row']:,}" if isinstance(source.get("row"), int) else ""
+    number = f", line {source['number']:,}" if isinstance(source.get("number"), int) else ""
     span = f", bytes {source['start']:,} to {source['end']:,}" if source.get("end") else ""
     return f"{place}{number}{span}"

@@ -76,7 +76,9 @@ def _costs(found: list[Standing]) -> None:
 
 def progress(one: Standing) -> str:
     """`212 of 396`, `386`, with who writes where it is a rehearsal."""
-    count = f"{one.rows:,}" if one.wanted is None or one.rows >= one.wanted else f"{one.rows:,} of {one.wanted:,}"
+    drawn = one.rows - one.rewrites
+    count = f"{drawn:,}" if one.wanted is None or drawn >= one.wanted else f"{drawn:,} of {one.wanted:,}"
+    count += f" + {one.rewrites:,} rewritten" if one.rewrites else ""
     notes = {"rehearsal": one.rehearsal, "at work": one.busy, "changed by hand": one.edits}
     told = ", ".join(note for note, holds in notes.items() if holds)
     return f"{count} ({told})" if told else count

@@ -51,9 +51,9 @@ def test_a_line_per_dataset_and_the_next_command(tales: Path, capsys: pytest.Cap
 
 
 def test_one_dataset_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    export = tales / "exports" / "openai-chat" / "train.jsonl"
-    export.parent.mkdir(parents=True)
-    export.write_text("{}\n" * 3)
+    manifest = tales / "exports" / "openai-chat" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"format": "openai-chat", "files": [{"name": "train.jsonl", "rows": 3}]}')
     out, err = status(capsys, "tales")
     for told in ("3 kept, 3 dropped", "length 3", "openai-chat: 3 lines in 1 file", "$0.21 for 6 answers"):
         assert told in out, told

@@ -1,0 +1,68 @@
+"""What a run will cost, said in one line first, and asked about where it could be more than a little."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pipeline.commands import _console as console
+from pipeline.commands._options import LITTLE_USD, Target
+from pipeline.errors import RecipeError
+
+if TYPE_CHECKING:
+    from pipeline.generate import RunPlan, Writer
+    from pipeline.recipe import Recipe
+
+NAMES_A_REAL_ONE = "--model openai:gpt-4.1-mini"
+
+
+def writer_of(target: Target, recipe: Recipe) -> Writer:
+    """Who writes. Raises RecipeError for an unknown host or a key that is not there."""
+    from pipeline.run import writer_for
+
+    return writer_for(recipe, target.settings, os.environ, target.model)
+
+
+def who(writer: Writer) -> str:
+    """The line that says who writes; a rehearsal says that it is one, and how to get a real one."""
+    if writer.provider.rehearsal:
+        return f"rehearsal: nobody real answers; {NAMES_A_REAL_ONE} asks a real model"
+    return f"{writer.provider.namespace}:{writer.model}"
+
+
+def bill(plan: RunPlan, target: Target, writer: Writer) -> str:
+    """`34 new calls, about $0.02, at most $0.11, cap none`."""
+    calls = console.plural(plan.new_calls, "new call")
+    if writer.provider.rehearsal or not plan.new_calls:
+        return f"{calls}, $0"
+    about = console.money(plan.usd_expected) if plan.usd_expected is not None else "unknown (no price is known)"
+    worst = console.money(plan.usd_worst) if plan.usd_worst is not None else "unknown"
+    cap = "none" if target.settings.max_usd is None else console.money(target.settings.max_usd)
+    return f"{calls}, about {about}, at most {worst}, cap {cap}"
+
+
+def consent(plan: RunPlan, target: Target, writer: Writer, yes: bool) -> bool:
+    """Says the bill, and asks where the worst case is over a dollar, or not known, and no cap is set.
+
+    Raises:
+        RecipeError: it has to be asked, and there is no terminal to ask on.
+    """
+    console.fact("writer", who(writer), "warn" if writer.provider.rehearsal else "")
+    console.fact("bill", bill(plan, target, writer))
+    little = plan.usd_worst is not None and plan.usd_worst <= LITTLE_USD
+    if yes or little or not plan.new_calls or writer.provider.rehearsal or target.settings.max_usd is not None:
+        return True
+    if not console.terminal():
+        raise RecipeError(
+            f"this could cost {_worst(plan)}, there is no cap, and nobody is here to be asked",
+            f"--max-usd {_cap(plan):g}   never spends more than that\n--yes          spends what it takes",
+        )
+    return console.confirmed("Go on?")
+
+
+def _worst(plan: RunPlan) -> str:
+    return "an unknown amount" if plan.usd_worst is None else f"up to {console.money(plan.usd_worst)}"
+
+
+def _cap(plan: RunPlan) -> float:
+    return 1 if plan.usd_worst is None else max(1, round(plan.usd_worst + 0.5))

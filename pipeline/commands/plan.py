@@ -1,0 +1,181 @@
+"""`synth plan`: what a run will ask for and cost, before anything is asked."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.commands import _console as console
+from pipeline.commands import _spend
+from pipeline.commands._options import Target, json_option, target
+from pipeline.errors import RecipeError
+
+if TYPE_CHECKING:
+    from pipeline.generate import RunPlan, Writer
+    from pipeline.grid.draws import Coverage
+    from pipeline.recipe import Recipe
+
+PROMPTS_SHOWN = 2
+VALUES_SHOWN = 3
+
+
+@click.command("plan")
+@target(sets=True, asks=True)
+@click.option("--explain", is_flag=True, help="Every default that stands, with its reason.")
+@click.option("--axes", is_flag=True, help="How often each value and each pair of values is drawn.")
+@json_option
+def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
+    """Says what a run will ask for and cost. Asks for nothing, writes nothing."""
+    from pipeline.generate import plan_run
+    from pipeline.store import Dataset
+
+    recipe = target.recipe()
+    writer = _spend.writer_of(target, recipe)
+    with Dataset(target.path) as dataset:
+        plan = plan_run(recipe, dataset, writer)
+    covered = _coverage(recipe) if axes else None
+    if json_:
+        console.as_json(_as_dict(plan, writer, target, recipe, explain, covered))
+        return
+    _numbers(plan, writer, target, recipe)
+    if covered is not None:
+        _axes(covered)
+    if explain:
+        _defaults(recipe, target)
+    if not axes and not explain:
+        _examples(recipe)
+    console.say()
+    name = target.name
+    started = plan.reused or not recipe.asks
+    console.next_command(f"synth run {name}" if started else f"synth preview {name} -n 3",
+                         "" if started else "three rows first; they are kept")
+
+
+def _as_dict(
+    plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, explain: bool, covered: Coverage | None
+) -> dict[str, Any]:
+    from pipeline.explain import defaults
+
+    value: dict[str, Any] = {
+        **plan._asdict(), "model": f"{writer.provider.namespace}:{writer.model}",
+        "rehearsal": writer.provider.rehearsal, "max_usd": target.settings.max_usd,
+        "price": writer.price._asdict() if writer.price else None,
+    }
+    if explain:
+        value["defaults"] = [default._asdict() for default in defaults(recipe, target.settings)]
+    if covered is not None:
+        value["coverage"] = covered._asdict()
+    return value
+
+
+def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> None:
+    rows = [("writer", _spend.who(writer) if recipe.asks else "nobody: the rows exist already")]
+    if plan.cells:
+        rows.append(("grid", console.plural(plan.cells, "cell")))
+    rows.append(("rows", _rows(plan, bool(recipe.asks))))
+    if recipe.asks:
+        rows.append(("bill", _spend.bill(plan, target, writer)))
+    if plan.new_calls:
+        rows.append(("tokens", _tokens(plan)))
+        if writer.price is not None and writer.price.date and not writer.provider.rehearsal:
+            rows.append(("prices", f"${writer.price.input:g} in and ${writer.price.output:g} out per million tokens, "
+                         f"as of {writer.price.date} ({writer.price.source})"))
+        elif writer.price is None:
+            known = f'none is known: write [prices."{writer.model}"] with input and output into synth.toml'
+            rows.append(("prices", known))
+    console.out(f"{console.styled(target.name, 'bold')}  {console.styled(console.near(target.path), 'dim')}")
+    for line in console.table(rows, ("", " "), wide=" ", indent=2):
+        console.out(line)
+
+
+def _rows(plan: RunPlan, asks: bool) -> str:
+    parts = [f"{plan.wanted:,} wanted"]
+    if asks:
+        parts.append(f"{plan.reused:,} paid already" if plan.reused else "none asked for yet")
+    if plan.surplus:
+        parts.append(f"{plan.surplus:,} more that are paid and no longer asked for")
+    return ", ".join(parts)
+
+
+def _tokens(plan: RunPlan) -> str:
+    known = "as this dataset's answers were" if plan.measured else "a guess until the first answers: see preview"
+    return f"about {plan.input_tokens:,} in, {plan.output_tokens:,} out ({known})"
+
+
+def _coverage(recipe: Recipe) -> Coverage:
+    from pipeline.grid.axes import load_axes
+    from pipeline.grid.draws import coverage, wanted
+
+    if not recipe.axes:
+        raise RecipeError(f"{recipe.at('source')}: the rows come from a file: there are no axes", "leave out --axes")
+    axes = load_axes(recipe)
+    return coverage(axes, wanted(recipe, axes))
+
+
+def _axes(covered: Coverage) -> None:
+    console.out()
+    rows = []
+    for axis, counts in covered.values.items():
+        ranked = sorted(counts.items(), key=lambda item: (item[1], item[0]))
+        never = sum(count == 0 for count in counts.values())
+        least = ", ".join(f"{value} {count:,}" for value, count in ranked[:VALUES_SHOWN])
+        most = ", ".join(f"{value} {count:,}" for value, count in ranked[: -VALUES_SHOWN - 1 : -1])
+        rows.append((axis, len(counts), never or None, least, most))
+    titles = ("axis", "values", "never", "least often", "most often")
+    for line in console.table(rows, titles, right=("values", "never")):
+        console.out(line)
+    if covered.pairs:
+        console.out()
+        pairs = [(pair, f"{seen:,}", f"{possible:,}", console.percent(seen, possible))
+                 for pair, (seen, possible) in covered.pairs.items()]
+        pairs.append(("all pairs", f"{covered.covered:,}", f"{covered.possible:,}",
+                      console.percent(covered.covered, covered.possible)))
+        columns = ("pairs of values", "drawn", "possible", "")
+        for line in console.table(pairs, columns, right=columns[1:]):
+            console.out(line)
+
+
+def _defaults(recipe: Recipe, target: Target) -> None:
+    from pipeline.explain import defaults
+
+    found = defaults(recipe, target.settings)
+    titles = {"recipe": "what the recipe leaves open", "machine": "what this machine leaves open"}
+    for kind, title in titles.items():
+        console.out()
+        console.out(title, "bold")
+        rows = [(default.key, _shown(default.value), default.why) for default in found if default.kind == kind]
+        for line in console.table(rows, ("", " ", "  "), wide="  ", indent=2):
+            console.out(line)
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == [] or value == {}:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _examples(recipe: Recipe) -> None:
+    """Two prompts as the writer gets them, and one row as the tuned model will see it."""
+    from pipeline.grid.draws import wanted
+    from pipeline.grid.fill import fill, train_messages
+
+    draws = list(islice(wanted(recipe), PROMPTS_SHOWN))
+    if recipe.asks:
+        for draw in draws:
+            for message in fill(recipe, draw, {}, 0):
+                _text(f"the writer is asked ({message['role']})", str(message["content"]))
+    answers = {step.name: f"({step.name}: what the writer says)" for step in recipe.asks}
+    for draw in draws[:1]:
+        for message in train_messages(recipe, draw, answers):
+            _text(f"the tuned model sees ({message['role']})", str(message.get("content") or ""))
+
+
+def _text(title: str, text: str) -> None:
+    console.out()
+    console.out(title, "bold")
+    for line in console.shown(text).split("\n"):
+        console.out(f"  {line}".rstrip())
