@@ -33,7 +33,9 @@ def save(dataset: Dataset, source: Source, shape: Shape) -> None:
 
 
 def seen_from(path: str, cwd: Path, folder: Path) -> str:
-    """A path as it is written in `folder`: relative, or absolute where there is no way between them."""
+    """A path as it is written in `folder`: relative, or absolute where it was typed so."""
+    if Path(path).is_absolute():
+        return Path(path).as_posix()
     whole = (cwd / path).resolve()
     try:
         return Path(os.path.relpath(whole, folder.resolve())).as_posix()

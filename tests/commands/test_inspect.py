@@ -111,7 +111,7 @@ def test_one_row_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) -> Non
     child = Sample(
         id="child001", messages=[{"role": "user", "content": "Q"}, {"role": "assistant", "content": "longer"}],
         parent=parent.id, provenance={"augmentation": "expand"},
-        source={"file": "rows.csv", "digest": "d", "row": 12, "start": 812, "end": 1033},
+        source={"file": "rows.csv", "digest": "d", "row": "k3", "number": 12, "start": 812, "end": 1033},
     )
     made.dataset(tales, [child], curated=False)
     with Dataset.open(tales) as dataset:
@@ -125,7 +125,7 @@ def test_one_row_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert told in out, told
     out = look(capsys, "child")
     assert "b0000001 by expand" in out
-    assert "rows.csv, row 12, bytes 812 to 1,033" in out
+    assert "rows.csv, line 12, bytes 812 to 1,033" in out
     value = json.loads(look(capsys, "b0000001", "--json"))
     assert value["children"] == ["child001"]
     assert value["calls"][0]["cost_usd"] == parent.provenance["cost_usd"]
