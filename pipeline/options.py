@@ -1,0 +1,97 @@
+"""Options of a plug-in: a mapping from a recipe's list to frozen models, every fault with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import RecipeError, did_you_mean
+
+BARE = "value"
+"""What the recipe calls an option that was given without a name, as in `- length: 1 KB`."""
+
+
+class Options(BaseModel):
+    """What a person may set on a plug-in. Frozen, and every key known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OptionFault(Exception):
+    """A plug-in's options cannot mean anything, or could mean several things.
+
+    Args:
+        message: what is wrong, without the plug-in's name.
+        hint: the lines to write instead.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+Model = TypeVar("Model", bound=Options)
+Prepare = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def read_options(
+    name: str, given: Mapping[str, Any], where: str, models: tuple[type[Options], ...], prepare: Prepare | None = None
+) -> tuple[Options, ...]:
+    """Divides options among models by the names of their fields.
+
+    Args:
+        name: the plug-in's printed name, for the messages.
+        given: option -> value, as the recipe has it.
+        where: file and line, as `plots.yaml:12`.
+        models: what takes the options; no two share a field.
+        prepare: a plug-in's own reading of what people write, before types are checked.
+
+    Returns:
+        An instance of each model, in their order.
+
+    Raises:
+        RecipeError: an unknown option or a value of the wrong kind, with what to write instead.
+    """
+    known = [field for model in models for field in model.model_fields]
+    try:
+        options = prepare(dict(given)) if prepare else dict(given)
+        for key in options:
+            if key not in known:
+                raise OptionFault(*_unknown(name, key, options[key], known))
+        return tuple(_read(model, options) for model in models)
+    except OptionFault as fault:
+        raise RecipeError(f"{where}: {name}: {fault.message}", fault.hint) from None
+
+
+def _unknown(name: str, key: str, value: Any, known: list[str]) -> tuple[str, str]:
+    if key == BARE:
+        return f"say which option {value!r} is", f"- {name}: {{{known[0]}: {value}}}" if known else f"- {name}"
+    if not known:
+        return f"unknown option '{key}'", f"it takes none: - {name}"
+    return f"unknown option '{key}'", did_you_mean(key, known)
+
+
+def _read(model: type[Model], options: Mapping[str, Any]) -> Model:
+    try:
+        return model.model_validate({key: options[key] for key in model.model_fields if key in options})
+    except ValidationError as error:
+        fault = cast(dict[str, Any], error.errors()[0])
+    where = ".".join(str(part) for part in fault["loc"])
+    text = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        raise OptionFault(f"'{where}' is missing", _choices(model, where))
+    if fault["type"] == "literal_error":
+        words = re.findall(r"'([^']*)'", str(fault["ctx"]["expected"]))
+        raise OptionFault(f"{where}: unknown word {fault['input']!r}", did_you_mean(str(fault["input"]), words))
+    raise OptionFault(f"{where}: {text}" if where else text)
+
+
+def _choices(model: type[Options], key: str) -> str:
+    """What a missing option may be, from its annotation."""
+    words = getattr(model.model_fields[key].annotation, "__args__", ()) if key in model.model_fields else ()
+    texts = [word for word in words if isinstance(word, str)]
+    return f"{key} is one of {', '.join(texts)}" if texts else ""

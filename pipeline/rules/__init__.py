@@ -1,0 +1,220 @@
+"""What is measured: one file per rule, each aware that measuring and deciding are two things.
+
+A row rule's `measure` looks at one sample and at its measure options, which change what is computed;
+`decide` looks at the measurement and at its bounds, which only compare. So a measurement is cached
+by (sample digest, key), and a bound can be moved without measuring again. A rule that compares rows
+sees those that still stand, as a stream, and says which of them another one represents.
+
+No rule changes a row. A rule that raises on a row is an `error` on that row, which is kept.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args
+
+from .. import registry
+from ..digest import digest
+from ..errors import RecipeError
+from ..options import OptionFault, Options, read_options
+from ..recipe import Item
+from ..types import Finding, Outcome, Sample, Scalar
+
+__all__ = [
+    "CompareRule", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule", "open_rules", "rank",
+]
+
+Measure = TypeVar("Measure", bound=Options)
+Bounds = TypeVar("Bounds", bound=Options)
+
+
+class Measured(NamedTuple):
+    """What a rule found on a row.
+
+    Attributes:
+        value: a number or a text; never None, NaN or infinite.
+        span: [start, end) in characters of the answer, where there is one.
+    """
+
+    value: Scalar
+    span: tuple[int, int] | None = None
+
+
+class Decision(NamedTuple):
+    """keep, drop or flag, and a few words for the person who reads it."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+class Match(NamedTuple):
+    """What a comparison found on a row that another row represents."""
+
+    sample: str
+    value: Scalar
+    outcome: Outcome
+    reason: str
+
+
+class Rule(Generic[Measure, Bounds]):
+    """What row rules and comparing rules have in common.
+
+    A subclass names its two models once, as `class Length(RowRule[Measure, Bounds])`.
+
+    Attributes:
+        name: the printed name; `length-2` for the second of two length rules.
+        how: measure options.
+        bounds: what the measurement is compared with.
+        version: raised when `measure` would give another value for the same text.
+        compares: whether it looks at several rows together.
+    """
+
+    version: ClassVar[int] = 1
+    compares: ClassVar[bool] = False
+    models: ClassVar[tuple[type[Options], ...]] = (Options, Options)
+
+    def __init_subclass__(cls) -> None:
+        for base in getattr(cls, "__orig_bases__", ()):
+            models = [model for model in get_args(base) if isinstance(model, type) and issubclass(model, Options)]
+            if len(models) == 2:
+                cls.models = tuple(models)
+
+    def __init__(self, name: str, how: Measure, bounds: Bounds) -> None:
+        self.name = name
+        self.how = how
+        self.bounds = bounds
+        self.check()
+
+    @classmethod
+    def prepare(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """The rule's own reading of what a person wrote, before types are checked.
+
+        Raises:
+            OptionFault: with the lines to write instead.
+        """
+        return options
+
+    def check(self) -> None:
+        """Whether the options go together.
+
+        Raises:
+            OptionFault: with the lines to write instead.
+        """
+
+    def context(self) -> Scalar:
+        """What else than options decides a measurement, as which tokenizer is installed."""
+        return None
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of rule, version, measure options and context: equal keys mean equal measurements."""
+        kind = type(self).__module__.rsplit(".", 1)[-1]
+        return digest("measure", kind, self.version, self.how.model_dump(mode="json"), self.context())
+
+
+class RowRule(Rule[Measure, Bounds]):
+    """A rule that looks at one row at a time."""
+
+    @abstractmethod
+    def measure(self, sample: Sample) -> Measured | None:
+        """One measurement; None where the rule has nothing to say about this kind of row."""
+
+    @abstractmethod
+    def decide(self, measured: Measured) -> Decision:
+        """What follows from it. Looks at nothing but the measurement and the bounds."""
+
+    def finding(self, sample: Sample, earlier: Finding | None = None) -> Finding:
+        """Measures, unless an earlier finding did, and decides. Never raises.
+
+        Args:
+            sample: the row.
+            earlier: a finding on a sample of the same digest; used where its key is the rule's.
+        """
+        try:
+            measured = self._again(earlier) if self._holds(earlier) else self.measure(sample)
+            if measured is None:
+                return Finding(self.name, None, "not_applicable", key=self.key)
+            decision = self.decide(measured)
+        except Exception as error:  # a rule may be anyone's: its fault is a record on this row
+            return Finding(self.name, None, "error", f"{type(error).__name__}: {error}"[:300], key=self.key)
+        return Finding(self.name, measured.value, decision.outcome, decision.reason, measured.span, self.key)
+
+    def _holds(self, earlier: Finding | None) -> bool:
+        return earlier is not None and earlier.key == self.key and earlier.outcome not in ("error", "unmeasured")
+
+    @staticmethod
+    def _again(earlier: Finding | None) -> Measured | None:
+        if earlier is None or earlier.outcome == "not_applicable":
+            return None
+        return Measured(earlier.value, earlier.span)
+
+
+class CompareRule(Rule[Measure, Bounds]):
+    """A rule that looks at all rows that still stand."""
+
+    compares: ClassVar[bool] = True
+
+    @abstractmethod
+    def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:
+        """The rows that another row represents.
+
+        The result depends on the rows and not on their order. `standing` is read once, and no row
+        of it is kept in memory.
+
+        Args:
+            standing: the rows that nothing has dropped.
+            held: ids that a person decided to keep: they represent others before anyone else does.
+        """
+
+
+AnyRule = RowRule[Any, Any] | CompareRule[Any, Any]
+
+
+def open_rules(
+    items: Sequence[Item], where: Callable[[int], str] = "rule {}".format, folder: Path | None = None
+) -> list[AnyRule]:
+    """The rules of a recipe's list, options read and checked.
+
+    Args:
+        items: as `recipe.curate`.
+        where: the place of the i-th item, as `lambda i: recipe.at("curate", i)`.
+        folder: where `rule: ./my_rule.py` starts; None refuses such a rule.
+
+    Raises:
+        RecipeError: an unknown rule or option, with line and what to write instead.
+    """
+    found: list[AnyRule] = []
+    for index, item in enumerate(items):
+        place = where(index)
+        kind = _load(item.name, place, folder)
+        own = item.name.endswith(".py")
+        name = registry.printed(Path(item.name).stem) if own else registry.resolve("rules", item.name)
+        how, bounds = read_options(name, item.options, place, kind.models, kind.prepare)
+        again = sum(rule.name == name or rule.name.startswith(f"{name}-") for rule in found)
+        try:
+            found.append(kind(f"{name}-{again + 1}" if again else name, how, bounds))
+        except OptionFault as fault:
+            raise RecipeError(f"{place}: {name}: {fault.message}", fault.hint) from None
+    return found
+
+
+def _load(name: str, place: str, folder: Path | None) -> type[AnyRule]:
+    try:
+        found = registry.load("rules", name, folder)
+    except RecipeError as error:
+        raise RecipeError(f"{place}: {error.message}", error.hint) from None
+    if not (isinstance(found, type) and issubclass(found, RowRule | CompareRule)):
+        raise RecipeError(f"{place}: {name}: `plugin` is no rule", "subclass RowRule or CompareRule of pipeline.rules")
+    return found
+
+
+def rank(sample: Sample) -> tuple[int, str]:
+    """The order in which rows count as first, second, ...: the same in whatever order they arrive.
+
+    Imported rows by their place in their source, others by their id.
+    """
+    row = (sample.source or {}).get("row")
+    return (row if isinstance(row, int) else 0, sample.id)

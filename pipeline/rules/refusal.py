@@ -1,0 +1,115 @@
+"""Finds answers in which the model refuses, wholly or in part, and shows the words.
+
+What the host says comes first: a `refusal` field, or a content filter. Then the text: phrases of
+refusal in English, at the opening of the answer only, with either apostrophe. A full refusal is
+dropped; one that hedges and then does what was asked is partial and flagged. Speech in quotation
+marks is a character's, and first-person stories lack the object that a refusal has (a request,
+content, assistance), so neither counts.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from ..types import Sample
+from ..views import answer, reply
+from . import Decision, Measured, Options, RowRule, Rule
+
+PHRASES = Path(__file__).with_name("refusal.phrases")
+OPENING = 300
+"""A refusal stands within so many characters, after openers only."""
+PIVOT_WITHIN, PIVOT_WORDS, LONG_WORDS = 250, 40, 250
+"""A refusal is partial where 40 words or more follow a turn such as `However, here is ..` that comes
+within 250 characters, or where 250 words follow it at all. Chosen by us on hand-labelled answers of
+XSTest (Roettger et al. 2024), where refusals with advice run to 200 words."""
+
+
+@cache
+def _phrases() -> dict[str, re.Pattern[str]]:
+    """The groups of the phrase file, compiled, by name."""
+    groups: dict[str, list[str]] = {}
+    for line in PHRASES.read_text(encoding="utf-8").splitlines():
+        if name := re.fullmatch(r"\[([a-z ]+)\]", line):
+            groups[name[1]] = lines = []
+        elif line and not line.startswith("#"):
+            lines.append(re.sub("<([a-z ]+)>", lambda found: f"(?:{'|'.join(groups[found[1]])})", line))
+    patterns = {name: "|".join(lines).replace("~", r"[^.!?\n]{0,90}?") for name, lines in groups.items()}
+    return {name: re.compile(f"(?:{text})".replace("'", "['’]"), re.IGNORECASE) for name, text in patterns.items()}
+
+
+class Measure(Options):
+    """Nothing to set: the phrases are the rule's version."""
+
+
+class Bounds(Options):
+    """What becomes of a row that refuses in part."""
+
+    partial: Literal["flag", "drop", "keep"] = "flag"
+
+
+class Refusal(RowRule[Measure, Bounds]):
+    """Says `full: WORDS`, `partial: WORDS`, `host: WHAT` or `none`."""
+
+    def measure(self, sample: Sample) -> Measured | None:
+        """What kind of refusal, with the words and their span; None where the answer is a call of tools."""
+        said = _by_host(sample)
+        if said:
+            return Measured(f"host: {said}")
+        text = answer(sample)
+        if text is None:
+            return None
+        span = _words_of_refusal(text)
+        if span is None:
+            return Measured("none")
+        kind = "partial" if _goes_on(text[span[1]:]) else "full"
+        return Measured(f"{kind}: {' '.join(text[slice(*span)].split())}", span)
+
+    def decide(self, measured: Measured) -> Decision:
+        """Drops full refusals; partial ones as the options say."""
+        kind, _, words = str(measured.value).partition(": ")
+        if kind == "none":
+            return Decision("keep")
+        if kind == "host":
+            return Decision("drop", f"refused, as the host says: {words}")
+        return Decision(self.bounds.partial if kind == "partial" else "drop", f'{kind} refusal: "{words}"')
+
+
+def _by_host(sample: Sample) -> str:
+    """What the host says about a refusal: the text of its field, or that its filter stopped the answer."""
+    message = reply(sample) or {}
+    for text in (sample.provenance.get("refusal"), message.get("refusal")):
+        if isinstance(text, str) and text.strip():
+            return " ".join(text.split())[:200]
+    return "content_filter" if sample.provenance.get("finish_reason") == "content_filter" else ""
+
+
+def _words_of_refusal(text: str) -> tuple[int, int] | None:
+    """Where the answer opens with a refusal, clause by clause: linear in the length of the opening."""
+    phrases = _phrases()
+    lead = re.match(r"[\s*_#>]*(?:(?:assistant|answer|response|ai)\s*:\s*)?", text, re.IGNORECASE)
+    start = lead.end() if lead else 0
+    sorry = False
+    for at in (start, *(found.end() for found in phrases["clause"].finditer(text, start, start + OPENING))):
+        refuses = phrases["refuses"].match(text, at)
+        if refuses is None and sorry:
+            refuses = phrases["refuses after sorry"].match(text, at)
+        if refuses:
+            return start, refuses.end()
+        opens = phrases["sorry"].match(text, at)
+        sorry = sorry or opens is not None
+        begins = at == start or text[start:at].rstrip()[-1:] in (".", "!", "?")
+        if begins and not opens and not phrases["polite"].match(text, at):
+            return None  # the answer proper has begun
+    return None
+
+
+def _goes_on(rest: str) -> bool:
+    """Whether what follows the refusal does what was asked."""
+    pivot = _phrases()["complies"].search(rest, 0, PIVOT_WITHIN)
+    return len(rest.split()) >= LONG_WORDS or (pivot is not None and len(rest[pivot.end():].split()) >= PIVOT_WORDS)
+
+
+plugin: type[Rule[Measure, Bounds]] = Refusal

@@ -1,0 +1,78 @@
+"""The texts of a sample as rules and rewrites look at them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from .types import Message, Sample
+
+_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Thai, Lao, Burmese, Khmer, kana and Han: scripts that put no space between words."""
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
+"""Accents and vowel signs that stand within words; `\\w` holds none of them."""
+_WORD = re.compile(rf"[{_NO_SPACES}]|(?:[^\W{_NO_SPACES}]|[{_MARKS}])+")
+_TABLED = 0x2070
+"""The characters below are ASCII, alphabets, Thai to Khmer, and the punctuation of books."""
+_BEYOND = re.compile(f"[{chr(_TABLED)}-\U0010ffff]")
+
+
+@cache
+def _table() -> list[str]:
+    """What stands for each character: itself within words, a space between them."""
+    alone = re.compile(f"[{_NO_SPACES}]")
+    return [f" {c} " if alone.match(c) else c if _WORD.match(c) else " " for c in map(chr, range(_TABLED))]
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content: itself, or its text parts joined by a line break."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _last(messages: list[Message], role: str) -> Message | None:
+    return next((message for message in reversed(messages) if message.get("role") == role), None)
+
+
+def reply(sample: Sample) -> Message | None:
+    """The last assistant message."""
+    return _last(sample.messages, "assistant")
+
+
+def answer(sample: Sample) -> str | None:
+    """The text of the last assistant message.
+
+    Returns:
+        The text, empty where nothing was answered; None where the answer is a call of tools and
+        no text, which a rule on texts has nothing to say about.
+    """
+    message = reply(sample)
+    if message is None:
+        return ""
+    text = text_of(message.get("content"))
+    return None if not text and message.get("tool_calls") else text
+
+
+def prompt(sample: Sample) -> str:
+    """The text of the last user message; empty where there is none."""
+    message = _last(sample.messages, "user")
+    return text_of(message.get("content")) if message else ""
+
+
+def words(text: str) -> list[str]:
+    """Words without case and punctuation; in scripts without spaces, each character is one."""
+    folded = unicodedata.normalize("NFC", text).casefold()
+    if folded.isascii() or not _BEYOND.search(folded):  # by a table: the same words, several times as fast
+        return folded.translate(_table()).split()
+    return _WORD.findall(folded)
+
+
+def has_words(text: str, count: int) -> bool:
+    """Whether a text has so many words, without looking at more of it than needed."""
+    return sum(1 for _ in islice(_WORD.finditer(text), count)) == count
