@@ -53,7 +53,8 @@ def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Pro
 def _message_problems(message: Mapping[str, Any], number: int, where: str) -> Iterator[Problem]:
     role = message.get("role")
     if role not in ROLES:
-        near = f"did you mean '{_ALIASES[role]}'?" if role in _ALIASES else did_you_mean(str(role), ROLES)
+        alias = _ALIASES.get(str(role))
+        near = f"did you mean '{alias}'?" if alias else did_you_mean(str(role), ROLES)
         what = f"message {number} has the role {role!r}" if "role" in message else f"message {number} has no role"
         yield error("unknown-role", where, what, near)
     content = message.get("content")

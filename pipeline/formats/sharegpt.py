@@ -90,7 +90,7 @@ def _message(turn: Any, number: int) -> Message:
         raise FormatRefusal("message-not-an-object", f"turn {number} is a {type(turn).__name__}, not an object",
                             'as {"from": "human", "value": "..."}')
     speaker, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
-    if speaker not in ROLES:
+    if not isinstance(speaker, str) or speaker not in ROLES:
         raise FormatRefusal("unknown-role", f"turn {number} is from {speaker!r}", did_you_mean(str(speaker), ROLES))
     if not isinstance(text, str):
         raise FormatRefusal("not-a-text", f"turn {number} has no text", "make `value` a string")

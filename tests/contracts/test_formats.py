@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example as case
@@ -204,49 +205,57 @@ def test_check_names_what_is_no_row(name: str, line: bytes) -> None:
     assert all(problem.where == "f.jsonl:7" and problem.code and problem.fix for problem in found)
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(
-                    [
-                        "messages",
-                        "role",
-                        "content",
-                        "from",
-                        "value",
-                        "conversations",
-                        "text",
-                        "tools",
-                        "prompt",
-                        "completion",
-                        "weight",
-                        "tool_calls",
-                        "type",
-                        "image_url",
-                        "history",
-                        "name",
-                    ]
-                ),
-                inner,
-                max_size=4,
-            )
-        ),
-        max_leaves=12,
-    )
+SCALARS = st.none() | st.booleans() | st.integers(-1, 2) | st.text(max_size=3) | st.just([]) | st.just({})
+OBJECTS = st.dictionaries(
+    st.sampled_from(
+        [
+            "role",
+            "content",
+            "from",
+            "value",
+            "weight",
+            "tool_calls",
+            "tool_call_id",
+            "name",
+            "type",
+            "image_url",
+            "function",
+        ]
+    ),
+    SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.sampled_from(["url", "name", "arguments"]), SCALARS),
+    max_size=5,
 )
-def test_no_object_breaks_a_format(value: object) -> None:
+LINES = st.dictionaries(
+    st.sampled_from(
+        [
+            "messages",
+            "conversations",
+            "text",
+            "tools",
+            "prompt",
+            "completion",
+            "instruction",
+            "input",
+            "output",
+            "history",
+        ]
+    ),
+    SCALARS | st.lists(OBJECTS | SCALARS | st.lists(SCALARS, max_size=2), max_size=3),
+    max_size=4,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(LINES)
+@case({"messages": [{"role": []}]})
+@case({"conversations": [{"from": {}}]})
+def test_no_object_breaks_a_format(value: dict[str, Any]) -> None:
     for plugin in formats():
         one: Format = plugin()
-        if isinstance(value, dict):
-            one.recognises(value)
-            for problem in one.problems(value, "f:1"):
-                assert problem.code
-            try:
-                row = one.read(value)
-                one.write(row)
-            except FormatRefusal:
-                pass
+        one.recognises(value)
+        found = list(one.problems(value, "f:1"))
+        assert all(problem.code and problem.where == "f:1" for problem in found)
+        try:
+            one.write(one.read(value))
+        except FormatRefusal:
+            pass

@@ -83,10 +83,9 @@ def test_same_bytes_whatever_the_arrival(tmp_path: Path) -> None:
         with dataset(tmp_path / str(number), samples) as made:
             done = run(made, validation=0.3)
             run(made, validation=0.3)
-            found.add(
-                tuple(file.path.read_bytes() for file in done.written[0].files)
-                + ((made.exports / "prompt-completion" / "manifest.json").read_bytes(),)
-            )
+            manifest = made.exports / "prompt-completion" / "manifest.json"
+            files = [*(file.path for file in done.written[0].files), manifest]
+            found.add(tuple(path.read_bytes() for path in files))
     assert len(found) == 1
 
 

@@ -1,0 +1,130 @@
+"""`synth export`: the kept rows of a dataset as training files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.commands import _console as console
+from pipeline.commands._options import Target, json_option, target
+
+if TYPE_CHECKING:
+    from pipeline.export import Exported, Options, Written
+    from pipeline.types import Problem
+
+_ORDERS = ("cell", "given", "name", "name-ignorecase", "shuffled")
+
+
+@click.command("export")
+@target(sets=True)
+@click.option("--format", "formats", multiple=True, metavar="FORMAT",
+              help="As openai-chat, prompt-completion, llama2, csv. Repeatable. [recipe]")
+@click.option("--split", metavar="SHARE", help="Share of cells or prompts for validation, as 0.1, or none. [recipe]")
+@click.option("--order", type=click.Choice(_ORDERS), help="given: as imported; cell: by axis values. [recipe]")
+@click.option("--ascii", "escape", is_flag=True, help="Escape other letters, as json.dumps does.")
+@click.option("--seed", type=int, help="Of the split and of --order shuffled. [recipe]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Write below DIR, a folder for each format. [datasets/NAME/exports]")
+@click.option("--exact", is_flag=True, help="Leave out rows that are paid and no longer asked for.")
+@click.option("--include-earlier", is_flag=True, help="Take rows of an earlier prompt or model too.")
+@click.option("--allow-mixed", is_flag=True, help="Let rehearsed and real rows share a file.")
+@json_option
+def command(target: Target, json_: bool, **given: Any) -> None:
+    """Writes the kept rows as training files, reads them back, and puts a manifest beside them.
+
+    \b
+    synth export plots                                       as the recipe says
+    synth export mine --format prompt-completion --split none
+    synth export plots --format llama2 --format gemma --split 0.1
+    """
+    from pipeline.export import export
+
+    with target.dataset() as dataset:
+        problems: list[Problem] = []
+        done = export(dataset, _options(target, given), problems.append)
+    for problem in problems:
+        console.warn(f"{problem.where}: {problem.message}")
+    if json_:
+        console.as_json(_as_json(done))
+    else:
+        _show(done)
+    console.wrote(*(path for written in done.written for path in _paths(written)))
+    console.next_command(f"synth check {target.name}" if given["out"] is None else f"synth check {_first(done)}")
+
+
+def _options(target: Target, given: dict[str, Any]) -> Options:
+    """The recipe's `export`, with what was given on the command line above it."""
+    from pipeline.export import Options, share
+    from pipeline.locate import find_recipe
+    from pipeline.recipe import Export
+
+    known = find_recipe(target.name, target.cwd) or (target.path / "recipe.yaml").is_file()
+    options = Options.of(target.recipe().export if known or target.sets else Export.model_validate({}))
+    changes: dict[str, Any] = {key: given[key] for key in ("order", "seed", "out") if given[key] is not None}
+    changes |= {key: True for key in ("exact", "include_earlier", "allow_mixed") if given[key]}
+    changes |= {"ascii": True} if given["escape"] else {}
+    changes |= {"formats": given["formats"]} if given["formats"] else {}
+    changes |= {"validation": share(given["split"])} if given["split"] is not None else {}
+    return options.model_copy(update=changes)
+
+
+def _show(done: Exported) -> None:
+    """A table of the files, and what a person should know."""
+    from pipeline.export import ASIDE
+
+    lines = [
+        (written.format, file.path.name, file.rows, console.size(file.bytes),
+         f"{'' if file.tokens_exact else 'about '}{file.tokens:,}")
+        for written in done.written for file in written.files
+    ]
+    for line in console.table(lines, ("format", "file", "rows", "size", "tokens"), right=("rows", "size", "tokens")):
+        console.out(line)
+    if done.rehearsal:
+        console.warn("these rows are a rehearsal: no model wrote them. Name one for real ones: --model openai:MODEL")
+    for why, count in done.aside.items():
+        console.fact("left", f"{console.plural(count, 'row')}: {ASIDE[why]}")
+    for note in done.notes:
+        console.warn(note)
+    for written in done.written:
+        _show_written(written)
+
+
+def _show_written(written: Written) -> None:
+    for code, count in sorted(written.refused.items()):
+        problem = written.reasons[code]
+        rows = console.plural(count, "row")
+        console.warn(f"{written.format} refused {rows}: {code}: {problem.message}\n{problem.fix}")
+    if written.changed:
+        console.warn(f"{written.format}: its template strips or folds text of {console.plural(written.changed, 'row')}")
+    if written.left:
+        console.warn(f"{written.format} leaves the rejected answers of {console.plural(written.left, 'row')} behind")
+    if written.passed:
+        console.fact("kept", f"{console.plural(written.passed, 'line')} of {written.format} byte for byte as imported")
+
+
+def _paths(written: Written) -> list[Path]:
+    beside = [written.manifest] if written.manifest else []
+    refused = [written.folder / "refused.jsonl"] if written.refused_rows else []
+    return [file.path for file in written.files] + refused + beside
+
+
+def _first(done: Exported) -> str:
+    return console.near(done.written[0].files[0].path)
+
+
+def _as_json(done: Exported) -> dict[str, Any]:
+    return {
+        "dataset": done.dataset, "rehearsal": done.rehearsal, "rows": done.rows, "left_out": done.aside,
+        "notes": done.notes,
+        "formats": [
+            {
+                "format": written.format, "folder": written.folder,
+                "files": [{**file._asdict(), "path": str(file.path)} for file in written.files],
+                "refused": written.refused_rows, "refused_by_code": dict(sorted(written.refused.items())),
+                "text_changed_by_template": written.changed, "written_as_imported": written.passed,
+            }
+            for written in done.written
+        ],
+    }
