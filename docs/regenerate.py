@@ -7,8 +7,10 @@ Tests compare the schema and the transcripts with what the code does today.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -17,6 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+COLUMNS = 100
+PICTURED = ("synth status plots", "synth inspect plots --sort length --limit 8")
+"""What docs/run.svg shows, after the transcripts of README.md have run."""
 SECONDS = re.compile(r"\b\d+(?:\.\d+)?( ?m?s\b| min\b)")
 
 
@@ -32,12 +37,16 @@ def commands(block: str) -> list[str]:
     return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
 
 
+def environment() -> dict[str, str]:
+    """Ours, with `synth` on the path and without settings or keys."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("SYNTH_", "OPENAI_"))}
+    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}", "COLUMNS": str(COLUMNS)}
+
+
 def said(command: str, folder: Path) -> str:
     """What a command prints, both streams as a terminal shows them."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("SYNTH_", "OPENAI_"))}
-    env |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}", "NO_COLOR": "1", "COLUMNS": "100"}
-    done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment() | {"NO_COLOR": "1"}, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return "\n".join(line.rstrip() for line in done.stdout.replace(str(folder), "~").splitlines())
 
 
@@ -56,12 +65,46 @@ def readme(text: str, folder: Path) -> str:
     return BLOCK.sub(lambda found: f"```console\n{transcript(found[1], folder)}```", text)
 
 
+def coloured(command: str, folder: Path) -> str:
+    """What a command prints on a real terminal, with its escape sequences."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(["bash", "-c", command], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs,
+                               env=environment() | {"TERM": "xterm-256color", "LINES": "40"})
+    os.close(theirs)
+    data = b""
+    while True:
+        try:
+            chunk = os.read(ours, 65536)
+        except OSError:  # Linux ends a terminal whose last writer has left with EIO
+            chunk = b""
+        if not chunk:
+            break
+        data += chunk
+    os.close(ours)
+    process.wait()
+    return data.decode("utf-8", "replace").replace("\r\n", "\n").replace(str(folder), "~")
+
+
+def picture(folder: Path) -> str:
+    """An SVG of PICTURED as a terminal shows it. Fonts are the reader's own: nothing is fetched."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    for command in PICTURED:
+        console.print(Text.assemble(("$ ", "green"), (command, "bold")))
+        console.print(Text.from_ansi(coloured(command, folder)))
+    svg = console.export_svg(title="synth", unique_id="synth")
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+
+
 def main() -> None:
     """Writes all of it."""
     (ROOT / "docs" / "recipe.schema.json").write_text(schema(), encoding="utf-8")
     page = ROOT / "README.md"
     with tempfile.TemporaryDirectory() as folder:
         page.write_text(readme(page.read_text(encoding="utf-8"), Path(folder)), encoding="utf-8")
+        (ROOT / "docs" / "run.svg").write_text(picture(Path(folder)), encoding="utf-8")
 
 
 if __name__ == "__main__":
