@@ -29,18 +29,20 @@ class Known(NamedTuple):
     train: bool
 
 
-def check_templates(recipe: Recipe, axes: Axes, columns: Sequence[str]) -> None:
+def check_templates(recipe: Recipe, axes: Axes | None, columns: Sequence[str]) -> None:
     """Checks all templates of a recipe before anything is drawn, asked or paid.
 
     Args:
         recipe: the recipe.
-        axes: its axes.
-        columns: the source's columns; empty where there is no source.
+        axes: its axes; None where it has none.
+        columns: the source's columns; empty where there is no source. Since JSON rows need not have all columns,
+            a name that a template gives a default may be missing among them.
 
     Raises:
         RecipeError: something is no template, an unknown name, or one name for two things; a line each.
     """
-    faults = list(_two_things(recipe, axes, columns))
+    names = axes.names if axes else ()
+    faults = list(_two_things(recipe, names, columns))
     hint = ""
     for label, make in template_makers(recipe).items():
         if label == "train.assistant" and recipe.train.messages is not None:
@@ -51,8 +53,8 @@ def check_templates(recipe: Recipe, axes: Axes, columns: Sequence[str]) -> None:
             faults.append(error.message)
             hint = hint or error.hint
             continue
-        known = known_in(recipe, label, axes.names, columns)
-        faults += [text for _, text in sorted(_unknown(recipe, label, template, known, axes, columns))]
+        known = known_in(recipe, label, names, columns)
+        faults += [text for _, text in sorted(_unknown(recipe, label, template, known, names, columns))]
         if not hint and faults:
             hint = f"known here: {', '.join(known.names)}"
     column = recipe.train.messages
@@ -74,8 +76,8 @@ def known_in(recipe: Recipe, label: str, axes: Sequence[str], columns: Sequence[
     return Known(list(dict.fromkeys([*axes, *usable, *steps[:index]])), steps[index:], False)
 
 
-def _two_things(recipe: Recipe, axes: Axes, columns: Sequence[str]) -> Iterator[str]:
-    for name in axes.names:
+def _two_things(recipe: Recipe, axes: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
+    for name in axes:
         if name in columns:
             yield f"{recipe.at('axes', name)}: '{name}' is an axis, and a column of the source; rename the axis"
     for index, step in enumerate(recipe.steps):
@@ -85,15 +87,15 @@ def _two_things(recipe: Recipe, axes: Axes, columns: Sequence[str]) -> Iterator[
 
 
 def _unknown(
-    recipe: Recipe, label: str, template: Template, known: Known, axes: Axes, columns: Sequence[str]
+    recipe: Recipe, label: str, template: Template, known: Known, axes: Sequence[str], columns: Sequence[str]
 ) -> Iterator[tuple[int, str]]:
     """Line and sentence for each name that a template cannot have."""
     free = {*known.names, *ALWAYS, *(() if known.train else ("salt",))}
-    for name in template.variables - free:
+    for name in (template.needed if columns else template.variables) - free:
         line = template.lines.get(name, 1)
         yield line, f"{template.place(line)}: '{name}' in {label} {_reason(recipe, name, known)}"
     for part in template.parts:
-        parts = {"fields": columns, "cell": axes.names}.get(part.variable)
+        parts = {"fields": columns, "cell": axes}.get(part.variable)
         if parts is not None and part.key not in parts and not part.optional and part.variable not in known.names:
             said = f"{part.variable} in {label} has no '{part.key}'{_proposal(part.key, parts)}"
             yield part.line, f"{template.place(part.line)}: {said}"

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from ..digest import digest
 from ..errors import DataError
 from ..recipe import Recipe
 from ..types import Draw, Message
 from .check import check_templates
+from .conversation import conversation
 from .prompts import prompts_of
 
-__all__ = ["check_templates", "conversation", "fill", "salt_of", "train_messages"]
+__all__ = ["check_templates", "fill", "salt_of", "train_messages"]
 
-ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
-"""Roles of a chat message, from OpenAI's API description."""
 _SALT = 6
 """Characters of a salt: 30 bits, enough to tell the rows of one cell apart."""
 
@@ -82,32 +79,6 @@ def salt_of(recipe: Recipe, draw: Draw) -> str:
     """Six letters and digits of a row: of seed, cell, repeat and source row, never of a position."""
     row = draw.source["row"] if draw.source else None
     return digest("salt", recipe.seed, draw.cell, draw.repeat, row)[:_SALT]
-
-
-def conversation(value: Any) -> list[Message]:
-    """A column's conversation: a list of messages, or the same as JSON text.
-
-    Raises:
-        ValueError: it is none; the message says what is missing.
-    """
-    if isinstance(value, str):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            raise ValueError("a text that is not JSON") from None
-    if not isinstance(value, list) or not value:
-        raise ValueError("it must be a list of messages")
-    for number, message in enumerate(value, start=1):
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise ValueError(f"message {number} has no role")
-        if message["role"] not in ROLES:
-            known = ", ".join(sorted(ROLES))
-            raise ValueError(f"message {number} has the role '{message['role']}', not one of {known}")
-        if not isinstance(message.get("content"), str | list | None):
-            raise ValueError(f"the content of message {number} is no text")
-    if not any(message["role"] == "assistant" for message in value):
-        raise ValueError("no message is the assistant's")
-    return [dict(message) for message in value]
 
 
 def _context(draw: Draw, answers: Mapping[str, str]) -> dict[str, Any]:

@@ -121,6 +121,8 @@ def test_a_column_of_conversations() -> None:
                 {"role": "user"}, None, [{"role": "user", "content": "a"}], '[{"role"'):
         with pytest.raises(DataError, match="'chat'"):
             train_messages(recipe(text), Draw({}, 0, {"chat": bad}, {"file": "t.jsonl", "row": "r"}), {})
+    turns = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
+    assert [m["role"] for m in train_messages(recipe(text), Draw({}, 0, {"chat": turns}), {})] == ["user", "assistant"]
     system = ROWS[:ROWS.index("train")] + "train: {messages: chat, system: Be brief.}\n"
     assert train_messages(recipe(system), Draw({}, 0, {"chat": chat}), {})[0] == {
         "role": "system", "content": "Be brief."}
