@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -105,7 +106,7 @@ def _run(target: Target, file: str | None, faults: Faults, *, origin: str | None
     columns = Columns(given["prompt"], given["completion"], given["system"], given["messages"])
     edits: Literal["adopt", "restore"] | None = "adopt" if adopt else "restore" if restore else None
     try:
-        return import_rows(target.path, source, columns, target.cwd, faults, edits=edits)
+        return import_rows(target.path, source, columns, Path(), faults, edits=edits)
     except DataError as error:
         if error.hint.startswith("--encoding "):
             raise DataError(error.message, f"{_typed(target.name, file, given)} {error.hint}") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.shapes import Columns
+
 from .datasets import import_dataset
 from .rows import Imported, import_rows
-from .shape import Columns
 
 __all__ = ["Columns", "Imported", "import_dataset", "import_rows"]

@@ -17,11 +17,11 @@ from pipeline.read import columns as columns_of
 from pipeline.read import rows as rows_of
 from pipeline.read.source import SourceRow, refuse_encoding, source_rows
 from pipeline.recipe import NAME, Source
+from pipeline.shapes import Columns, Shape, Templated, shape_of, unknown_shape
 from pipeline.store import Dataset
 from pipeline.store.journal import now
 from pipeline.types import Message, Problem, Sample
 
-from .shape import Columns, Shape, Templated, shape_of, unknown_shape
 from .snapshot import save, seen_from
 
 Report = Callable[[Problem], None]

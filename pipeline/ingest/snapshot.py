@@ -8,9 +8,8 @@ from typing import Any
 
 from pipeline.digest import digest_bytes
 from pipeline.recipe import Recipe, Source, parse_recipe
+from pipeline.shapes import Shape
 from pipeline.store import Dataset
-
-from .shape import Shape
 
 _HEAD = "# What `synth import` brought in. A recipe of your own beside your code, {name}.yaml, wins over this one.\n"
 

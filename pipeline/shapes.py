@@ -10,7 +10,6 @@ import orjson
 
 from pipeline.errors import RecipeError, did_you_mean
 from pipeline.formats import Format, FormatRefusal, find, recognise
-from pipeline.formats._pair import messages_of
 from pipeline.grid.template import Template
 from pipeline.read.look import LOOKED_AT, Guess, guess, look
 from pipeline.recipe import RESERVED, VARIABLE
@@ -184,8 +183,8 @@ class Conversations:
 class Templated:
     """Columns, or templates over columns, for the turns of one exchange.
 
-    A text that is a column is taken as it is, whatever its length; it is not stripped. An empty prompt is no
-    user turn. `fields` of the rows are all columns but those in `left_out`.
+    A text that is a column is taken as it is, whatever its length; it is not stripped. An empty prompt or
+    system text is no turn. `fields` of the rows are all columns but those in `left_out`.
     """
 
     def __init__(self, columns: Columns, names: Sequence[str], where: str, left_out: Sequence[str] = ()) -> None:
@@ -204,9 +203,7 @@ class Templated:
     def read(self, values: Mapping[str, Any], where: str) -> Example:
         """See Shape."""
         texts = {role: part.fill(values, where) for role, part in self._parts.items()}
-        messages = messages_of(texts.get("user", ""), texts["assistant"])
-        if texts.get("system"):
-            messages.insert(0, {"role": "system", "content": texts["system"]})
+        messages = [{"role": role, "content": text} for role, text in texts.items() if text or role == "assistant"]
         return Example(messages, fields={name: value for name, value in values.items() if name not in self._left_out})
 
 
@@ -215,7 +212,7 @@ class _Part:
 
     def __init__(self, spec: str, option: str, names: Sequence[str], where: str, literal: bool) -> None:
         self.column = spec if spec in names else None
-        self.shown = spec if self.column else "template"
+        self.shown = spec if self.column else repr(spec)
         self.text = variable(spec) if self.column else spec
         self._template: Template | None = None
         if self.column is not None:
