@@ -27,20 +27,29 @@ NOT_IN_THE_ANSWER = frozenset(
 def canonical(value: Any) -> bytes:
     """UTF-8 JSON with sorted keys and no spaces: the same bytes on every machine.
 
-    Floats print in their shortest form. Lone surrogates, which UTF-8 cannot hold, are written as
-    escapes (`\\ud800`), so that every Python string has a digest.
+    Floats print in their shortest form; NaN and the infinities are null. Lone surrogates, which UTF-8 cannot
+    hold, are written as escapes (`\\ud800`), and integers over 64 bits as they are, so that every value that JSON
+    can carry has a digest.
 
     Raises:
         TypeError: for a value that JSON does not have.
     """
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError as error:
-        if "surrogate" not in str(error).lower() and "utf-8" not in str(error).lower():
-            raise
+    except TypeError:
         import json
 
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+        finite = json.loads(json.dumps(_string_keys(value)), parse_constant=lambda _: None)
+        return json.dumps(finite, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _string_keys(value: Any) -> Any:
+    """The value itself. Raises TypeError for a key that is no text, which `json` would quietly turn into one."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError("a key of a JSON object is a text")
+        return {key: _string_keys(item) for key, item in value.items()}
+    return [_string_keys(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def digest(*parts: Any) -> str:

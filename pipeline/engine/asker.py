@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -30,8 +31,8 @@ PATIENCE_S = (3.0, 60.0)
 """How long a host may be away before the run stops: when it never answered, and when it did."""
 
 
-class Stopped(Exception):  # noqa: N818  (a signal between coroutines, never shown)
-    """The run was told to stop; nothing was sent for this question."""
+class Stopped(Exception):
+    """The run was told to stop; nothing was sent for this question. A signal between coroutines, never shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,14 @@ class Asker:
         self._answered = 0
         self._refused = 0
         self._away_since: float | None = None
+        self._stop = asyncio.Event()
 
-    async def ask(self, request: CallRequest, *, again: bool = False) -> Call:
+    async def ask(self, request: CallRequest, *, again: bool | Collection[str] = False) -> Call:
         """The call's outcome: from the store where it is known, else from the provider.
 
         Args:
             request: the question.
-            again: ask once more although the stored outcome is a failure of a FINAL class.
+            again: ask once more although the stored outcome is a failure of a FINAL class; or these classes alone.
 
         Raises:
             Stopped: the run stops and this question was not sent.
@@ -115,45 +117,62 @@ class Asker:
     def stop(self) -> None:
         """No new request from now on; what is in flight may end."""
         self.stopping = True
+        self.budget.close()
+        self._stop.set()
 
     def halt(self, error: SynthError) -> None:
         """As `stop`, with the reason that the run will end with; the first one counts."""
         self.halted = self.halted or error
-        self.stopping = True
+        self.stop()
 
     async def _until_settled(self, request: CallRequest) -> Call:
         worst = worst_case(request.body, str(request.body.get("model", "")), self.limits.price)
         attempt = 0
         while True:
             attempt += 1
-            call = await self._attempt(request, attempt, worst)
+            hold = await self._reserve(request, attempt, worst)
+            call = await self._send(request, attempt)
             failure = call.failure
             if failure is None:
-                return await self._keep(call, worst)
+                return await self._keep(call, hold, worst)
             self._judge(failure)
-            last = attempt > self.limits.retries or failure.kind not in AGAIN or self.stopping
-            if last:
-                return await self._keep(call, worst)
+            if attempt > self.limits.retries or failure.kind not in AGAIN or self.stopping:
+                return await self._keep(call, hold, worst)
             await self.calls.journal.durable(
-                {"event": "attempt", "id": call.id, "attempt": attempt, "billed": failure.billed,
+                {"event": "attempt", "id": call.id, "attempt": attempt, "hold": hold, "billed": failure.billed,
                  "class": failure.kind, "message": failure.message[:500]}
             )
-            self._settle(worst, worst or 0.0 if failure.billed else 0.0)
+            self._settle(worst, (worst or 0.0) if failure.billed else 0.0, keep_worst=failure.billed)
             self.progress.retried += 1
             await self._pause(failure, attempt)
 
-    async def _attempt(self, request: CallRequest, attempt: int, worst: float | None) -> Call:
+    async def _reserve(self, request: CallRequest, attempt: int, worst: float | None) -> str:
+        """Takes the worst case from the cap and writes it down; nothing is sent before that is on the disk.
+
+        Returns:
+            The reservation's name, which the outcome carries.
+        """
         await self._ready()
         try:
-            await self.budget.take(worst or 0.0)
+            if not await self.budget.take(worst or 0.0):
+                raise Stopped
         except SynthError as error:
             self.halt(error)
             raise Stopped from error
-        if self.stopping:
-            self.budget.settle(worst or 0.0, 0.0)
-            raise Stopped
         self.progress.usd_worst += worst or 0.0
-        await self.calls.journal.durable({"event": "reserved", "id": request.id, "attempt": attempt, "usd": worst})
+        journal = self.calls.journal
+        event = {"id": request.id, "attempt": attempt, "hold": journal.next_hold()}
+        try:
+            await journal.durable({"event": "reserved", **event, "usd": worst})
+            if self.stopping:
+                raise Stopped
+        except BaseException:  # nothing was sent, so nothing may be charged
+            journal.append({"event": "attempt", **event, "billed": False, "class": "stopped"})
+            self._settle(worst, 0.0)
+            raise
+        return str(event["hold"])
+
+    async def _send(self, request: CallRequest, attempt: int) -> Call:
         self.progress.in_flight += 1
         started = time.monotonic()
         answer: Answer | None = None
@@ -180,17 +199,18 @@ class Asker:
             attempts=attempt, at=now(), failure=failure, rehearsal=self.provider.rehearsal,
         )
 
-    async def _keep(self, call: Call, worst: float | None) -> Call:
+    async def _keep(self, call: Call, hold: str, worst: float | None) -> Call:
         """Makes an outcome durable, then counts it."""
-        event = event_of(call)
+        event = {**event_of(call), "hold": hold}
+        unknown = call.cost_usd is None and (call.failure is None or call.failure.billed)
         try:
             await self.calls.journal.durable(event)
         except DataError as error:
             self.halt(error)
             raise
+        finally:
+            self._settle(worst, (worst or 0.0) if unknown else (call.cost_usd or 0.0), keep_worst=unknown)
         self.calls.index.remember(event)
-        unknown = call.cost_usd is None and (call.failure is None or call.failure.billed)
-        self._settle(worst, (worst or 0.0) if unknown else (call.cost_usd or 0.0), keep_worst=unknown)
         self._count(call)
         return call
 
@@ -222,7 +242,9 @@ class Asker:
             self._refused += 1
             if self._refused >= SAME_FAULT:
                 self.halt(_explain(failure))
-        elif failure.kind == "connection":
+        if failure.kind != "connection":
+            self._away_since = None if failure.status is not None else self._away_since
+        else:
             self._away_since = self._away_since or time.monotonic()
             if time.monotonic() - self._away_since > PATIENCE_S[bool(self._answered)]:
                 self.halt(_explain(failure))
@@ -233,37 +255,40 @@ class Asker:
             wait = max(failure.retry_after, 0.05) * (1.0 + 0.1 * self._random.random())
         if failure.kind == "rate_limit":
             self._not_before = max(self._not_before, time.monotonic() + wait)
-            self.progress.waiting = "rate limit"
         await self._sleep(wait)
 
     async def _ready(self) -> None:
         """Waits while the host asked all of us to wait."""
         while (wait := self._not_before - time.monotonic()) > 0 and not self.stopping:
-            await self._sleep(wait)
+            self.progress.waiting = f"rate limit: {wait:.0f} s"
+            await self._sleep(min(wait, 1.0))
         self.progress.waiting = None
         if self.stopping:
             raise Stopped
 
     async def _sleep(self, seconds: float) -> None:
         """Sleeps, and wakes early when the run stops."""
-        end = time.monotonic() + seconds
-        while not self.stopping and (left := end - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 0.25))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
 
 
-def _settled(call: Call, again: bool) -> bool:
-    return call.failure is None or (call.failure.kind in FINAL and not again)
+def _settled(call: Call, again: bool | Collection[str]) -> bool:
+    if call.failure is None:
+        return True
+    asked = again if isinstance(again, bool) else call.failure.kind in again
+    return call.failure.kind in FINAL and not asked
 
 
 def _explain(failure: Failure) -> ProviderError:
     hints = {
-        "quota": "add credit or raise the limit at the host, then run the same command again: only what is missing is asked",
+        "quota": "add credit or raise the limit at the host, then run the same command again: only the rest is asked",
         "auth": "check the key; `synth doctor` names the variable that it is read from",
         "connection": "is the server running? `synth doctor --online` asks it; --base-url names another",
         "bad_request": "every request so far was refused like this: mend the recipe's `generate`, then run again",
     }
-    hint = "name another model: --model PROVIDER:MODEL" if failure.code == "model_not_found" else hints.get(failure.kind, "")
-    return ProviderError(failure.message, hint)
+    if failure.code == "model_not_found":
+        return ProviderError(failure.message, "name another model: --model PROVIDER:MODEL")
+    return ProviderError(failure.message, hints.get(failure.kind, ""))
 
 
 Report = Callable[[Progress], None]

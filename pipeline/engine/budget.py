@@ -25,22 +25,35 @@ class Budget:
         self.spent = spent
         self.held = 0.0
         self._freed = asyncio.Event()
+        self._closed = False
 
-    async def take(self, worst: float) -> None:
+    async def take(self, worst: float) -> bool:
         """Takes `worst` dollars, or waits until requests in flight have given enough back.
+
+        Returns:
+            False where the run stops meanwhile; nothing was taken.
 
         Raises:
             CapReached: even with nothing in flight, the request could pass the cap.
         """
-        while self.cap is not None and self.spent + self.held + worst > self.cap + 1e-12:
+        while not self._closed and self.cap is not None and self.spent + self.held + worst > self.cap + 1e-12:
             if self.held <= 0:
                 raise CapReached(
-                    f"the cap of ${self.cap:g} is reached: ${self.spent:.4f} are spent, the next call may cost ${worst:.4f}",
+                    f"the cap of ${self.cap:g} is reached: ${self.spent:.4f} are spent, "
+                    f"the next call may cost ${worst:.4f}",
                     f"everything is kept; to go on: --max-usd {_next_cap(self.cap, self.spent + worst):g}",
                 )
             self._freed.clear()
             await self._freed.wait()
+        if self._closed:
+            return False
         self.held += worst
+        return True
+
+    def close(self) -> None:
+        """Nothing is given out any more: who waits is sent away."""
+        self._closed = True
+        self._freed.set()
 
     def settle(self, worst: float, cost: float) -> None:
         """Gives `worst` back and counts what it did cost."""
@@ -59,6 +72,8 @@ def worst_case(body: Mapping[str, Any], model: str, price: Price | None) -> floa
     limit = output_limit(body)
     if price is None or (limit is None and price.output > 0):
         return None
+    if price.input == price.output == 0:
+        return 0.0
     count = tokens.count_messages(body.get("messages", []), model)
     bound = count.tokens if count.exact else tokens.at_most_messages(body.get("messages", []))
     return (bound * price.input + (limit or 0) * price.output) / 1e6

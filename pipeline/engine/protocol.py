@@ -24,7 +24,7 @@ class Answer(NamedTuple):
     model: str | None
 
 
-class CallFailed(Exception):  # noqa: N818  (an outcome of a call, not a fault of the program)
+class CallFailed(Exception):
     """One attempt gave no answer that can be used. A record in the making, never an abort."""
 
     def __init__(self, failure: Failure) -> None:

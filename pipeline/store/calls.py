@@ -2,40 +2,24 @@
 
 `calls/*.jsonl` hold the truth (see journal.py); `calls/index.sqlite` is disposable and made anew from
 them. Events: `reserved` (before a request is sent, with the most it can cost), `attempt` (it failed
-and will be tried again), `answered` and `failed` (the call's outcome, whole), `sample` (a row was
-written, edited by hand, deleted by hand or forgotten).
+and will be tried again, or was not sent after all), `answered` and `failed` (the call's outcome, whole).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import DataError
 from ..types import Call, Failure, Problem, Usage
 from .index import Index
-from .journal import Journal, cut_torn_tail
+from .index import Spent as Spent
+from .journal import Journal, mend
+from .written import WrittenLog
 
-
-class Spent(NamedTuple):
-    """What a dataset's calls cost. Dollars; copied answers were paid elsewhere and count nothing.
-
-    Attributes:
-        usd: what answered calls cost, by usage and price.
-        unconfirmed_usd: the most that requests without an answer may have cost.
-        unpriced: answered calls for which no price was known.
-    """
-
-    usd: float
-    unconfirmed_usd: float
-    answered: int
-    failed: int
-    copied: int
-    unpriced: int
-    input_tokens: int
-    output_tokens: int
+_FIELDS = tuple(Call.__dataclass_fields__)
 
 
 class CallStore:
@@ -43,6 +27,7 @@ class CallStore:
 
     def __init__(self, dataset: Path) -> None:
         self.folder = dataset / "calls"
+        self.written = WrittenLog(self.folder)
         self._dataset = dataset
         self._index: Index | None = None
         self._journal: Journal | None = None
@@ -52,7 +37,7 @@ class CallStore:
     def index(self) -> Index:
         """The index, brought up to date when it is first asked for."""
         if self._index is None:
-            self._index = Index(self.folder, lambda: self.journal.sync() if self._journal else None)
+            self._index = Index(self.folder, self._flush, self._weight)
             self._index.refresh()
         return self._index
 
@@ -108,33 +93,41 @@ class CallStore:
 
     def spent(self) -> Spent:
         """What this dataset's calls cost so far."""
-        return Spent(*self.index.totals())
+        return self.index.totals()
 
     def outcomes(self, event: str) -> Iterator[Call]:
         """All calls whose last outcome is `answered`, or `failed`."""
         return (call_of(found) for found in self.index.all_of(event))
 
     def mend(self) -> int:
-        """Cuts torn tails; only while the dataset's lock is held. Returns the bytes that went."""
-        cut = 0
-        for path in self.folder.glob("*.jsonl"):
-            if self._journal is None or path != self._journal.path:
-                cut += cut_torn_tail(path)
-        for ballast in self.folder.glob(".ballast-*"):
-            ballast.unlink(missing_ok=True)
-        return cut
+        """Cuts torn tails of journals whose writer is gone. Returns the bytes that went."""
+        return mend(self.folder)
 
     def close(self) -> None:
         """Writes what is queued and closes the files."""
         try:
-            if self._journal is not None:
-                self._journal.close()
+            self.written.flush()
         finally:
-            self._journal = None
-            for index in [self._index, *(self._neighbours or [])]:
-                if index is not None:
-                    index.close()
-            self._index, self._neighbours = None, None
+            try:
+                if self._journal is not None:
+                    self._journal.close()
+            finally:
+                self._journal = None
+                self._close_indexes()
+
+    def _close_indexes(self) -> None:
+        for index in [self._index, *(self._neighbours or [])]:
+            if index is not None:
+                index.close()
+        self._index, self._neighbours = None, None
+
+    def _flush(self) -> None:
+        if self._journal is not None:
+            self._journal.sync()
+        self.written.flush()
+
+    def _weight(self) -> int:
+        return self.written.bytes + (self._journal.bytes if self._journal is not None else 0)
 
     def _others(self) -> list[Index]:
         if self._neighbours is None:
@@ -144,20 +137,22 @@ class CallStore:
                     try:
                         index = Index(folder)
                         index.refresh()
-                    except (OSError, DataError):
+                    except DataError:
                         continue  # a neighbour that cannot be read saves nothing
                     self._neighbours.append(index)
         return self._neighbours
 
 
 def event_of(call: Call) -> dict[str, Any]:
-    """The journal's event for a call's outcome."""
-    values = asdict(call)
-    if call.failure is None:
-        del values["failure"]
-    if call.copied_from is None:
-        del values["copied_from"]
-    return {"event": "failed" if call.failure else "answered", **values}
+    """The journal's event for a call's outcome. Body and message are shared with it, not copied."""
+    event: dict[str, Any] = {"event": "failed" if call.failure else "answered"}
+    for name in _FIELDS:
+        value = getattr(call, name)
+        if name in ("usage", "failure") and value is not None:
+            value = {key: getattr(value, key) for key in value.__dataclass_fields__}
+        if value is not None or name not in ("failure", "copied_from"):
+            event[name] = value
+    return event
 
 
 def call_of(event: dict[str, Any]) -> Call:

@@ -4,14 +4,14 @@
     plan.jsonl       draws, append-only                       reviews.jsonl    decisions by hand
     calls/           paid answers, append-only                failures.jsonl   calls without a usable answer
     samples.jsonl    rows, in order of arrival                exports/         files for trainers
-    manifest.json    what each stage noted last
+    written.jsonl    which rows we wrote                      manifest.json    what each stage noted last
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,27 @@ from typing import Any
 import orjson
 
 from ..errors import DataError
-from ..recipe import Recipe, load_recipe
+from ..recipe import TEXT_FILES, Recipe, load_recipe
 from ..types import Call, Finding, Problem, Sample, Verdict
 from . import plan as _plan
 from .calls import CallStore
-from .files import jsonl_bytes, jsonl_reader, write_atomic
+from .files import append_lines, jsonl_bytes, jsonl_reader, refusal, write_atomic
 from .journal import now
-from .locks import lock
-from .samples import HandEdits, SampleFile, SampleWriter
+from .locks import lock, mutex
+from .samples import HandEdits, SampleFile
 from .standing import Aside, any_real, standing
+from .writer import SampleWriter
 
+_AFRESH = "rm {path} && synth generate {name}   makes it anew; rows and paid answers are kept"
 LAYOUT = 1
 """Version of the folder's layout; tests/golden/dataset-v1 is one of version 1."""
+
+
+_OURS = frozenset(
+    {"recipe.yaml", "plan.jsonl", "calls", "samples.jsonl", "written.jsonl", "manifest.json", "verdicts.jsonl",
+     "reviews.jsonl", "failures.jsonl", "exports", ".locks"}
+)
+"""Names that a recipe's own files do not take when they are copied in."""
 
 
 class Dataset:
@@ -57,7 +66,7 @@ class Dataset:
             raise DataError(f"{path}: no dataset", hint)
         dataset = cls(path)
         layout = dataset.manifest().get("layout", 0)
-        if layout > LAYOUT:
+        if not isinstance(layout, int) or layout > LAYOUT:
             raise DataError(f"{path}: made by a later version (layout {layout}, this one knows {LAYOUT})",
                             "pip install -U synth-pipeline")
         return dataset
@@ -66,7 +75,10 @@ class Dataset:
     def create(cls, path: Path) -> Dataset:
         """The dataset at `path`, made where there is none."""
         if not (path / "manifest.json").is_file():
-            write_atomic(path / "manifest.json", _pretty({"layout": LAYOUT, "name": path.name, "created": now()}))
+            begun = {"layout": LAYOUT, "name": path.resolve().name, "created": now()}
+            write_atomic(path / "manifest.json", _pretty(begun))
+            with suppress(OSError):
+                (path / "calls").mkdir(exist_ok=True)  # the index lives there, for rows without calls too
         return cls.open(path)
 
     def __enter__(self) -> Dataset:
@@ -93,7 +105,8 @@ class Dataset:
         write_atomic(snapshot, recipe.text.encode("utf-8"))
         for relative in _files_of(recipe):
             found = recipe.folder / relative
-            if found.is_file() and not Path(relative).is_absolute() and ".." not in Path(relative).parts:
+            inside = not Path(relative).is_absolute() and ".." not in Path(relative).parts
+            if found.is_file() and inside and Path(relative).parts[0] not in _OURS:
                 write_atomic(self.path / relative, found.read_bytes())
 
     def recipe(self) -> Recipe | None:
@@ -103,17 +116,23 @@ class Dataset:
 
     def manifest(self) -> dict[str, Any]:
         """What each stage noted last."""
+        path = self.path / "manifest.json"
         try:
-            value = orjson.loads((self.path / "manifest.json").read_bytes())
+            value = orjson.loads(path.read_bytes())
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise refusal(path, error) from error
         except orjson.JSONDecodeError as error:
-            raise DataError(f"{self.path / 'manifest.json'}: not JSON: {error}", f"rm {self.path / 'manifest.json'}") from None
-        return value if isinstance(value, dict) else {}
+            raise DataError(f"{path}: not JSON: {error}", _AFRESH.format(path=path, name=self.name)) from None
+        if not isinstance(value, dict):
+            raise DataError(f"{path}: not a JSON object", _AFRESH.format(path=path, name=self.name))
+        return value
 
     def note(self, section: str, value: Any) -> None:
         """Replaces one section of manifest.json."""
-        write_atomic(self.path / "manifest.json", _pretty({**self.manifest(), section: value}))
+        with mutex(self.path):  # generate and curate may both have something to say
+            write_atomic(self.path / "manifest.json", _pretty({**self.manifest(), section: value}))
 
     # -- rows ------------------------------------------------------------------------------------
 
@@ -125,14 +144,27 @@ class Dataset:
     def sample_writer(self) -> Iterator[SampleWriter]:
         """Appends rows; for one process at a time (`lock("samples")`)."""
         self.calls.mend()
+        clean = self._untouched() or self._claim()
         writer = SampleWriter(self._samples, self.calls)
         try:
             yield writer
         finally:
             writer.close()
             self.calls.journal.sync()
-            if writer.added:
+            if clean and not writer.disturbed and not self._untouched():
                 self.note("samples", self._samples.signature())
+
+    def _untouched(self) -> bool:
+        return bool(self._samples.signature()) and self.manifest().get("samples") == self._samples.signature()
+
+    def _claim(self) -> bool:
+        """Takes note of rows that are ours though the log does not say so; returns whether no hand changed any."""
+        if not self._samples.path.exists():
+            self._samples.forget_all()  # deleted as a whole: no decision on any row, all are made again for nothing
+            return True
+        found = self._samples.compare()
+        self._samples.claim(found.unlogged)
+        return not found.edits
 
     def written(self, sample_id: str) -> bool:
         """Whether a row of this id was ever written and not taken back by `restore`."""
@@ -140,26 +172,26 @@ class Dataset:
         return known is not None and known[1] != "forgotten"
 
     def hand_edits(self) -> HandEdits:
-        """What a hand changed in samples.jsonl since we wrote it; cheap where nobody touched it."""
-        if self.manifest().get("samples") == self._samples.signature():
+        """What a hand changed in samples.jsonl since we wrote it. Writes nothing; cheap where nobody touched it.
+
+        A file that is gone as a whole is no edit: its rows are made again, for nothing.
+        """
+        if self._untouched() or not self._samples.path.exists():
             return HandEdits([], [], [], [])
-        if not self._samples.path.exists():
-            self._samples.forget_all()  # no decision on any row: all are made again, for nothing
-            return HandEdits([], [], [], [])
-        edits = self._samples.hand_edits()
-        if not edits and self._samples.path.exists():
-            self.note("samples", self._samples.signature())
-        return edits
+        return self._samples.compare().edits
 
     def adopt(self) -> HandEdits:
         """Keeps hand edits as decisions: recorded in reviews.jsonl, the file is not touched."""
-        edits = self._samples.hand_edits()
-        if edits.deleted or edits.edited or edits.added:
-            digests = {sample.id: sample.digest for sample in self.samples()}
-            for sample_id in (*edits.deleted, *edits.edited, *edits.added):
-                action = "drop" if sample_id in edits.deleted else "edit"
-                self.review(sample_id, action, digests.get(sample_id, ""), by="hand")
-            self._samples.adopt(edits)
+        if not self._samples.path.exists():
+            return HandEdits([], [], [], [])
+        found = self._samples.compare()
+        edits = found.edits
+        taken = {*edits.edited, *edits.added}
+        digests = {sample.id: sample.digest for sample in self.samples() if sample.id in taken}
+        decided = [(key, "drop", "") for key in edits.deleted]
+        decided += [(key, "edit", digests[key]) for key in (*edits.edited, *edits.added)]
+        self._review([_decision(key, action, digest, "hand") for key, action, digest in decided])
+        self._samples.adopt(found)
         self.note("samples", self._samples.signature())
         return edits
 
@@ -169,8 +201,10 @@ class Dataset:
         Returns:
             The copy, and how many rows `synth generate` will make again for nothing.
         """
-        copy = self.path / f"samples.by-hand-{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
-        missing = self._samples.restore(self._samples.hand_edits(), copy)
+        stem = f"samples.by-hand-{time.strftime('%Y%m%dT%H%M%S')}"
+        names = (f"{stem}{f'.{turn}' if turn else ''}.jsonl" for turn in range(1000))
+        copy = next(self.path / name for name in names if not (self.path / name).exists())
+        missing = self._samples.restore(self._samples.compare(), copy)
         self.note("samples", self._samples.signature())
         return copy, missing
 
@@ -192,14 +226,17 @@ class Dataset:
 
     def review(self, sample_id: str, action: str, digest: str, *, by: str) -> None:
         """Appends one decision of a person: keep, drop or edit."""
-        line = {"sample": sample_id, "action": action, "digest": digest, "by": by, "at": now()}
-        with (self.path / "reviews.jsonl").open("ab") as file:
-            file.write(jsonl_bytes(line))
+        self._review([_decision(sample_id, action, digest, by)])
+
+    def _review(self, decisions: list[dict[str, Any]]) -> None:
+        if decisions:
+            with mutex(self.path):
+                append_lines(self.path / "reviews.jsonl", map(jsonl_bytes, decisions))
 
     def reviews(self) -> dict[str, dict[str, Any]]:
         """The last keep or drop of each row that a person decided on."""
-        lines = jsonl_reader(self.path / "reviews.jsonl")
-        return {line["sample"]: line for line in lines if line.get("action") in ("keep", "drop")}
+        lines = jsonl_reader(self.path / "reviews.jsonl", "sed -i {line}d {path}   forgets that one decision")
+        return {str(line.get("sample")): line for line in lines if line.get("action") in ("keep", "drop")}
 
     def write_verdicts(self, verdicts: Iterable[Verdict]) -> Path:
         """Replaces verdicts.jsonl as a whole."""
@@ -229,6 +266,10 @@ class Dataset:
         return {s.id for s in self.samples() if s.provenance.get("draw") in surplus} if surplus else set()
 
 
+def _decision(sample_id: str, action: str, digest: str, by: str) -> dict[str, Any]:
+    return {"sample": sample_id, "action": action, "digest": digest, "by": by, "at": now()}
+
+
 def _verdict_line(verdict: Verdict) -> dict[str, Any]:
     findings = []
     for found in verdict.findings:
@@ -250,7 +291,7 @@ def _files_of(recipe: Recipe) -> set[str]:
     """Files beside the recipe that it names, sources left out: prompts and axis files."""
     texts = {text for step in recipe.asks for text in (step.user, step.system) if text}
     texts |= {text for text in (recipe.train.user, recipe.train.system, recipe.train.assistant) if text}
-    named = {text for text in texts if "\n" not in text and "{{" not in text and text.endswith((".md", ".txt", ".j2", ".jinja"))}
+    named = {text for text in texts if "\n" not in text and "{{" not in text and text.endswith(TEXT_FILES)}
     return named | {axis.file for axis in recipe.axes.values() if axis.file}
 
 

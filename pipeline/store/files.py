@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,23 @@ import orjson
 from ..digest import canonical
 from ..errors import DataError
 
-_SEAL = len(b',"crc":"00000000"}')
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a system says when the disk, or the user's share of it, is full."""
+
+_SEAL = b',"crc":"%08x"}'
+_SEAL_LENGTH = len(_SEAL % 0)
+
+
+def refusal(path: Path, error: OSError) -> DataError:
+    """A sentence and a cure for what the system refused to do with `path`."""
+    place = path if path.is_dir() else path.parent
+    if error.errno in FULL:
+        hint = f"free some space (df -h {place}), then run the same command again: everything that came is kept"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        hint = f"ls -ld {place} {path}   shows who may write there"
+    else:
+        hint = f"ls -ld {place} {path}"
+    return DataError(f"{path}: {error.strerror or error}", hint)
 
 
 def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
@@ -23,9 +40,9 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
     Raises:
         DataError: the disk is full or the folder cannot be written; the old file stands.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             for chunk in (data,) if isinstance(data, bytes) else data:
                 file.write(chunk)
@@ -33,10 +50,56 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}", f"the old file stands; free space: df -h {path.parent}") from error
+        raise refusal(path, error) from error
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def append_lines(path: Path, lines: Iterable[bytes]) -> int:
+    """Appends whole lines to a file that one process at a time writes; a torn tail is cut before.
+
+    Returns:
+        How many lines.
+
+    Raises:
+        DataError: the disk is full or the file cannot be written; the lines before stand.
+    """
+    count = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cut_torn_tail(path)
+        with path.open("ab") as file:
+            for line in lines:
+                file.write(line)
+                count += 1
+    except OSError as error:
+        raise refusal(path, error) from error
+    return count
+
+
+def last_break(file: IO[bytes]) -> int:
+    """The byte behind the last line break of an open file; 0 where it has none."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        begin = max(0, end - (1 << 16))
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def cut_torn_tail(path: Path) -> int:
+    """Cuts what stands behind the last line break; returns how many bytes went. No file is no fault."""
+    if not path.exists():
+        return 0
+    with path.open("rb+") as file:
+        size, end = file.seek(0, os.SEEK_END), last_break(file)
+        if end < size:
+            file.truncate(end)
+    return size - end
 
 
 def sealed(event: dict[str, Any]) -> bytes:
@@ -44,17 +107,15 @@ def sealed(event: dict[str, Any]) -> bytes:
     try:
         data = orjson.dumps(event)
     except TypeError:
-        data = canonical(event)  # lone surrogates become escapes
-    return data[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(data)
+        data = canonical(event)  # lone surrogates become escapes, numbers over 64 bits stay whole
+    return data[:-1] + _SEAL % zlib.crc32(data) + b"\n"
 
 
 def unsealed(line: bytes) -> dict[str, Any] | None:
     """The event of a sealed line; None where the line is torn or damaged."""
-    body = line.rstrip(b"\n")
-    if len(body) < _SEAL + 2 or not body.endswith(b'"}'):
-        return None
-    data = body[:-_SEAL] + b"}"
-    if body[-10:-2] != b"%08x" % zlib.crc32(data):
+    body = line.rstrip(b"\r\n")
+    data = body[:-_SEAL_LENGTH] + b"}"
+    if len(data) < 3 or body[-_SEAL_LENGTH:] != _SEAL % zlib.crc32(data):
         return None
     try:
         event = loads(data)
@@ -64,13 +125,20 @@ def unsealed(line: bytes) -> dict[str, Any] | None:
 
 
 def loads(data: bytes | str) -> Any:
-    """JSON, escaped lone surrogates included, which orjson refuses. Raises ValueError."""
+    """JSON, escaped lone surrogates included, which orjson refuses.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply.
+    """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         import json
 
-        return json.loads(data)  # escaped lone surrogates, which orjson refuses
+        try:
+            return json.loads(data)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 def _dumps(value: Any) -> str:
@@ -94,21 +162,41 @@ def jsonl_bytes(value: dict[str, Any]) -> bytes:
     return _dumps(value).encode("utf-8") + b"\n"
 
 
-def jsonl_reader(path: Path) -> Iterator[Any]:
-    """The values of a file that we wrote; nothing where there is no such file.
+def jsonl_reader(path: Path, fix: str = "remove the line; synth rebuilds what it can") -> Iterator[dict[str, Any]]:
+    """The objects of a file that we wrote; nothing where there is no such file.
+
+    A last line that a killed process left half-written (no line break, not JSON) is passed over.
+
+    Args:
+        path: the file.
+        fix: the cure of a damaged line; `{line}` and `{path}` are filled in.
 
     Raises:
-        DataError: a line is not JSON, with its number.
+        DataError: a line is not a JSON object, with its number.
     """
     import jsonlines
 
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as file, jsonlines.Reader(file, loads=loads) as reader:
-        try:
-            yield from reader.iter(skip_empty=True)
-        except jsonlines.InvalidLineError as error:
-            raise DataError(f"{path}:{error.lineno}: not JSON", "remove the line; synth rebuilds what it can") from None
+    try:
+        with path.open("rb") as file, jsonlines.Reader(_whole(file), loads=loads) as reader:
+            yield from reader.iter(type=dict, skip_empty=True)
+    except jsonlines.InvalidLineError as error:
+        hint = fix.format(line=error.lineno, path=path)
+        raise DataError(f"{path}:{error.lineno}: not a JSON object", hint) from None
+    except OSError as error:
+        raise refusal(path, error) from error
+
+
+def _whole(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, without a torn last one."""
+    for line in file:
+        if not line.endswith(b"\n"):
+            try:
+                loads(line)
+            except ValueError:
+                return
+        yield line
 
 
 def sync_folder(folder: Path) -> None:

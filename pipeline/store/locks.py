@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError
+from .files import refusal
 
 BEAT_S = 5.0
 STALE_S = 60.0
@@ -20,7 +22,7 @@ STALE_S = 60.0
 
 @contextmanager
 def lock(folder: Path, output: str, doing: str) -> Iterator[None]:
-    """Holds `folder/.locks/OUTPUT` while the block runs.
+    """Holds `folder/.locks/OUTPUT.lock` while the block runs.
 
     Args:
         folder: the dataset.
@@ -28,71 +30,140 @@ def lock(folder: Path, output: str, doing: str) -> Iterator[None]:
         doing: the verb, for the one who waits.
 
     Raises:
-        DataError: another process holds it, with host and pid.
+        DataError: another process holds it, with host and pid; or the folder cannot be written.
     """
     path = folder / ".locks" / f"{output}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mine = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "doing": doing, "since": time.time()}).encode()
-    for _ in range(3):
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            _take_over_or_raise(path, folder, output)
-        else:
-            os.write(handle, mine)
-            os.close(handle)
-            break
-    else:
-        raise DataError(f"{path}: cannot be taken", f"rm {path}")
+    mine = json.dumps(
+        {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid()), "doing": doing,
+         "since": time.time(), "by": os.urandom(6).hex()}
+    ).encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _created(path, mine):
+            with mutex(folder):  # of several that find a lock stale, one removes it, and the others look again
+                _remove_or_raise(path, folder, output)
+            if not _created(path, mine):
+                _remove_or_raise(path, folder, output)
+                raise DataError(f"{folder}: {output} is in use", "run the same command again")
+    except OSError as error:
+        raise refusal(path, error) from error
     done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(path, done), daemon=True, name=f"lock-{output}")
+    beat = threading.Thread(target=_beat, args=(path, mine, done), daemon=True, name=f"lock-{output}")
     beat.start()
     try:
         yield
     finally:
         done.set()
         beat.join()
+        _release(path, mine)
+
+
+@contextmanager
+def mutex(folder: Path) -> Iterator[None]:
+    """Keeps other processes of this machine out for a moment: a read, a decision, a write.
+
+    Where the system has no `flock`, or the folder cannot be written, nobody is kept out.
+    """
+    handle: int | None = None
+    with suppress(OSError):
+        (folder / ".locks").mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".locks" / "mutex", os.O_CREAT | os.O_RDWR, 0o644)
+        flocked(handle, wait=True)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def flocked(handle: int, *, wait: bool = False) -> bool:
+    """Takes an exclusive `flock` on an open file; it ends with the file's closing, or with the process.
+
+    Returns:
+        False where another has it, or where the system has none.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def _created(path: Path, mine: bytes) -> bool:
+    """Makes the lock's file; False where there is one already."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        return False
+    try:
+        os.write(handle, mine)
+    except OSError:
         with suppress(OSError):
+            path.unlink()
+        raise
+    finally:
+        os.close(handle)
+    return True
+
+
+def _release(path: Path, mine: bytes) -> None:
+    """Removes our lock, and not one that another took while this process slept."""
+    with suppress(OSError):
+        if path.read_bytes() == mine:
             path.unlink()
 
 
-def _beat(path: Path, done: threading.Event) -> None:
+def _beat(path: Path, mine: bytes, done: threading.Event) -> None:
     while not done.wait(BEAT_S):
         with suppress(OSError):
-            os.utime(path)
+            if path.read_bytes() == mine:
+                os.utime(path)
 
 
-def _take_over_or_raise(path: Path, folder: Path, output: str) -> None:
+def _remove_or_raise(path: Path, folder: Path, output: str) -> None:
     """Removes a lock whose owner is gone; raises where the owner lives."""
+    owner: dict[str, Any] = {}
     try:
         age = time.time() - path.stat().st_mtime
-        owner = json.loads(path.read_text() or "{}")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return
-    except (OSError, ValueError):
-        owner, age = {}, STALE_S * 2 if time.time() - path.stat().st_mtime > BEAT_S else 0.0
-    here = owner.get("host") == socket.gethostname()
-    gone = not _alive(int(owner["pid"])) if here and "pid" in owner else age > STALE_S
+    with suppress(ValueError):
+        found = json.loads(text)
+        owner = found if isinstance(found, dict) else {}
+    pid, host = owner.get("pid"), owner.get("host")
+    here = host == socket.gethostname() and isinstance(pid, int)
+    if not owner:  # its owner died, or is, between making the file and writing into it
+        gone = age > BEAT_S
+    else:
+        gone = not _alive(pid, owner.get("born")) if here and isinstance(pid, int) else age > STALE_S
     if gone:
-        # A rename is atomic: of two that find the lock stale, one wins and the other finds no file.
-        aside = path.with_name(f"{path.name}.{os.getpid()}.stale")
-        with suppress(OSError):
-            path.rename(aside)
-            aside.unlink()
+        path.unlink(missing_ok=True)
         return
-    who = f"pid {owner.get('pid', '?')} on {owner.get('host', '?')}"
-    hint = f"wait for it, or stop it: kill {owner['pid']}" if here else f"if that machine is gone: rm {path}"
-    raise DataError(f"{folder}: {output} is in use by `synth {owner.get('doing', '?')}` ({who})", hint)
+    hint = f"wait for it, or stop it: kill {pid}" if here else f"if that machine is gone: rm {path}"
+    doing = f"`synth {owner['doing']}`" if owner.get("doing") else "another process"
+    raise DataError(f"{folder}: {output} is in use by {doing} (pid {pid or '?'} on {host or '?'})", hint)
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid: int, born: str | None) -> bool:
+    """Whether the process that had this number is still there; another of the same number is not it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
         return True
-    try:  # a zombie has ended
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    now = _born(pid)
+    return now != "" and (now is None or born is None or now == born)
+
+
+def _born(pid: int) -> str | None:
+    """When a process began, in ticks since this boot; empty for one that has ended; None where nobody says."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
     except (OSError, IndexError):
-        return True
+        return None
+    return "" if state[0] == "Z" else f"{boot}-{state[19]}"

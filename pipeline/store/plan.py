@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError
 from ..types import Draw
-from .files import jsonl_bytes, jsonl_reader
+from .files import append_lines, jsonl_bytes, jsonl_reader
 
 WANTED = "wanted"
 SURPLUS = "surplus"  # paid and legal, no longer asked for: its rows are exported like the rest
@@ -33,26 +34,17 @@ class PlanLog:
             if state is not None:
                 yield draw_of(line), state
 
-    def append(self, changes: Iterator[tuple[Draw, str]]) -> int:
-        """Appends draws with their new state; returns how many."""
-        count = 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._mend()
-        with self.path.open("ab") as file:
-            for draw, state in changes:
-                file.write(jsonl_bytes(line_of(draw, state)))
-                count += 1
-        return count
+    def append(self, changes: Iterable[tuple[Draw, str]]) -> int:
+        """Appends draws with their new state; returns how many. One process at a time (`lock("samples")`)."""
+        return append_lines(self.path, (jsonl_bytes(line_of(draw, state)) for draw, state in changes))
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        self._mend()
-        yield from jsonl_reader(self.path)
-
-    def _mend(self) -> None:
-        from .journal import cut_torn_tail
-
-        if self.path.exists():
-            cut_torn_tail(self.path)
+        fix = "sed -i {line}d {path}   the draws wanted today are planned again; answers are kept"
+        for number, line in enumerate(jsonl_reader(self.path, fix), 1):
+            if not (isinstance(line.get("key"), str) and isinstance(line.get("cell"), dict) and "state" in line):
+                hint = fix.format(line=number, path=self.path)
+                raise DataError(f"{self.path}:{number}: a draw has a key, a cell and a state", hint)
+            yield line
 
 
 def line_of(draw: Draw, state: str) -> dict[str, Any]:
@@ -65,4 +57,4 @@ def line_of(draw: Draw, state: str) -> dict[str, Any]:
 
 def draw_of(line: dict[str, Any]) -> Draw:
     """The draw of a line; the columns of its source row are empty."""
-    return Draw(cell=line["cell"], repeat=line["repeat"], source=line.get("source"))
+    return Draw(cell=line["cell"], repeat=int(line.get("repeat", 0)), source=line.get("source"))

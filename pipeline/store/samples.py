@@ -1,25 +1,29 @@
 """samples.jsonl: append-only for us, free for the user's hand; what changed is found, never undone.
 
-Every row carries the digest of what we wrote, and the journal under calls/ names every row that was
-written. A row whose digest no longer fits was edited; a row that the journal names and the file lacks was
-deleted. Both stand as decisions until `adopt` records them or `restore` brings ours back.
+Every row carries the digest of what we wrote, and written.jsonl names every row that was written. A row
+whose digest no longer fits was edited; a row that the log names and the file lacks was deleted. Both
+stand as decisions until `adopt` records them or `restore` brings ours back.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..digest import digest_bytes
-from ..errors import DataError
 from ..types import CallRef, Problem, Sample
 from .calls import CallStore
-from .files import jsonl_bytes, loads, write_atomic
-from .journal import cut_torn_tail
+from .files import jsonl_bytes, last_break, loads, refusal, write_atomic
 
 _OPTIONAL = ("rejected", "label", "tools", "parent", "source")
+_OURS = b'{"id":"'
+"""How every row of ours begins."""
+_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
+_NO_ROW = (ValueError, TypeError, KeyError, AttributeError)
+"""What a line can raise that is no row."""
 
 
 class HandEdits(NamedTuple):
@@ -36,7 +40,8 @@ class HandEdits(NamedTuple):
     def __str__(self) -> str:
         """`3 rows deleted, 2 edited by hand`."""
         names = ("deleted", "edited", "added", "unreadable")
-        parts = [f"{len(found)} {name}" for found, name in zip(self, names) if found]
+        counts = (len(self.deleted), len(self.edited), len(self.added), len(self.broken))
+        parts = [f"{count} {name}" for count, name in zip(counts, names) if count]
         if not parts:
             return "no rows changed by hand"
         count, rest = parts[0].split(" ", 1)
@@ -52,12 +57,26 @@ class Line(NamedTuple):
     data: bytes
 
 
-def to_row(sample: Sample) -> dict[str, Any]:
+class Compared(NamedTuple):
+    """The file beside the log.
+
+    Attributes:
+        unlogged: (id, digest) of rows that are as we wrote them, though the log does not say so: the
+            process was killed before it did.
+        unreadable: ids of rows of ours whose line is broken.
+    """
+
+    edits: HandEdits
+    unlogged: list[tuple[str, str]]
+    unreadable: list[str]
+
+
+def to_row(sample: Sample, digest: str | None = None) -> dict[str, Any]:
     """The JSON object of a sample, keys in a fixed order, empty optional keys left out."""
     row: dict[str, Any] = {
         "id": sample.id, "cell": sample.cell, "fields": sample.fields, "messages": sample.messages,
         "calls": [{"id": ref.id, "role": ref.role} for ref in sample.calls],
-        "provenance": sample.provenance, "digest": sample.digest,
+        "provenance": sample.provenance, "digest": digest or sample.digest,
     }
     row.update({key: getattr(sample, key) for key in _OPTIONAL if getattr(sample, key) is not None})
     return row
@@ -84,6 +103,13 @@ def from_row(row: dict[str, Any], data: bytes) -> Sample:
     )
 
 
+class Broken(NamedTuple):
+    """A line that is no row. `key` is the id that it still shows, or the digest of its bytes."""
+
+    key: str
+    problem: Problem
+
+
 class SampleFile:
     """The rows of one dataset."""
 
@@ -92,76 +118,83 @@ class SampleFile:
         self._calls = calls
 
     def lines(self, problem: Callable[[Problem], None] | None = None) -> Iterator[Line]:
-        """Rows as they stand, in order of arrival; what is no row goes to `problem`."""
-        seen: set[bytes] = set()
-        for number, data in self._raw():
-            if not data.strip():
-                continue
-            try:
-                row = loads(data)
-                if not isinstance(row, dict):
-                    raise ValueError("not a JSON object")
-                sample = from_row(row, data)
-            except (ValueError, TypeError, KeyError) as error:
-                if problem:
-                    problem(self._broken(number, str(error)))
-                continue
-            key = sample.id.encode()[:16]
-            if key in seen:
-                if problem:
-                    problem(self._broken(number, f"row {sample.id} stands twice; the first one counts"))
-                continue
-            seen.add(key)
-            written = row.get("digest")
-            yield Line(sample, number, written if isinstance(written, str) else None, data.rstrip(b"\n") + b"\n")
+        """Rows as they stand, in order of arrival; what is no row goes to `problem`.
 
-    def hand_edits(self) -> HandEdits:
-        """Compares the file with the journal. Time and memory are linear in rows."""
-        index, broken = self._calls.index, list[Problem]()
-        edited, added, present = list[str](), list[str](), set[str]()
-        for line in self.lines(broken.append):
-            present.add(line.sample.id)
-            known = index.sample(line.sample.id)
-            now = line.sample.digest
-            if known is None or known[1] == "forgotten":
-                if line.written == now:  # ours: the process was killed before the journal named it
-                    self._note(line.sample.id, now, "written")
-                else:
-                    added.append(line.sample.id)
-            elif known[0] != now:
-                edited.append(line.sample.id)
-        deleted = [key for key, _, state in index.samples() if state in ("written", "edited") and key not in present]
-        return HandEdits(deleted, edited, added, broken)
+        A last line that is half written is passed over, and so is a row that stands twice, word for word.
+        """
+        for found in self._scan():
+            if isinstance(found, Line):
+                yield found
+            elif problem:
+                problem(found.problem)
 
-    def adopt(self, edits: HandEdits) -> None:
+    def compare(self) -> Compared:
+        """The file beside the log; changes neither. Time and memory are linear in rows."""
+        index = self._calls.index
+        edits = HandEdits([], [], [], [])
+        unlogged, unreadable, present = list[tuple[str, str]](), list[str](), set[str]()
+        for found in self._scan():
+            if isinstance(found, Broken):
+                present.add(found.key)
+                known = index.sample(found.key)
+                if known is None or known[1] != "deleted":  # otherwise `adopt` took note of it
+                    edits.broken.append(found.problem)
+                    unreadable.append(found.key)
+                continue
+            sample_id, now = found.sample.id, found.sample.digest
+            present.add(sample_id)
+            digest, state = index.sample(sample_id) or ("", "forgotten")
+            if digest == now and state != "forgotten":
+                continue
+            if found.written == now and state in ("written", "forgotten"):
+                unlogged.append((sample_id, now))
+            elif state == "forgotten":
+                edits.added.append(sample_id)
+            else:
+                edits.edited.append(sample_id)
+        standing = (key for key, _, state in index.samples() if state in ("written", "edited"))
+        edits.deleted.extend(key for key in standing if key not in present)
+        return Compared(edits, unlogged, unreadable)
+
+    def claim(self, unlogged: list[tuple[str, str]]) -> None:
+        """Records rows that are ours, though the log does not say so."""
+        for sample_id, digest in unlogged:
+            self.note(sample_id, digest, "written")
+
+    def adopt(self, found: Compared) -> None:
         """Records edits as the user's decisions; the file is not touched."""
-        digests = {line.sample.id: line.sample.digest for line in self.lines()}
-        for sample_id in (*edits.edited, *edits.added):
-            self._note(sample_id, digests[sample_id], "edited")
-        for sample_id in edits.deleted:
-            self._note(sample_id, "", "deleted")
-        self._calls.journal.sync()
+        self.claim(found.unlogged)
+        taken = {*found.edits.edited, *found.edits.added}
+        digests = {line.sample.id: line.sample.digest for line in self.lines() if line.sample.id in taken}
+        for sample_id in taken & digests.keys():
+            self.note(sample_id, digests[sample_id], "edited")
+        for key in (*found.edits.deleted, *found.unreadable):
+            self.note(key, "", "deleted")
+        self._calls.written.flush(durable=True)
 
-    def restore(self, edits: HandEdits, copy: Path) -> int:
+    def restore(self, found: Compared, copy: Path) -> int:
         """Takes edited, added and broken rows out of the file, after a copy, so that ours can be made again.
 
         Returns:
-            How many rows have to be made again: those that the hand edited or deleted.
+            How many rows have to be made again: those that the hand edited, deleted or broke.
         """
         write_atomic(copy, self._bytes())
-        away = {*edits.edited, *edits.added}
+        self.claim(found.unlogged)
+        away = {*found.edits.edited, *found.edits.added}
         write_atomic(self.path, (line.data for line in self.lines() if line.sample.id not in away))
-        for sample_id in (*edits.edited, *edits.deleted):
-            self._note(sample_id, "", "forgotten")
-        self._calls.journal.sync()
-        return len(edits.edited) + len(edits.deleted)
+        lost = [*found.edits.edited, *found.edits.deleted]
+        lost += [key for key in found.unreadable if self._calls.index.sample(key)]
+        for sample_id in lost:
+            self.note(sample_id, "", "forgotten")
+        self._calls.written.flush(durable=True)
+        return len(lost)
 
     def forget_all(self) -> None:
         """The file is gone: rows that were written may be written again; deleted ones stay deleted."""
-        for sample_id, _, state in list(self._calls.index.samples()):
+        for sample_id, _, state in self._calls.index.samples():
             if state in ("written", "edited"):
-                self._note(sample_id, "", "forgotten")
-        self._calls.journal.sync()
+                self.note(sample_id, "", "forgotten")
+        self._calls.written.flush()
 
     def rewrite(self, renew: Callable[[Sample], Sample | None]) -> int:
         """See Dataset.rewrite."""
@@ -173,31 +206,82 @@ class SampleFile:
                     row = loads(data)
                     old = from_row(row, data)
                     new = renew(old) if row.get("digest") == old.digest else None
-                except (ValueError, TypeError, KeyError):
+                except _NO_ROW:
                     new = None
                 if new is not None and new != old:
                     changed[new.id] = new.digest
-                    data = jsonl_bytes(to_row(new))
+                    data = jsonl_bytes(to_row(new, changed[new.id]))
                 yield data
 
-        part = self.path.with_suffix(".renewed")
-        write_atomic(part, lines())
-        if not changed:
-            part.unlink()
-            return 0
-        part.replace(self.path)
+        part = self.path.with_name(f".{self.path.name}.renewed")
+        try:
+            write_atomic(part, lines())
+            if changed:
+                part.replace(self.path)
+        except OSError as error:
+            raise refusal(self.path, error) from error
+        finally:
+            part.unlink(missing_ok=True)
         for sample_id, value in changed.items():
-            self._note(sample_id, value, "written")
-        self._calls.journal.sync()
+            self.note(sample_id, value, "written")
+        self._calls.written.flush()
         return len(changed)
 
     def signature(self) -> list[int]:
-        """Size and time of the file: equal signatures mean that nobody touched it since."""
+        """Size, time and number of the file: equal signatures mean that nobody touched it since."""
         try:
             stat = self.path.stat()
         except FileNotFoundError:
             return []
         return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+    def mend_tail(self) -> None:
+        """A last line without line break: completed, or cut where we left it half written."""
+        with self.path.open("rb+") as file:
+            end = last_break(file)
+            file.seek(end)
+            tail = file.read()
+            if tail and self._torn(tail):
+                file.truncate(end)
+            elif tail:
+                file.seek(0, os.SEEK_END)
+                file.write(b"\n")
+
+    def note(self, sample_id: str, value: str, state: str) -> None:
+        """Records where a row stands, in the log and in the index."""
+        self._calls.written.note(sample_id, value, state)
+        self._calls.index.remember_sample(sample_id, value, state)
+
+    def _scan(self) -> Iterator[Line | Broken]:
+        seen: dict[int, int] = {}  # hashes, so that memory stays small: a clash has a chance of 10^-7 in 10^6 rows
+        for number, data in self._raw():
+            line = data.strip()
+            if not line:
+                continue
+            try:
+                row = loads(line)
+                sample = from_row(row, line)
+            except _NO_ROW as error:
+                if data.endswith(b"\n") or not self._torn(data):
+                    yield self._broken(number, line, "unreadable-row", _said(error))
+                continue
+            key, content = hash(sample.id), hash(line)
+            if key in seen:
+                if seen[key] != content:
+                    what = f"row {sample.id} stands twice; the first one counts"
+                    yield self._broken(number, line, "row-twice", what)
+                continue
+            seen[key] = content
+            written = row.get("digest")
+            yield Line(sample, number, written if isinstance(written, str) else None, data.rstrip(b"\n") + b"\n")
+
+    def _torn(self, data: bytes) -> bool:
+        """Whether half a line is one that we were writing: it begins as ours do, and no log names it yet."""
+        if loads_or_none(data) is not None or not (data.startswith(_OURS) or _OURS.startswith(data)):
+            return False
+        shown = _ID.match(data)
+        known = self._calls.index.sample(shown[1].decode("utf-8", "replace")) if shown else None
+        return known is None or known[1] == "forgotten"
 
     def _bytes(self) -> Iterator[bytes]:
         if self.path.exists():
@@ -207,86 +291,26 @@ class SampleFile:
 
     def _raw(self) -> Iterator[tuple[int, bytes]]:
         if self.path.exists():
-            with self.path.open("rb") as file:
-                yield from enumerate(file, 1)
+            try:
+                with self.path.open("rb") as file:
+                    yield from enumerate(file, 1)
+            except OSError as error:
+                raise refusal(self.path, error) from error
 
-    def _broken(self, number: int, what: str) -> Problem:
-        return Problem(
-            "error", "unreadable-row", f"{self.path}:{number}", what, "mend the line or delete it; the other rows stand"
-        )
-
-    def _note(self, sample_id: str, value: str, state: str) -> None:
-        event = {"event": "sample", "id": sample_id, "digest": value, "state": state}
-        self._calls.journal.append(event)
-        self._calls.index.remember(event)
-
-
-class SampleWriter:
-    """Appends rows, each once; a row that a hand deleted stays deleted."""
-
-    def __init__(self, file: SampleFile, calls: CallStore) -> None:
-        self._file = file
-        self._calls = calls
-        self._handle: int | None = None
-        self.added = 0
-
-    def add(self, sample: Sample) -> bool:
-        """Appends a row.
-
-        Returns:
-            False where it was written before, or deleted by hand.
-
-        Raises:
-            DataError: the disk is full; the rows that stand are whole.
-        """
-        known = self._calls.index.sample(sample.id)
-        if known is not None and known[1] != "forgotten":
-            return False
-        data = jsonl_bytes(to_row(sample))
-        handle = self._handle if self._handle is not None else self._open()
-        end = os.fstat(handle).st_size
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(handle, view) :]
-        except OSError as error:
-            os.ftruncate(handle, end)
-            raise DataError(
-                f"{self._file.path}: {error.strerror}",
-                "free some space, then run the same command again: answers are kept",
-            ) from error
-        self._file._note(sample.id, sample.digest, "written")
-        self.added += 1
-        return True
-
-    def close(self) -> None:
-        """Closes the file; its rows are in the journal."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def _open(self) -> int:
-        path = self._file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size:
-            _mend_tail(path)
-        self._handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
-        return self._handle
+    def _broken(self, number: int, line: bytes, code: str, what: str) -> Broken:
+        shown = _ID.match(line) if code == "unreadable-row" else None
+        key = shown[1].decode("utf-8", "replace") if shown else digest_bytes(line)
+        place, fix = f"{self.path}:{number}", "mend the line or delete it; the other rows stand"
+        return Broken(key, Problem("error", code, place, what, fix))
 
 
-def _mend_tail(path: Path) -> None:
-    """A last line without line break: completed where it is a whole row, cut where it is torn."""
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) == b"\n":
-            return
-        size = path.stat().st_size
-        file.seek(max(0, size - (1 << 24)))
-        tail = file.read().rsplit(b"\n", 1)[-1]
+def loads_or_none(data: bytes) -> Any:
+    """JSON, or None where it is none."""
     try:
-        loads(tail)
+        return loads(data)
     except ValueError:
-        cut_torn_tail(path)
-    else:
-        with path.open("ab") as file:
-            file.write(b"\n")
+        return None
+
+
+def _said(error: Exception) -> str:
+    return f"no key {error}" if isinstance(error, KeyError) else str(error)
