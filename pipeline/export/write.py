@@ -159,18 +159,29 @@ def _as_it_is(plugin: Format, example: Example) -> bool:
 
 def _proven(plugin: Format, target: Path, side: int, spool: Spool) -> File:
     """Reads a file back, compares it row by row with what was meant, and measures it."""
-    model, total, exact = COUNTED_AS.get(plugin.name, ""), 0, True
+    total, exact = 0, True
 
     def wanted() -> Iterator[Example]:
         nonlocal total, exact
         for row in spool.rows(side, without_refused=True):
-            found = tokens.count_messages(row.example.messages, model)
-            total, exact = total + found.tokens, exact and found.exact and not row.example.tools
+            found = _tokens(plugin, row.example)
+            total, exact = total + found.tokens, exact and found.exact
             yield row.example
 
     rows = plugin.prove(target, wanted())
     size, sha256 = measure(target)
     return File(target, rows, size, sha256, total, exact)
+
+
+def _tokens(plugin: Format, example: Example) -> tokens.Count:
+    """The tokens of a row: a conversation's with its wire form; of other formats an estimate of the texts in a line."""
+    model = COUNTED_AS.get(plugin.name)
+    if model is not None:
+        count = tokens.count_messages(example.messages, model)
+        return count._replace(exact=count.exact and not example.tools)
+    texts = [text for text in plugin.values(example).values() if isinstance(text, str)]
+    texts = texts or [message["content"] for message in example.messages]
+    return tokens.Count(sum(tokens.count(text, "").tokens for text in texts), False)
 
 
 def measure(path: Path) -> tuple[int, str]:

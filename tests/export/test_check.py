@@ -157,9 +157,13 @@ def test_other_kinds_of_files(tmp_path: Path) -> None:
 
 
 def test_the_cookbooks_file(shared_data: Path) -> None:
-    """What OpenAI's notebook passes: no error is found in it but a conversation without a user, and too few rows."""
-    _, problems = checked(shared_data / "openai" / "toy_chat_fine_tuning.jsonl", target="openai")
-    assert {problem.code for problem in problems} == {"no-user", "too-few-rows", "late-system"} - {"late-system"}
+    """OpenAI's notebook finds no error in it and warns of the row without a user; jobs refuse five rows."""
+    file = shared_data / "openai" / "toy_chat_fine_tuning.jsonl"
+    (done,), problems = checked(file)
+    assert [(p.code, p.where) for p in problems] == [("no-user", f"{file}:4"), ("too-few-rows", str(file))]
+    assert (done.errors, done.warnings) == (0, 2)
+    (done,), _ = checked(file, target="openai")
+    assert (done.errors, done.warnings) == (1, 1)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def codes(name: str, values: dict[str, Any], severity: str = "error") -> list[st
         ([ASK], ["no-answer"]),
         ([ASK, ANSWER, ASK], ["last-turn-not-assistant"]),
         ([ANSWER], ["no-user"]),
+        ([{"role": "system", "content": "S"}, ANSWER], []),
         ([{"role": "human", "content": "Q"}, ANSWER], ["unknown-role", "no-user"]),
         ([{"content": "Q"}, ASK, ANSWER], ["unknown-role"]),
         (["Q", ASK, ANSWER], ["message-not-an-object"]),
@@ -94,11 +95,11 @@ def test_the_cookbooks_file_has_no_error(shared_data: Path) -> None:
     """Five rows that OpenAI's notebook passes; one of them has no user, which we do say."""
     lines = (shared_data / "openai" / "toy_chat_fine_tuning.jsonl").read_bytes().splitlines()
     found = [
-        problem.code
+        (problem.where, problem.severity, problem.code)
         for number, line in enumerate(lines, 1)
         for problem in find("openai-chat").check(line, f"toy:{number}")
     ]
-    assert found == ["no-user"]
+    assert found == [("toy:4", "warning", "no-user")]
 
 
 def test_special_tokens() -> None:

@@ -1,0 +1,153 @@
+"""`synth export` and `synth check` as they are typed: what is printed where, and with which exit status."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import main
+from pipeline.store import Dataset
+from tests import made
+
+
+@pytest.fixture
+def tales(workdir: Path) -> Path:
+    """30 rows, 3 of them dropped, in 30 cells."""
+    return made.dataset(workdir / "datasets" / "tales", [made.sample(i) for i in range(30)])
+
+
+def test_files_on_stdout_talk_on_stderr(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "tales", "--format", "openai-chat", "--format", "gemma", "--split", "0.2"]) == 0
+    shown = capsys.readouterr()
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert lines[0] == ["format", "file", "rows", "size", "tokens"]
+    assert [line[:2] for line in lines[1:]] == [
+        ["openai-chat", "train.jsonl"], ["openai-chat", "validation.jsonl"],
+        ["gemma", "train.jsonl"], ["gemma", "validation.jsonl"],
+    ]
+    assert sum(int(line[2]) for line in lines[1:3]) == 27
+    assert "left   3 rows: dropped by curation" in shown.err
+    assert shown.err.splitlines()[-1] == "next   synth check tales"
+    for name in ("train.jsonl", "validation.jsonl", "manifest.json"):
+        assert f"wrote  datasets/tales/exports/openai-chat/{name}" in shown.err.splitlines()
+        assert (tales / "exports" / "openai-chat" / name).is_file()
+
+
+def test_the_recipe_says_how_and_options_win(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "recipe.yaml").write_text(
+        "synth: 1\nname: tales\naxes: {genre: [a]}\nprompt: '{{genre}}'\ntrain: {user: '{{genre}}'}\n"
+        "export: {formats: [alpaca], order: given, validation: 0.5, ascii: true}\n"
+    )
+    assert main(["export", "tales", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["formats"]
+    assert one["format"] == "alpaca"
+    assert len(one["files"]) == 2
+    assert main(["export", "tales", "--json", "--split", "none", "--set", "export.formats=[sharegpt]"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (one,) = found["formats"]
+    assert one["format"] == "sharegpt"
+    assert [file["rows"] for file in one["files"]] == [27]
+    assert found["left_out"] == {"dropped": 3}
+    manifest = json.loads((tales / "exports" / "sharegpt" / "manifest.json").read_bytes())
+    assert manifest["recipe"]["name"] == "tales"
+    assert manifest["options"]["order"] == "given"
+    assert manifest["options"]["ascii"] is True
+
+
+def test_a_rehearsal_says_so(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [replace(made.sample(i), provenance={"rehearsal": True}) for i in range(3, 9)]
+    made.dataset(workdir / "datasets" / "demo", rows, curated=False)
+    assert main(["export", "demo"]) == 0
+    said = capsys.readouterr().err
+    assert "rehearsal: no model wrote them" in said
+    assert "--model openai:" in said
+    assert "not curated yet" in said
+
+
+def test_elsewhere(tales: Path, workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "tales", "--format", "csv", "--out", "ship"]) == 0
+    assert (workdir / "ship" / "csv" / "train.csv").is_file()
+    assert not (tales / "exports").exists()
+    assert capsys.readouterr().err.splitlines()[-1] == "next   synth check ship/csv/train.csv"
+    assert main(["check", "ship/csv/train.csv"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["export", "nothing"], 4, "no dataset"),
+        (["export", "tales", "--format", "openai-chatt"], 2, "did you mean 'openai-chat'?"),
+        (["export", "tales", "--split", "2"], 2, "--split 0.1"),
+        (["export", "tales", "--format", "csv", "--ascii"], 2, "csv has no escapes"),
+        (["check", "tales"], 4, "synth export tales"),
+        (["check", "train.jsonl"], 4, "no such file"),
+        (["check", "here.jsonl", "--for", "lama2"], 2, "did you mean 'llama2'?"),
+        (["check", "her.jsonl"], 4, "did you mean 'here.jsonl'?"),
+    ],
+)
+def test_faults(
+    tales: Path, workdir: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
+) -> None:
+    (workdir / "here.jsonl").write_text('{"prompt": "p", "completion": "c"}\n')
+    assert main(words) == code
+    assert said in capsys.readouterr().err
+
+
+def test_no_kept_row_is_exit_3(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Dataset.open(tales) as dataset:
+        dataset.write_verdicts(replace(verdict, state="dropped") for verdict in list(dataset.verdicts()))
+    assert main(["export", "tales"]) == 3
+    assert "30 dropped by curation" in capsys.readouterr().err
+
+
+def test_rows_that_no_format_holds_are_exit_4(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [replace(made.sample(i), messages=made.sample(i).messages[1:]) for i in range(3)]
+    made.dataset(workdir / "datasets" / "texts", rows, curated=False)
+    assert main(["export", "texts"]) == 4
+    said = capsys.readouterr().err
+    assert "3 x there is no user message" in said
+    assert "prompt-completion" in said
+    assert main(["export", "texts", "--format", "prompt-completion"]) == 0
+
+
+def test_check_prints_every_fault_with_its_cure(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "train.jsonl").write_bytes(b'\xef\xbb\xbf{"prompt": "p", "completion": " "}\n\n{"prompt": 3}\n')
+    assert main(["check", "train.jsonl"]) == 4
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert [line.split()[:3] for line in lines if not line.startswith(" ")] == [
+        ["error", "train.jsonl:1", "bom:"], ["error", "train.jsonl:1", "empty-answer:"],
+        ["error", "train.jsonl:2", "blank-line:"], ["error", "train.jsonl:3", "unknown-shape:"],
+    ]
+    assert sum(line.startswith("        ") for line in lines) == 4
+    assert "2 rows of prompt-completion, 4 errors" in shown.err
+    assert main(["check", "train.jsonl", "--json"]) == 4
+    found = json.loads(capsys.readouterr().out)
+    assert [problem["code"] for problem in found["problems"]] == ["bom", "empty-answer", "blank-line", "unknown-shape"]
+    assert found["files"][0]["errors"] == 4
+
+
+def test_check_a_dataset(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "tales", "--split", "0.2"]) == 0
+    assert main(["check", "tales"]) == 0
+    shown = capsys.readouterr()
+    assert "no problem found" in shown.err
+    assert shown.err.splitlines()[-1] == "next   synth inspect tales --sample 5"
+
+
+def test_a_terminal_is_not_flooded(
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(f'{{"prompt": "{i}", "completion": ""}}\n' for i in range(30))
+    (workdir / "train.jsonl").write_text(lines)
+    monkeypatch.setattr("pipeline.commands._console.screen", lambda: True)
+    assert main(["check", "train.jsonl"]) == 4
+    shown = capsys.readouterr()
+    assert shown.out.count("empty-answer:") == 5
+    assert "and 25 more of empty-answer" in shown.out
+    assert "synth check train.jsonl --all" in shown.err
+    assert main(["check", "train.jsonl", "--all"]) == 4
+    assert capsys.readouterr().out.count("empty-answer:") == 30
