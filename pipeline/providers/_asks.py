@@ -138,7 +138,7 @@ def prose(dice: Dice, messages: list[Message], cell: Mapping[str, Any], least: i
     asked = last_text(messages)
     everything = "\n".join(_text(message) for message in messages if message.get("role") != "assistant")
     given = given_text(messages)
-    if given and _LENGTHEN.search(asked.replace(given, " ")):
+    if to_lengthen(messages):
         return _stories.longer(dice, given, cell, everything, max(least, _target(dice, asked, given)))
     if given and _CONTINUE.search(asked.replace(given, " ")):
         return " ".join(_stories.further(dice, given, cell, everything, max(least, 500 + dice.below(700))))
@@ -148,6 +148,12 @@ def prose(dice: Dice, messages: list[Message], cell: Mapping[str, Any], least: i
     if _stories.STORY.search(asked) or "genre" in {axis.lower() for axis in cell}:
         return _stories.plot(dice, cell, everything, sentences)
     return _stories.prose(dice, cell, everything, sentences)
+
+
+def to_lengthen(messages: list[Message]) -> str:
+    """The text that is to be made longer; empty where nothing of the kind is asked."""
+    given = given_text(messages)
+    return given if given and _LENGTHEN.search(last_text(messages).replace(given, " ")) else ""
 
 
 def given_text(messages: list[Message]) -> str:

@@ -23,6 +23,9 @@ QUOTA_CODES = frozenset(
 CONTEXT = re.compile(r"context_length_exceeded|maximum context length|context window|prompt is too long", re.I)
 FILTERED = re.compile(
     r"content_filter|content_policy|content management policy|moderation|responsibleaipolicy|flagged", re.I)
+BAD_KEY = re.compile(
+    r"invalid_api_key|api[ _]key (?:is )?(?:not valid|invalid|incorrect|expired)|invalid api[ _]key", re.I)
+"""Gemini and some gateways answer a wrong key with 400."""
 NO_MODEL = re.compile(
     r"model_not_found|\bmodel\b.{0,120}?(?:not found|not exist|does not exist|unknown|is not a valid)|"
     r"(?:unknown|invalid|no such) model", re.I | re.S)
@@ -106,6 +109,8 @@ def kind_of(status: int, told: Said) -> FailureClass:
     if status == 401:
         return "auth"
     if status in (400, 403, 413, 422):
+        if BAD_KEY.search(text):
+            return "auth"
         if CONTEXT.search(text):
             return "length"
         if FILTERED.search(text):

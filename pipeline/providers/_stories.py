@@ -37,9 +37,10 @@ STORY = re.compile(r"\b(plot|story|stories|outline|film|movie|novel|screenplay|s
 LETTER = re.compile(r"\b(ticket|e-?mail|letter|message|complaint|review|feedback|request|post|tweet|chat)s?\b", re.I)
 _WORD = re.compile(r"[^\W\d_][\w'-]{4,}")
 _COMMON = """about above after again answer around because before being below between complete could describe detail
-detailed details during every example explain first following generate given great imagine include known least length might
-other outline please plots possible sentence sentences should short something story their there these thing things
-think those three through under until using where which while whole words would write written"""
+detailed details during every example explain first following generate given great imagine include known
+least length might other outline please plots possible sentence sentences should short something story
+their there these thing things think those three through under until using where which while whole words
+would write written"""
 """Words that say nothing of what a prompt is about."""
 NO_THEME = "the matter at hand"
 _NAME = re.compile(r"\b[A-Z][^\W\d_]+ [A-Z][\w'-]*[^\W\d_A-Z]\b")
@@ -58,7 +59,10 @@ def themes_in(prompt: str, count: int = 3) -> list[str]:
     """The words that a prompt is about: what it quotes, then its rarest-looking words in their order."""
     quoted = [text.strip() for text in re.findall(r"[\"“']([^\"”'\n]{3,60})[\"”']", prompt)]
     common = _COMMON.split()
-    words = [word for word in _WORD.findall(prompt) if word.lower() not in common and not STORY.fullmatch(word)]
+    rest = prompt
+    for text in quoted:
+        rest = rest.replace(text, " ")
+    words = [word for word in _WORD.findall(rest) if word.lower() not in common and not STORY.fullmatch(word)]
     longest = sorted(dict.fromkeys(words), key=len, reverse=True)[:count]
     return (quoted + [word for word in dict.fromkeys(words) if word in longest])[:count]
 

@@ -85,9 +85,11 @@ class OpenAI:
         if not key:
             del headers["authorization"]
         own = {field.lower(): _filled(name, field, value, env) for field, value in entry.headers.items()}
-        secrets = [key, *(value for field, value in own.items() if SECRET_NAME.search(field)),
-                   *(value for field, value in own.items() if value not in entry.headers.values())]
-        wire = Wire(base_url, headers | own, Secrets(secrets), settings.timeout_s, proxied=not local)
+        hidden = [value for field, value in own.items()
+                  if SECRET_NAME.search(field) or value not in entry.headers.values()]
+        # A host may echo a header without its scheme, as the key of `Bearer KEY`.
+        secrets = Secrets([key, *hidden, *(word for value in hidden for word in value.split())])
+        wire = Wire(base_url, headers | own, secrets, settings.timeout_s, proxied=not local)
         return cls(name, wire, None if "authorization" in own or "api-key" in own else lacks)
 
     def body(self, model: str, messages: list[Message], parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,7 +247,8 @@ def _key(name: str, key_env: str | None, env: Mapping[str, str], *, needed: bool
         missing = f"{name}: no key: the environment variable {key_env} is not set; export {key_env}=..."
         return "", missing if needed and key_env else None
     if not (key.isascii() and key.isprintable()) or " " in key:
-        return "", f"{name}: {key_env} holds a character that no key has; copy the key again, without quotes or spaces"
+        wrong = f"{name}: {key_env} holds a character that no key has; copy the key again, without quotes or spaces"
+        return "", wrong if needed else None
     return key, None
 
 

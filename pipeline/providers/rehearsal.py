@@ -39,7 +39,8 @@ shows in a few hundred rows; they measure no model.
 
 refusal: a sentence that declines. refusal_field: the same in `message.refusal`, content null. cut: runs into max_tokens
 and ends in mid-sentence with finish_reason length (only where max_tokens is 4,096 or less). loop: the last sentence
-again and again. near_copy, copy: one of two stock plots, with another last sentence or as it is. empty: no text.
+again and again. near_copy, copy: one of two stock plots, with another last sentence or as it is; where a text is to be
+lengthened, that text as it was. empty: no text.
 rate_limit: the first try meets a 429, the next one is answered. preamble, afterword: a text with chat around it."""
 LONGEST_CUT = 4096
 """Tokens; a model with more room hardly ever runs into it."""
@@ -90,11 +91,11 @@ class Rehearsal:
 
     def _answer(self, body: Mapping[str, Any], message: Message) -> Answer:
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
-        data = (message["content"] or message.get("refusal") or "").encode()
-        reason = "stop"
-        if limit is not None and message["content"] and len(data) > limit * BYTES_PER_TOKEN:
+        field = "refusal" if message["content"] is None else "content"
+        data, reason = message[field].encode(), "stop"
+        if limit is not None and len(data) > limit * BYTES_PER_TOKEN:
             data, reason = data[: limit * BYTES_PER_TOKEN], "length"
-            message = {**message, "content": data.decode("utf-8", "ignore").rstrip()}
+            message = {**message, field: data.decode("utf-8", "ignore").rstrip()}
         said = -(-len(data) // BYTES_PER_TOKEN)
         asked = -(-len(canonical(body["messages"])) // BYTES_PER_TOKEN)
         return Answer(message, reason, Usage(asked, said), str(body["model"]))
@@ -125,6 +126,9 @@ def _message(
     if fault == "cut":
         least = (limit + 40) * BYTES_PER_TOKEN if limit and limit <= LONGEST_CUT else 0
     if fault in ("copy", "near_copy"):
+        text = _asks.to_lengthen(messages)
+        if text:
+            return {"role": "assistant", "content": text}
         text = _stories.plot(Dice(hash_int("stock", dice.below(STOCK))), {}, "plot", sentences=10)
         if fault == "near_copy":
             text = f"{text.rpartition('. ')[0]}. {Writer(dice, {}, {}).say('nearly')}"
