@@ -59,7 +59,8 @@ def digest(*parts: Any) -> str:
 
 def digest_bytes(data: bytes) -> str:
     """26 characters of lower-case base32 sha256 over raw bytes."""
-    return base64.b32encode(hashlib.sha256(data).digest()).decode("ascii")[:ID_LENGTH].lower()
+    first = hashlib.sha256(data).digest()[:20]  # base32 goes by 5 bytes: all that 26 characters need
+    return base64.b32encode(first).decode("ascii")[:ID_LENGTH].lower()
 
 
 def call_id(namespace: str, kind: str, body: dict[str, Any], repeat: int = 0) -> str:

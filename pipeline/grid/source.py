@@ -104,7 +104,8 @@ class _Source:
         except RecipeError as error:
             self.first_fault = self.first_fault or error
             return Problem("error", "condition", self.where(row), error.message, error.hint)
-        return self.needs.fault(row.values, self.where(row))
+        fault = self.needs.fault(row.values)
+        return Problem("error", fault[0], self.where(row), *fault[1:]) if fault else None
 
     def nothing(self) -> Exception:
         """Why no row passed."""
@@ -150,22 +151,20 @@ class _Needs(NamedTuple):
             printed |= template.printed - made
         return cls(tuple(sorted(needed)), tuple(sorted(printed)), recipe.train.messages)
 
-    def fault(self, values: dict[str, Any], where: str) -> Problem | None:
-        """What is wrong with a row, or None."""
+    def fault(self, values: dict[str, Any]) -> tuple[str, str, str] | None:
+        """Code, message and fix of what is wrong with a row, or None."""
         for name in self.columns:
             if name not in values:
                 fix = f"give it a default where it is used: {{{{ {name}|default('') }}}}"
-                return Problem("error", "missing-column", where, f"this row has no '{name}'", fix)
+                return "missing-column", f"this row has no '{name}'", fix
         for name in self.printed:
             if name in values and values[name] is None:
-                fix = f"say what stands for null: {{{{ {name} or '' }}}}"
-                return Problem("error", "null-column", where, f"'{name}' is null in this row", fix)
+                return "null-column", f"'{name}' is null in this row", f"say what stands for it: {{{{ {name} or '' }}}}"
         if self.conversation is not None:
             try:
                 conversation(values.get(self.conversation))
             except ValueError as error:
-                message = f"column '{self.conversation}' holds no conversation: {error}"
-                return Problem("error", "no-conversation", where, message)
+                return "no-conversation", f"column '{self.conversation}' holds no conversation: {error}", ""
         return None
 
 
