@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,34 @@ def say(text: str = "", style: str = "") -> None:
 
 def fact(label: str, text: str, style: str = "") -> None:
     """A line of talk with a label before it, in one column over all verbs: `wrote  datasets/plots`."""
-    first, *rest = text.split("\n")
+    room = width() - 7 if sys.stderr.isatty() else 0
+    first, *rest = [part for line in text.split("\n") for part in wrapped(line, room)]
     say(f"{styled(f'{label:<6}', 'dim', error=True)} {styled(first, style, error=True)}")
     for line in rest:
         say(f"{'':<6} {line}", style)
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """A text in lines of at most `room` columns, cut at spaces; one line where `room` is 0."""
+    if not room or len(text) <= room:
+        return [text]
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [text]
+
+
+def listed(name: str, text: str, before: int, style: str = "name") -> None:
+    """A name and what it is, on stdout: `text` begins in column `before` on all its lines."""
+    first, *rest = wrapped(shown(text), width() - before if screen() else 0)
+    out(f"{styled(name, style)}{' ' * (before - len(name))}{first}")
+    for line in rest:
+        out(f"{'':{before}}{line}")
+
+
+def block(rows: Iterable[tuple[str, Any]], indent: int = 2) -> None:
+    """Names and what they are, on stdout, in two columns."""
+    known = [(name, value if isinstance(value, str) else number(value)) for name, value in rows]
+    before = indent + 2 + max((len(name) for name, _ in known), default=0)
+    for name, text in known:
+        listed(f"{'':{indent}}{name}", text, before, "dim")
 
 
 def warn(text: str) -> None:
@@ -101,7 +126,8 @@ def wrote(*paths: Path | str) -> None:
 
 def next_command(text: str, why: str = "") -> None:
     """The one command to type next, the last line of every verb."""
-    fact("next", styled(text, "bold", error=True) + (styled(f"   # {why}", "dim", error=True) if why else ""))
+    comment = styled(f"   # {why}", "dim", error=True) if why else ""
+    say(f"{styled('next  ', 'dim', error=True)} {styled(text, 'bold', error=True)}{comment}")
 
 
 def near(path: Path | str) -> str:
@@ -221,7 +247,9 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """8 s, 2 min 5 s, 3 h 20 min."""
+    """0.4 s, 12 s, 2 min 5 s, 3 h 20 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

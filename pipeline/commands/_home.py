@@ -26,8 +26,7 @@ def show() -> None:
     if not found and not waiting:
         console.out("From a grid of ideas to proven training files. Three ways to begin:")
         console.out()
-        for line in console.table([(what, command) for what, command in BEGIN], ("", " "), indent=2):
-            console.out(line)
+        console.block(BEGIN)
         console.out()
         console.out("synth --help lists the verbs, synth doctor says what works on this machine.", "dim")
         return

@@ -60,10 +60,10 @@ def show(dataset: Dataset, row: Row) -> None:
         console.out(note, "warn")
     _values("cell", sample.cell)
     _values("fields", {key: found for key, found in sample.fields.items() if found not in (None, "")})
-    for message in sample.messages:
-        _message(message)
-    for message in sample.rejected or []:
-        _message(message, "rejected ")
+    for turn in sample.messages:
+        message(turn)
+    for turn in sample.rejected or []:
+        message(turn, "rejected ")
     _findings(row)
     _calls(dataset, row)
     _lineage(dataset, row)
@@ -89,21 +89,20 @@ def _values(title: str, values: dict[str, Any]) -> None:
     if not values:
         return
     _heading(title)
-    rows = [(key, str(found)) for key, found in values.items()]
-    for line in console.table(rows, ("", " "), wide=" ", indent=2):
-        console.out(line)
+    console.block((key, str(found)) for key, found in values.items())
 
 
-def _message(message: dict[str, Any], before: str = "") -> None:
-    content = message.get("content")
+def message(turn: dict[str, Any], before: str = "") -> None:
+    """Prints a message: who says it, how long it is, what it says, and whatever else it carries."""
+    content = turn.get("content")
     text = content if isinstance(content, str) else "" if content is None else repr(content)
     count = len(text.encode("utf-8", "surrogatepass"))
     beside = f"{console.plural(count, 'byte')}, {console.plural(len(text.split()), 'word')}"
-    if message.get("weight") == 0:
+    if turn.get("weight") == 0:
         beside += ", not trained on"
-    _heading(before + str(message.get("role")), beside)
+    _heading(before + str(turn.get("role")), beside)
     console.out(console.shown(text))
-    for key, found in message.items():
+    for key, found in turn.items():
         if key not in ("role", "content", "weight") and found:
             console.out(f"{console.styled(key, 'dim')}  {console.shown(str(found))}")
 
@@ -136,8 +135,8 @@ def _calls(dataset: Dataset, row: Row) -> None:
     for line in console.table([_call(ref, call) for ref, call in known], ("",) * 8, indent=2):
         console.out(line)
     for ref, call in known:
-        for message in call.body.get("messages", []) if call else []:
-            _message(message, f"asked by {ref.role}, ")
+        for turn in call.body.get("messages", []) if call else []:
+            message(turn, f"asked by {ref.role}, ")
 
 
 def _call(ref: CallRef, call: Call | None) -> tuple[Any, ...]:
@@ -168,8 +167,7 @@ def _lineage(dataset: Dataset, row: Row) -> None:
     if not rows:
         return
     _heading("lineage")
-    for line in console.table(rows, ("", " "), wide=" ", indent=2):
-        console.out(line)
+    console.block(rows)
 
 
 def _source(source: dict[str, Any]) -> str:

@@ -40,12 +40,10 @@ def command(context: click.Context, /, online: bool, json_: bool, **flags: str |
 
 def _show(found: list[Check]) -> None:
     width = max(len(check.name) for check in found)
-    room = console.width() - width - 8 if console.screen() else 1000
     for check in found:
-        state = console.styled(f"{check.state:<4}", STYLES[check.state])
-        console.out(f"{state}  {check.name.ljust(width)}  {console.one_line(check.what, room)}")
+        console.listed(f"{check.state:<4}  {check.name}", check.what, width + 8, STYLES[check.state])
         for line in check.cure.splitlines() if check.state != "ok" else []:
-            console.out(f"{'':{width + 6}}  {console.styled(line, 'bold')}")
+            console.out(f"{'':{width + 8}}{console.styled(line, 'bold')}")
     console.say()
     broken = [check for check in found if check.state == "fail"]
     if broken:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pipeline.types import Problem
 
 LIMIT = 20
-AXES_SHOWN = 5
+OTHERS_WIDE, AXIS_WIDE = 62, 14
+"""Columns of a terminal for id, state, measure and the answer's beginning, and for each axis."""
 POLL_S = 0.5
 
 
@@ -218,7 +219,7 @@ def _explain_nothing(found: list[Row], counted: _Counted, look: Look, dataset: D
 def _table(found: list[Row], known: list[str], sort: str | None) -> None:
     if not found:
         return
-    axes = [name for name in known if name.startswith("cell.")][:AXES_SHOWN]
+    axes = _axes_that_fit([name for name in known if name.startswith("cell.")], sort)
     measured = "measure.length" if "measure.length" in known else "bytes"
     shown = list(dict.fromkeys([measured, *([sort] if sort and sort not in (*axes, "id", "state") else [])]))
     short = [name.split(".", 1)[-1] for name in (*shown, *axes)]
@@ -234,6 +235,14 @@ def _table(found: list[Row], known: list[str], sort: str | None) -> None:
     )
     for line, row in zip(lines, [None, *found], strict=True):
         console.out(line, "dim" if row and row.state == "dropped" else "")
+
+
+def _axes_that_fit(axes: list[str], sort: str | None) -> list[str]:
+    """As many axes as leave room for the answer, the one that rows are sorted by first; all in a pipe."""
+    if not console.screen():
+        return axes
+    ranked = sorted(axes, key=lambda name: name != sort)[: max(1, (console.width() - OTHERS_WIDE) // AXIS_WIDE)]
+    return [name for name in axes if name in ranked]
 
 
 def _state(row: Row) -> str:

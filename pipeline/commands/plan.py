@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.recipe import Recipe
 
 PROMPTS_SHOWN = 2
-VALUES_SHOWN = 3
+VALUES_SHOWN = 2
 
 
 @click.command("plan")
@@ -86,8 +86,7 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
             known = f'none is known: write [prices."{writer.model}"] with input and output into synth.toml'
             rows.append(("prices", known))
     console.out(f"{console.styled(target.name, 'bold')}  {console.styled(console.near(target.path), 'dim')}")
-    for line in console.table(rows, ("", " "), wide=" ", indent=2):
-        console.out(line)
+    console.block(rows)
 
 
 def _rows(plan: RunPlan, asks: bool) -> str:
@@ -145,9 +144,9 @@ def _defaults(recipe: Recipe, target: Target) -> None:
     for kind, title in titles.items():
         console.out()
         console.out(title, "bold")
-        rows = [(default.key, _shown(default.value), default.why) for default in found if default.kind == kind]
-        for line in console.table(rows, ("", " ", "  "), wide="  ", indent=2):
-            console.out(line)
+        console.block(
+            (default.key, f"{_shown(default.value)}: {default.why}") for default in found if default.kind == kind
+        )
 
 
 def _shown(value: Any) -> str:

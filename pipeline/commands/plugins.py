@@ -38,10 +38,8 @@ def command(family: str | None, json_: bool) -> None:
     for name, members in found.items():
         if members or family:
             console.out(f"{console.styled(name, 'bold')}   {console.styled(IN_A_RECIPE[name], 'dim')}")
-            room = console.width() - width - 4 if console.screen() else 1000
             for plugin in members:
-                name_ = console.styled(plugin.name.ljust(width), "name")
-                console.out(f"  {name_}  {console.one_line(_said(plugin), room)}")
+                console.listed(f"  {plugin.name}", _said(plugin), width + 4)
             console.out()
     console.next_command("synth init NAME --blank", "a recipe of your own")
 

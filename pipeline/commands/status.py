@@ -56,8 +56,7 @@ def _whole(one: Standing) -> None:
     if one.busy:
         rows.append(("at work", one.busy))
     console.out(f"{console.styled(one.name, 'bold')}  {console.styled(console.near(one.path), 'dim')}")
-    for line in console.table(rows, ("", " "), wide=" ", indent=2):
-        console.out(line)
+    console.block(rows)
 
 
 def _costs(found: list[Standing]) -> None:
@@ -88,7 +87,7 @@ def writer(one: Standing) -> str:
     """Who writes the rows."""
     if one.model is None:
         return "nobody: rows that exist already"
-    return f"{one.model}: nobody real answers" if one.rehearsal else one.model
+    return "rehearsal: nobody real answers" if one.rehearsal else one.model
 
 
 def curated(one: Standing) -> str:

@@ -19,7 +19,8 @@ def test_lists_every_plugin_with_its_summary(capsys: pytest.CaptureFixture[str])
     for family in FAMILIES:
         for plugin in plugins(family).values():
             assert plugin.summary, f"{plugin.origin}: opens without a docstring"
-            assert any(line.split(maxsplit=1) == [plugin.name, plugin.summary] for line in shown.splitlines())
+            assert any(line.split()[:1] == [plugin.name] and plugin.summary in line for line in shown.splitlines())
+            assert all(alias in shown for alias in plugin.aliases)
 
 
 def test_json_and_one_family(capsys: pytest.CaptureFixture[str]) -> None:

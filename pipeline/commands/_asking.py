@@ -1,0 +1,57 @@
+"""Asking a model for rows, as generate, preview and run do: the bill first, a panel while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeline.commands import _console as console
+from pipeline.commands import _spend
+from pipeline.commands._options import Target
+from pipeline.commands._panel import Panel
+
+if TYPE_CHECKING:
+    from pipeline.generate import Generated, Options, Writer
+    from pipeline.recipe import Recipe
+    from pipeline.store import Dataset
+    from pipeline.types import Sample
+
+
+def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes: bool) -> bool:
+    """Says the bill, and asks where it has to be asked; False where a person said no.
+
+    Raises:
+        RecipeError: it has to be asked, and nobody is there.
+    """
+    from pipeline.generate import plan_run
+    from pipeline.store import Dataset
+
+    if not recipe.asks:
+        return True
+    with Dataset(target.path) as dataset:  # not made before a person agreed
+        plan = plan_run(recipe, dataset, writer, rows)
+    if _spend.consent(plan, target, writer, yes):
+        return True
+    console.say("nothing was asked, nothing was spent")
+    return False
+
+
+def make_rows(target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, options: Options) -> Generated:
+    """Makes the rows that are missing, with a panel where there is a terminal."""
+    from pipeline.generate import generate
+
+    with Panel(target.name) as panel:
+        told = replace(options, keeps=keeps(recipe))
+        return generate(recipe, dataset, writer, target.settings, told, panel.update)
+
+
+def keeps(recipe: Recipe) -> Callable[[Sample], bool] | None:
+    """Whether the recipe's row rules keep a row; None where it has none. For the panel: curating decides."""
+    from pipeline.rules import RowRule, open_rules
+
+    rules = open_rules(recipe.curate, lambda index: recipe.at("curate", index), recipe.folder)
+    checked = [rule for rule in rules if isinstance(rule, RowRule)]
+    if not checked:
+        return None
+    return lambda sample: all(rule.finding(sample).outcome != "drop" for rule in checked)

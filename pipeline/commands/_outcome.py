@@ -1,0 +1,54 @@
+"""What a run did, in a few lines: rows, failures, money, time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pipeline.commands import _console as console
+from pipeline.commands._panel import failed
+
+if TYPE_CHECKING:
+    from pipeline.generate import Generated
+    from pipeline.store import Dataset
+
+INTERRUPTED = 130
+
+
+def tell(done: Generated, dataset: Dataset) -> None:
+    """Says what one run of `generate` did."""
+    for note in done.notes:
+        console.warn(note)
+    console.fact("rows", _rows(done))
+    progress = done.progress
+    if progress.failed:
+        where = console.near(dataset.path / "failures.jsonl")
+        console.fact("failed", f"{failed(progress)}; {where} holds them", "warn")
+    if progress.answered:
+        console.fact("asked", _asked(done))
+
+
+def _rows(done: Generated) -> str:
+    parts = [f"{done.standing:,} of {done.wanted:,}"]
+    if done.added:
+        parts.append(f"{done.added:,} new")
+    if done.rendered:
+        parts.append(f"{done.rendered:,} rendered anew for nothing, since the training prompt changed")
+    return ", ".join(parts)
+
+
+def _asked(done: Generated) -> str:
+    progress = done.progress
+    seconds = max(0.0, time.monotonic() - progress.started)
+    usd = "cost unknown" if progress.usd is None else console.money(progress.usd)
+    retried = f", {progress.retried:,} tried again" if progress.retried else ""
+    return (
+        f"{console.plural(progress.answered, 'answer')} in {console.duration(seconds)}{retried}, "
+        f"{progress.input_tokens:,} tokens in, {progress.output_tokens:,} out, {usd}"
+    )
+
+
+def stopped(again: str) -> None:
+    """What a person reads after Ctrl-C."""
+    console.warn("stopped; everything that came is kept")
+    console.next_command(again, "goes on where it stopped")

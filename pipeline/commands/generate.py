@@ -1,0 +1,42 @@
+"""`synth generate`: ask the model for every row that is still missing."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.commands import _asking, _outcome, _spend
+from pipeline.commands import _console as console
+from pipeline.commands._options import Target, target, yes_option
+from pipeline.errors import RecipeError
+
+
+@click.command("generate")
+@target(sets=True, asks=True)
+@click.option("--retry", is_flag=True, help="Ask again what failed for good, as refused or unreadable answers.")
+@click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
+@click.option("--restore", is_flag=True, help="Undo what was changed by hand; a copy of yours is kept.")
+@yes_option
+@click.pass_context
+def command(context: click.Context, /, target: Target, retry: bool, adopt: bool, restore: bool, yes: bool) -> None:
+    """Asks the model for every row of the recipe that is still missing.
+
+    Run it again after an edit, a crash or Ctrl-C: what was paid for is never asked again.
+    """
+    from pipeline.generate import Options
+    from pipeline.store import Dataset
+
+    if adopt and restore:
+        raise RecipeError("--adopt keeps your changes and --restore undoes them", "give one of the two")
+    recipe = target.recipe()
+    writer = _spend.writer_of(target, recipe)
+    if not _asking.agreed(target, recipe, writer, None, yes):
+        context.exit(1)
+    with Dataset.create(target.path) as dataset:
+        options = Options(retry=() if retry else None, adopt=adopt, restore=restore)
+        done = _asking.make_rows(target, recipe, dataset, writer, options)
+        _outcome.tell(done, dataset)
+        console.wrote(dataset.path / "samples.jsonl")
+    if done.interrupted:
+        _outcome.stopped(f"synth generate {target.name}")
+        context.exit(_outcome.INTERRUPTED)
+    console.next_command(f"synth curate {target.name}" if recipe.curate else f"synth export {target.name}")
