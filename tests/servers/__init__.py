@@ -50,13 +50,16 @@ class Server:
         return Counter(event["kind"] for event in self.answered())
 
     def stop(self) -> None:
-        """Ends the process. The ledger stays; a server started with the same `ledger` goes on in it."""
-        if self.process.stdin:
-            self.process.stdin.close()
-        if self.process.stdout:
-            self.process.stdout.close()
-        self.process.kill()
-        self.process.wait()
+        """Ends the process, once the ledger holds what was sent. A server with the same `ledger` goes on in it."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()  # it ends by itself: a kill could come between an answer and its line
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
 
 
 def start(ledger: Path | None = None, **options: Any) -> Server:
