@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ _KINDS = 1_000
 LABELS = ("label", "class", "category", "sentiment", "intent", "topic", "stance", "emotion", "priority", "gold_label")
 ANSWERS = ("completion", "answer", "output", "response", "reply", "target", "summary", "translation", "label_text")
 """Names that columns of published data sets go by, the usual ones first."""
+
+
+_NUMBER = re.compile(r"\s*[-+]?[0-9][0-9.,]*(?:[eE][-+]?[0-9]+)?\s*")
 
 
 class Guess(NamedTuple):
@@ -36,7 +40,7 @@ class Guess(NamedTuple):
 
 @dataclass(slots=True)
 class Column:
-    """What was seen of one column: rows that have it, characters, rows of several words, values."""
+    """What was seen of one column: rows that have it, characters, rows of several words, texts (numbers are none)."""
 
     name: str
     filled: int = 0
@@ -51,8 +55,8 @@ class Column:
         if value is None or value == "":
             return
         self.filled += 1
-        self.texts += isinstance(value, str)
         text = str(value)
+        self.texts += isinstance(value, str) and not _NUMBER.fullmatch(text)
         self.characters += len(text)
         self.longest = max(self.longest, len(text))
         self.worded += any(mark.isspace() for mark in text.strip()) or not text.isascii()

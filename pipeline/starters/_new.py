@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from pipeline.errors import DataError, RecipeError
 from pipeline.locate import find_recipe
 from pipeline.recipe import NAME
@@ -22,6 +24,12 @@ def free_name(name: str, cwd: Path) -> str:
     if there is not None:
         raise DataError(f"{there.relative_to(cwd)}: is there already; nothing was written", f"synth run {name}")
     return name
+
+
+def scalar(name: str) -> str:
+    """A name as YAML reads it back: in quotes where it would be a number, a date or a truth value."""
+    text: str = yaml.safe_dump([name], default_flow_style=True).strip()
+    return text[1:-1]
 
 
 def write_new(path: Path, text: str) -> Path:

@@ -18,7 +18,7 @@ from pipeline.read.source import refuse_encoding
 from pipeline.shapes import Columns, Shape, Templated, shape_of, template_of
 from pipeline.types import Message, Problem
 
-from ._new import free_name, write_new
+from ._new import free_name, scalar, write_new
 
 SHOWN = 3
 _CLASSES = 12
@@ -94,7 +94,7 @@ def write_from(name: str, cwd: Path, looked: Looked) -> Path:
         f"# Made from {looked.file}: {seen}. Columns: {', '.join(looked.columns)}.",
         f"# synth run {name}               curate and export",
         "synth: 1",
-        f"name: {free_name(name, cwd)}",
+        f"name: {scalar(free_name(name, cwd))}",
         f"source: {_flow(source)}",
         "train:                       # what the tuned model will see; any column: {{name}}",
         *(f"  {role}: {_quoted(text)}" for role, text in looked.train.items()),

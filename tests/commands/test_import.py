@@ -1,0 +1,94 @@
+"""`synth import` as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.commands import main
+
+
+@pytest.fixture
+def typed(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(*args: str, code: int = 0) -> tuple[str, str]:
+        assert main(["import", *args]) == code
+        done = capsys.readouterr()
+        return done.out, done.err
+
+    (workdir / "rows.csv").write_bytes("question,answer\nWie groß?,Größer.\nWarum?,Darum.\n".encode())
+    return run
+
+
+def test_what_it_says(typed: Any) -> None:
+    out, err = typed("mine", "rows.csv", "--prompt", "question", "--completion", "answer")
+    assert out == ""
+    assert err.splitlines() == [
+        "rows   2 rows, all new; user = question, assistant = answer", "user   Wie groß?", "answer Größer.",
+        "wrote  datasets/mine/samples.jsonl", "wrote  datasets/mine/recipe.yaml",
+        "next   synth curate mine   # measure every row and decide"]
+    _, err = typed("mine", "rows.csv", "--prompt", "question", "--completion", "answer")
+    assert "2 rows, 0 new, 2 there already" in err
+
+
+def test_json_is_all_of_stdout(typed: Any, workdir: Path) -> None:
+    (workdir / "rows.jsonl").write_bytes(
+        b'{"prompt":"a","completion":"b"}\n\n{"prompt":"a",\n{"prompt":"c","prompt":"d","completion":"e"}\n')
+    out, err = typed("mine", "rows.jsonl", "--json")
+    assert json.loads(out) == {
+        "dataset": "datasets/mine", "rows": 2, "added": 2, "changed": 0, "there": 0, "refused": 1,
+        "shape": "prompt-completion", "problems": {"json": 1, "duplicate-key": 1}}
+    assert "error  rows.jsonl:3: ends in the middle of a value" in err
+    assert "warni" in err
+    assert "note   blank-line 1" in err
+
+
+def test_many_problems_are_counted(typed: Any, workdir: Path) -> None:
+    rows = [b'{"prompt":"a","completion":"b"}', *[b"nonsense"] * 7, *[b'{"prompt":"a","completion":3}'] * 2]
+    (workdir / "rows.jsonl").write_bytes(b"\n".join(rows))
+    _, err = typed("mine", "rows.jsonl")
+    assert err.count("error  ") == 5
+    assert "9 in all, left out: json 7, not-a-text 2" in err
+
+
+@pytest.mark.parametrize(("args", "code", "words"), [
+    (["rows.csv"], 2, ["cannot tell question and answer apart",
+                       "synth import mine rows.csv --prompt question --completion answer"]),
+    (["rows.csv", "--completion", "anwser"], 2, ["rows.csv: no column 'anwser'", "did you mean 'answer'?"]),
+    (["rwos.csv"], 4, ["rwos.csv: no such file", "did you mean 'rows.csv'?"]),
+    ([], 2, ["a FILE, or two folders", "synth import mine rows.jsonl"]),
+    (["rows.csv", "--prompts", "a", "--completions", "b"], 2, ["without a FILE"]),
+    (["--prompts", "a"], 2, ["go together"]),
+    (["rows.csv", "--completion", "answer", "--order", "name"], 2, ["of two folders", "export mine --order name"]),
+    (["rows.csv", "--from", "other"], 2, ["--from takes the rows of a dataset"]),
+    (["--from", "other"], 4, ["no dataset"]),
+    (["rows.csv", "--adopt", "--restore"], 2, ["exclude each other"]),
+    (["rows.csv", "--encoding", "utf9"], 2, ["unknown encoding 'utf9'"]),
+    (["rows.csv", "--order", "size"], 2, ["'size' is not one of"]),
+])
+def test_what_cannot_be_meant(typed: Any, workdir: Path, args: list[str], code: int, words: list[str]) -> None:
+    _, err = typed("mine", *args, code=code)
+    for word in words:
+        assert word in err, err
+    assert not (workdir / "datasets").exists()
+
+
+def test_another_encoding_is_said_with_the_whole_command(typed: Any, workdir: Path) -> None:
+    (workdir / "rows.csv").write_bytes("question,answer\nWie groß?,Größer.\n".encode("cp1252"))
+    _, err = typed("mine", "rows.csv", "--completion", "{{answer}}", code=4)
+    assert "error  rows.csv:2: byte 0xDF at column 8 is not utf-8; in cp1252 it reads “Wie groß?,Größer.”" in err
+    assert "synth import mine rows.csv --completion '{{answer}}' --encoding cp1252" in err
+    typed("mine", "rows.csv", "--completion", "{{answer}}", "--encoding", "cp1252")
+
+
+def test_two_folders_and_another_dataset(typed: Any, workdir: Path) -> None:
+    for folder in ("prompts", "completions"):
+        (workdir / folder).mkdir()
+        (workdir / folder / "1.txt").write_text(f"{folder}\n")
+    _, err = typed("mine", "--prompts", "prompts/", "--completions", "completions/", "--order", "name-ignorecase")
+    assert "1 row, all new" in err
+    _, err = typed("other", "--from", "mine")
+    assert "rows of mine" in err
+    assert (workdir / "datasets/other/samples.jsonl").read_bytes().count(b"\n") == 1

@@ -1,0 +1,172 @@
+"""The three ways to begin; each is a recipe that is understood, and nothing is ever overwritten."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.commands import main
+from pipeline.errors import DataError, RecipeError
+from pipeline.grid.axes import load_axes
+from pipeline.grid.check import check_templates
+from pipeline.locate import shipped
+from pipeline.recipe import load_recipe
+from pipeline.starters import copy_starter, look_at, write_blank, write_from
+
+TICKETS = (
+    "id,subject,body,label\n1,Printer on fire,\"It smokes, please\ncome.\",hardware\n"
+    "2,Cannot log in,Is it me?,account\n3,Invoice twice,You charged me twice.,billing\n"
+    "4,Screen dark,Nothing to see,hardware\n5,Refund,Where is it?,billing\n6,Reset,The link is dead,account\n")
+
+
+@pytest.fixture
+def here(workdir: Path) -> Path:
+    return Path()
+
+
+def test_a_blank_recipe_is_twelve_lines_that_mean_something(here: Path) -> None:
+    path = write_blank("mine", here)
+    assert str(path) == "mine.yaml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    assert len(lines) == 12
+    recipe = load_recipe(path)
+    axes = load_axes(recipe)
+    check_templates(recipe, axes, [])
+    assert (recipe.name, axes.size) == ("mine", 36)
+    assert "of the 36 combinations" in path.read_text()
+    assert recipe.generate.model is None
+
+
+@pytest.mark.parametrize("name", ["007", "true", "1e5", "null", "2026-11-20", "a.b-c_d"])
+def test_names_that_yaml_would_read_as_something_else(here: Path, name: str) -> None:
+    assert load_recipe(write_blank(name, here)).name == name
+    assert load_recipe(copy_starter(f"{name}x", here, "plots")[0]).name == f"{name}x"
+
+
+def test_a_starter_is_copied_whole(here: Path) -> None:
+    written = copy_starter("plots", here)
+    home = shipped()["plots"]
+    assert written[0] == Path("plots/recipe.yaml")
+    assert {path.relative_to("plots") for path in written} == {
+        path.relative_to(home) for path in home.rglob("*") if path.is_file()}
+    for path in written:
+        assert path.read_bytes() == (home / path.relative_to("plots")).read_bytes()
+
+
+def test_a_starter_under_another_name(here: Path) -> None:
+    (path, *_) = copy_starter("mine", here, "plots")
+    recipe, original = load_recipe(path), load_recipe(shipped()["plots"] / "recipe.yaml")
+    assert recipe.name == "mine"
+    assert recipe.text.replace("name: mine", "name: plots") == original.text
+    assert recipe.template(recipe.asks[0].user)
+
+
+@pytest.mark.parametrize(("name", "template", "message"), [
+    ("tales", None, "there is no starter 'tales'"), ("plot", None, "there is no starter 'plot'"),
+    ("mine", "plto", "there is no starter 'plto'"), ("../x", "plots", "cannot be a recipe's name"),
+])
+def test_starters_that_are_not_there(here: Path, name: str, template: str | None, message: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(message)) as caught:
+        copy_starter(name, here, template)
+    assert caught.value.hint
+    assert not list(here.iterdir())
+
+
+def test_nothing_is_overwritten(here: Path) -> None:
+    (here / "plots").mkdir()
+    (here / "plots" / "README.md").write_text("mine")
+    (here / "own.yaml").write_text("mine")
+    (here / "rows.csv").write_text(TICKETS)
+    looked = look_at("rows.csv", here)
+    with pytest.raises(DataError, match=r"plots/README\.md: is there already"):
+        copy_starter("plots", here)
+    for attempt in (lambda: write_blank("own", here), lambda: copy_starter("own", here, "plots"),
+                    lambda: write_from("own", here, looked)):
+        with pytest.raises(DataError, match=r"own\.yaml: is there already; nothing was written"):
+            attempt()
+    assert sorted(str(path) for path in here.rglob("*")) == ["own.yaml", "plots", "plots/README.md", "rows.csv"]
+
+
+def test_a_table_of_labels(here: Path) -> None:
+    (here / "tickets.csv").write_text(TICKETS)
+    looked = look_at("tickets.csv", here)
+    assert looked.classes == {"hardware": 2, "account": 2, "billing": 2}
+    assert [message["content"] for message in looked.examples[0]] == [
+        "Printer on fire\nIt smokes, please\ncome.", "hardware"]
+    assert len(looked.examples) == 3
+    recipe = load_recipe(write_from("tickets", here, looked))
+    assert recipe.source is not None
+    assert recipe.source.file == "tickets.csv"
+    assert (recipe.train.user, recipe.train.assistant) == ("{{subject}}\n{{body}}", "{{label}}")
+    assert "# classes: hardware 2, account 2, billing 2" in recipe.text
+
+
+@pytest.mark.parametrize(("rows", "train"), [
+    ([{"synopsis": f"A story of {n}.", "outline": f"One. Two. {n}"} for n in range(5)],
+     {"user": "{{synopsis}}", "assistant": "{{outline}}"}),
+    ([{"name": f"x{n}.txt", "text": f"A story of {n}."} for n in range(5)], {"assistant": "{{text}}"}),
+    ([{"stars": n % 2, "review": f"It was number {n}."} for n in range(9)], {"assistant": "{{review}}"}),
+    ([{"sentiment": n % 2 == 0, "review": f"It was number {n}."} for n in range(9)],
+     {"user": "{{review}}", "assistant": "{{sentiment}}"}),
+    ([{"Ticket text": f"It is {n} now", "class": "ab"[n % 2]} for n in range(9)],
+     {"user": "{{fields['Ticket text']}}", "assistant": "{{fields['class']}}"}),
+    ([{"instruction": f"Do {n}.", "input": "", "output": f"Done {n}."} for n in range(5)],
+     {"user": "{{instruction}}{% if input %}\n\n{{input}}{% endif %}", "assistant": "{{output}}"}),
+])
+def test_guesses(here: Path, rows: list[dict[str, Any]], train: dict[str, str]) -> None:
+    (here / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    looked = look_at("rows.jsonl", here)
+    if "class" in rows[0]:
+        train = {**train, "assistant": "{{class}}"}
+    assert looked.train == train
+    load_recipe(write_from("mine", here, looked))
+
+
+def test_conversations_are_recognised(here: Path) -> None:
+    turns = [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]
+    (here / "rows.jsonl").write_text(json.dumps({"conversations": turns}) + "\n")
+    recipe = load_recipe(write_from("mine", here, look_at("rows.jsonl", here)))
+    assert recipe.source is not None
+    assert (recipe.source.format, recipe.train.messages) == ("sharegpt", "conversations")
+    assert recipe.export.formats == ["sharegpt"]
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    (b"", "holds no row that can be read"), (b"n,m\n1,2\n3,4\n", "no column of it holds text"),
+    ("text\nGröße\n".encode("cp1252"), "is not utf-8"),
+])
+def test_files_that_teach_nothing(here: Path, data: bytes, message: str) -> None:
+    (here / "rows.csv").write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        look_at("rows.csv", here)
+
+
+def test_as_it_is_typed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "tickets.csv").write_text(TICKETS)
+    assert main(["init", "tickets", "--from", "tickets.csv"]) == 0
+    done = capsys.readouterr()
+    assert done.out.splitlines()[:3] == [
+        "3 rows as they will be trained", " 1  user       Printer on fire ⏎ It smokes, please ⏎ come.",
+        "    assistant  hardware"]
+    assert "label  3 classes: hardware 2, account 2, billing 2" in done.err
+    wrote, after = done.err.splitlines()[-2:]
+    assert wrote == "wrote  tickets.yaml"
+    assert after.startswith("next   synth run tickets   # ")
+    assert main(["init", "tickets", "--from", "tickets.csv"]) == 4
+    assert main(["init", "tales"]) == 2
+    err = capsys.readouterr().err
+    assert "starters: plots" in err
+    assert "synth init tales --blank" in err
+    assert main(["init", "mine", "--blank", "--from", "tickets.csv"]) == 2
+    (here / "latin.csv").write_bytes("text\nGröße\n".encode("cp1252"))
+    capsys.readouterr()
+    assert main(["init", "latin", "--from", "latin.csv"]) == 4
+    assert "synth init latin --from latin.csv --encoding cp1252" in capsys.readouterr().err
+    assert main(["init", "latin", "--from", "latin.csv", "--encoding", "cp1252"]) == 0
+    assert "encoding: cp1252" in (here / "latin.yaml").read_text()
+    assert main(["init", "mine", "--blank"]) == 0
+    assert main(["init", "plots"]) == 0
