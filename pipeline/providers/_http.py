@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pipeline.engine.protocol import CallFailed
 from pipeline.types import Failure, FailureClass
@@ -68,7 +69,7 @@ class Wire:
     """Connections to one host.
 
     Args:
-        base_url: where it is; shown in errors.
+        base_url: where it is; shown in errors, without a password.
         headers: sent with every request, and only these (and Host and Content-Length).
         secrets: never shown.
         timeout_s: seconds for one attempt, from connecting to the last byte.
@@ -78,8 +79,10 @@ class Wire:
     def __init__(
         self, base_url: str, headers: Mapping[str, str], secrets: Secrets, timeout_s: float, proxied: bool
     ) -> None:
-        self.base_url, self.secrets, self._timeout_s, self._proxied = base_url, secrets, timeout_s, proxied
-        self._headers = _Sealed(headers)
+        parts = urlsplit(base_url)
+        self.base_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self.secrets, self._timeout_s, self._proxied = secrets, timeout_s, proxied
+        self._headers, self._address = _Sealed(headers), _Sealed({"url": base_url})
         self._lanes: list[_Lane] = []
         self._urls: dict[str, Any] = {}
         self._tls: Any = None
@@ -97,7 +100,9 @@ class Wire:
         lane.busy += 1
         try:
             async with asyncio.timeout(self._timeout_s):
-                url = self._urls.get(path) or self._urls.setdefault(path, httpx2.URL(f"{self.base_url}{path}"))
+                url = self._urls.get(path)
+                if url is None:
+                    url = self._urls[path] = httpx2.URL(self._address.open()["url"] + path)
                 request = httpx2.Request(method, url, headers=self._headers.open(), content=body)
                 response = await lane.client.send(request)
         except TimeoutError:

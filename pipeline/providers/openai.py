@@ -85,6 +85,9 @@ class OpenAI:
         if not key:
             del headers["authorization"]
         own = {field.lower(): _filled(name, field, value, env) for field, value in entry.headers.items()}
+        for field, value in own.items():
+            if not (value.isascii() and value.isprintable()):  # the HTTP library would show it in its complaint
+                raise RecipeError(f"[providers.{name}] headers.{field}: holds a character that no header may have")
         hidden = [value for field, value in own.items()
                   if SECRET_NAME.search(field) or value not in entry.headers.values()]
         # A host may echo a header without its scheme, as the key of `Bearer KEY`.

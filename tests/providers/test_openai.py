@@ -301,6 +301,21 @@ def test_odd_bodies_and_usages():
         assert usage_of(value) is None
 
 
+async def test_a_password_in_an_address_or_a_header_is_not_shown(openai_server):
+    server = openai_server()
+    server.stop()
+    secret = "hunter2secret"
+    provider = build("openai", Settings(base_url=server.base_url.replace("//", f"//me:{secret}@")), ENV)
+    found = await failing(provider, "hello")
+    await provider.close()
+    assert server.base_url in found.message
+    assert secret not in found.message + repr(provider) + repr(vars(provider._wire))
+    entry = ProviderEntry(base_url=server.base_url, headers={"x-key": f"{secret}\n"})
+    with pytest.raises(RecipeError) as caught:
+        build("gate", Settings(providers={"gate": entry}), {})
+    assert secret not in str(caught.value)
+
+
 @pytest.mark.parametrize("base_url", ["localhost:8000/v1", "ftp://x/v1", "/v1"])
 def test_an_address_that_is_none(base_url):
     with pytest.raises(RecipeError, match="http"):
