@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pipeline.errors import did_you_mean
@@ -21,6 +22,7 @@ from ._control import control_tokens
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 KEYS = ("role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id", "weight")
 """Keys of a message in the order in which they are written."""
+_USUAL = {"role", "content"}
 _NAMES = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALIASES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant"}
 _IMAGES = 10
@@ -28,6 +30,8 @@ _IMAGES = 10
 
 def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
     """Everything that is wrong with `messages` and `tools` of one line."""
+    if plainly_sound(values):
+        return
     messages = values.get("messages")
     if not isinstance(messages, list) or not messages:
         what = "is missing" if messages is None else "is empty" if messages == [] else "is not a list"
@@ -50,13 +54,31 @@ def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Pro
     yield from _tool_problems(values.get("tools"), where)
 
 
+def plainly_sound(values: Mapping[str, Any]) -> bool:
+    """Whether a line is of the usual kind, nothing but texts, and has no problem: the quick way for most rows.
+
+    False means that nothing is known. Whatever this lets pass, the checks below let pass too.
+    """
+    messages = values.get("messages")
+    if not isinstance(messages, list) or values.get("tools") is not None:
+        return False
+    asked, role = False, None
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict) or message.keys() != _USUAL:
+            return False
+        role, content = message["role"], message["content"]
+        usual = role in ("user", "assistant") or (role == "system" and number == 0)
+        if not usual or not isinstance(content, str) or "<|" in content or not content.strip():
+            return False
+        asked = asked or role == "user"
+    return asked and role == "assistant"
+
+
 def _message_problems(message: Mapping[str, Any], number: int, where: str) -> Iterator[Problem]:
     role = message.get("role")
     if role not in ROLES:
-        alias = _ALIASES.get(str(role))
-        near = f"did you mean '{alias}'?" if alias else did_you_mean(str(role), ROLES)
         what = f"message {number} has the role {role!r}" if "role" in message else f"message {number} has no role"
-        yield error("unknown-role", where, what, near)
+        yield error("unknown-role", where, what, _role_hint(str(role)))
     content = message.get("content")
     calls = message.get("tool_calls") or message.get("function_call") or message.get("refusal")
     if isinstance(content, str):
@@ -81,6 +103,11 @@ def _message_problems(message: Mapping[str, Any], number: int, where: str) -> It
             near = did_you_mean(key, KEYS)
             yield warning("unknown-key", where, f"message {number} has a key '{key}' that OpenAI's lines do not have",
                           near if near.startswith("did") else "leave it out")
+
+
+@lru_cache(64)  # a fault of one row is often that of all
+def _role_hint(role: str) -> str:
+    return f"did you mean '{_ALIASES[role]}'?" if role in _ALIASES else did_you_mean(role, ROLES)
 
 
 def _empty(role: Any, number: int, where: str) -> Problem:

@@ -69,7 +69,8 @@ class Gemma(TextFormat):
     @classmethod
     def recognises(cls, values: Mapping[str, Any]) -> bool:
         """See Format."""
-        return isinstance(values.get("text"), str) and "<start_of_turn>" in values["text"]
+        text = values.get("text")
+        return isinstance(text, str) and text.lstrip().removeprefix(_BOS).startswith("<start_of_turn>")
 
 
 plugin: type[Format] = Gemma

@@ -75,7 +75,8 @@ class Llama2(TextFormat):
     @classmethod
     def recognises(cls, values: Mapping[str, Any]) -> bool:
         """See Format."""
-        return isinstance(values.get("text"), str) and "[INST]" in values["text"] and "[/INST]" in values["text"]
+        text = values.get("text")
+        return isinstance(text, str) and text.lstrip().startswith(("<s>", "[INST]")) and "[/INST]" in text
 
 
 plugin: type[Format] = Llama2

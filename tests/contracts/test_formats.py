@@ -91,6 +91,16 @@ def named(refusal: FormatRefusal) -> None:
 @settings(max_examples=150, deadline=None)
 @given(example=examples(), escape=st.booleans())
 @case(Example([{"role": "user", "content": "Q1"}, {"role": "assistant", "content": "A1"}], sample="s1"), False)
+@case(
+    Example(
+        [{"role": "user", "content": "<s>[INST]<start_of_turn>"}, {"role": "assistant", "content": "[/INST]"}],
+        sample="s1",
+    ),
+    False,
+)
+@case(
+    Example([{"role": "user", "content": "0"}, {"role": "assistant", "content": "[INST][/INST]"}], sample="s1"), False
+)
 @case(Example([{"role": "assistant", "content": "A\r\n1\r"}], sample="s1"), False)
 @case(
     Example(

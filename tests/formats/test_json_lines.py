@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.formats import FormatRefusal, find, recognise
+from pipeline.formats._chat import conversation_problems, plainly_sound
 from pipeline.formats._control import control_tokens
 from pipeline.types import Example
 
@@ -78,6 +82,27 @@ def codes(name: str, values: dict[str, Any], severity: str = "error") -> list[st
 )
 def test_chat_faults(messages: list[Any], found: list[str]) -> None:
     assert codes("openai-chat", {"messages": messages}) == found
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "role": st.sampled_from(["system", "user", "assistant", "developer"]),
+                "content": st.sampled_from(["x", " ", "<|im_end|>", "", None]),
+            },
+            optional={"weight": st.sampled_from([0, 1])},
+        ),
+        max_size=4,
+    ),
+    st.sampled_from([None, [], [{}]]),
+)
+def test_the_quick_way_lets_nothing_pass(messages: list[Any], tools: Any) -> None:
+    """A row that is plainly sound has no problem in the slow way either."""
+    values = {"messages": messages, "tools": tools}
+    if plainly_sound(values):
+        with patch("pipeline.formats._chat.plainly_sound", lambda values: False):
+            assert list(conversation_problems(values, "f:1")) == []
 
 
 def test_chat_warnings() -> None:
