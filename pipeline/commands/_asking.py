@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands import _console as console
@@ -42,15 +43,22 @@ def make_rows(target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, 
     from pipeline.generate import generate
 
     with Panel(target.name) as panel:
-        told = replace(options, keeps=keeps(recipe))
+        told = replace(options, keeps=keeps(recipe, dataset.path))
         return generate(recipe, dataset, writer, target.settings, told, panel.update)
 
 
-def keeps(recipe: Recipe) -> Callable[[Sample], bool] | None:
-    """Whether the recipe's row rules keep a row; None where it has none. For the panel: curating decides."""
+def keeps(recipe: Recipe, dataset: Path) -> Callable[[Sample], bool] | None:
+    """Whether the recipe's row rules keep a row; None where it has none. For the panel: curating decides.
+
+    Raises:
+        RecipeError: an unknown rule or option; better said before anything is paid.
+    """
     from pipeline.rules import RowRule, open_rules
 
-    rules = open_rules(recipe.curate, lambda index: recipe.at("curate", index), recipe.folder)
+    ours = recipe.path is not None and dataset.resolve() in recipe.path.resolve().parents
+    named = [item for item in recipe.curate if not (ours and item.name.endswith(".py"))]
+    folder = None if ours else recipe.folder  # code beside a snapshot is nobody's to vouch for
+    rules = open_rules(named, lambda index: recipe.at("curate", recipe.curate.index(named[index])), folder)
     checked = [rule for rule in rules if isinstance(rule, RowRule)]
     if not checked:
         return None

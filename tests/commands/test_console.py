@@ -81,7 +81,11 @@ def test_money(usd: float | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.04, "0.0 s"), (8, "8.0 s"), (12.4, "12 s"), (59.6, "1 min"), (125, "2 min 5 s"), (120, "2 min"), (12000, "3 h 20 min")]
+    ("seconds", "shown"),
+    [
+        (0.04, "0.0 s"), (8, "8.0 s"), (12.4, "12 s"), (59.6, "1 min"), (125, "2 min 5 s"), (120, "2 min"),
+        (12000, "3 h 20 min"),
+    ],
 )
 def test_duration(seconds: float, shown: str) -> None:
     assert console.duration(seconds) == shown

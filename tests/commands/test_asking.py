@@ -1,0 +1,278 @@
+"""`plan`, `preview`, `generate`: the bill before the bill, consent, what a run says, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import main
+from pipeline.recipe import parse_recipe
+from tests.servers import Server, running
+
+RECIPE = """\
+synth: 1
+name: tales
+seed: 3
+axes:
+  hero: [baker, pilot, nurse, judge]
+  place: [Lima, Oslo, Cairo]
+prompt: {user: "A tale of a {{hero}} in {{place}}."}
+train: {user: "{{hero}} in {{place}}", assistant: "{{answer}}"}
+generate: {max_tokens: 500}
+curate: [{length: {min: 10, unit: chars}}]
+"""
+PRICES = '[prices."story-small"]\ninput = 1000\noutput = {output}\n'
+KEY = "sk-planted-51b2c8"
+
+
+@pytest.fixture
+def tales(workdir: Path) -> Path:
+    (workdir / "tales.yaml").write_text(RECIPE)
+    return workdir
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with running() as server:
+        yield server
+
+
+def real(server: Server, *more: str) -> list[str]:
+    return ["--model", "openai:story-small", "--base-url", server.base_url, *more]
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+def test_plan_of_a_rehearsal(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "tales"]) == 0
+    captured = capsys.readouterr()
+    for told in (
+        "rehearsal: nobody real answers", "--model openai:", "12 cells", "12 wanted, none asked for yet",
+        "12 new calls, $0", "the writer is asked (user)", "A tale of a ", "the tuned model sees (assistant)",
+    ):
+        assert told in captured.out, told
+    assert captured.out.count("the writer is asked") == 2
+    assert captured.err.splitlines()[-1].startswith("next   synth preview tales -n 3")
+    assert [path.name for path in tales.iterdir()] == ["tales.yaml"], "a plan writes nothing"
+
+
+def test_plan_as_json(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "synth.toml").write_text(PRICES.format(output=2000))
+    assert main(["plan", "tales", "--json", *real(server)]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["cells"], plan["wanted"], plan["reused"], plan["surplus"], plan["new_calls"]) == (12, 12, 0, 0, 12)
+    assert plan["usd_worst"] >= 12 * 500 * 2000 / 1e6
+    assert 0 < plan["usd_expected"] < plan["usd_worst"]
+    assert (plan["model"], plan["rehearsal"], plan["max_usd"]) == ("openai:story-small", False, None)
+    assert server.received() == []
+
+
+def test_plan_with_coverage_and_defaults(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "tales", "--axes", "--explain"]) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["hero", "4", "baker", "3,", "judge", "3", "pilot", "3,", "nurse", "3"] in lines
+    assert ["hero", "x", "place", "12", "12", "100%"] in lines
+    assert any(line[:1] == ["sample.how"] for line in lines)
+    assert any(line[:1] == ["concurrency"] for line in lines)
+    assert main(["plan", "tales", "--axes", "--explain", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["coverage"]["values"]["place"] == {"Lima": 4, "Oslo": 4, "Cairo": 4}
+    assert {default["key"] for default in value["defaults"]} > {"sample.rows", "retries"}
+
+
+def test_axes_of_rows_that_exist(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "t.csv").write_text("q,a\nWhy?,So.\n")
+    (workdir / "t.yaml").write_text(
+        "synth: 1\nname: t\nsource: {file: t.csv}\ntrain: {user: '{{q}}', assistant: '{{a}}'}\n"
+    )
+    assert main(["plan", "t", "--axes"]) == 2
+    assert "t.yaml:3" in said(capsys)
+    assert main(["plan", "t"]) == 0
+    out = capsys.readouterr().out
+    assert "nobody: the rows exist already" in out
+    assert "Why?" in out
+    assert main(["generate", "t"]) == 0
+    assert "1 of 1, 1 new" in said(capsys)
+
+
+def test_preview_rows_are_real_rows(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preview", "tales", "-n", "2", *real(server, "--yes")]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count("asked by step:answer, user") == 2
+    assert captured.out.count("answer of the assistant") == 2
+    assert len(server.received()) == 2
+    assert main(["preview", "tales", "-n", "3", "--json", *real(server, "--yes")]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 3
+    assert len(server.received()) == 3, "two of the three were there"
+    assert main(["generate", "tales", *real(server, "--yes")]) == 0
+    assert len(server.received()) == 12
+    text = said(capsys)
+    assert "9 new calls" in text
+    assert "12 of 12, 9 new" in text
+    drawn = [json.loads(line)["id"] for line in (tales / "datasets/tales/samples.jsonl").read_text().splitlines()]
+    assert drawn[:2] == [row["id"] for row in rows[:2]]
+
+
+def test_generate_ends_with_what_it_wrote_and_one_next_command(
+    tales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", "tales"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-2:] == [
+        "wrote  datasets/tales/samples.jsonl", "next   synth curate tales",
+    ]
+    assert main(["generate", "tales"]) == 0
+    assert "bill   0 new calls, $0" in said(capsys)
+
+
+def test_over_a_dollar_somebody_has_to_agree(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "synth.toml").write_text(PRICES.format(output=2000))
+    assert main(["generate", "tales", *real(server)]) == 2
+    text = said(capsys)
+    assert "12 new calls, about $" in text
+    assert "cap none" in text
+    assert "--max-usd " in text
+    assert "--yes" in text
+    assert server.received() == []
+    assert not (tales / "datasets").exists(), "nothing is made before a person agreed"
+
+
+def test_a_cent_is_not_asked_about(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "synth.toml").write_text('[prices."story-small"]\ninput = 0.1\noutput = 0.1\n')
+    assert main(["generate", "tales", *real(server)]) == 0
+    assert len(server.received()) == 12
+
+
+def test_a_cap_is_consent_and_holds(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "synth.toml").write_text(PRICES.format(output=2000))
+    assert main(["generate", "tales", *real(server, "--max-usd", "2.5", "--concurrency", "1")]) == 5
+    text = said(capsys)
+    assert "cap $2.50" in text
+    assert "--max-usd" in text.splitlines()[-1]
+    assert 1 <= len(server.received()) < 12
+
+
+def test_an_unknown_price_is_asked_about(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "tales", *real(server)]) == 2
+    text = said(capsys)
+    assert "12 new calls, about unknown (no price is known), at most unknown, cap none" in text
+    assert "an unknown amount" in text
+    assert main(["generate", "tales", *real(server, "--yes")]) == 0
+    assert "cost unknown" in said(capsys)
+
+
+@pytest.mark.parametrize(("answer", "code", "asked"), [("y", 0, 12), ("n", 1, 0), ("", 1, 0)])
+def test_a_person_on_a_terminal_is_asked(tales: Path, server: Server, answer: str, code: int, asked: int) -> None:
+    (tales / "synth.toml").write_text(PRICES.format(output=2000))
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "pipeline", "generate", "tales", *real(server)]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", "COLUMNS": "90"}
+    with subprocess.Popen(command, stdin=follower, stdout=subprocess.PIPE, stderr=follower, env=env) as process:
+        os.close(follower)
+        shown = b""
+        while b"Go on?" not in shown:
+            shown += os.read(leader, 4096)
+        os.write(leader, answer.encode() + b"\n")
+        while True:
+            try:
+                shown += os.read(leader, 4096)
+            except OSError:  # the other end is closed: the process has ended
+                break
+        assert process.wait(30) == code
+    os.close(leader)
+    assert len(server.received()) == asked
+    assert KEY.encode() not in shown
+    if not asked:
+        assert b"nothing was asked, nothing was spent" in shown
+
+
+def test_failures_are_told_kept_and_tried_again_on_request(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tales / "tales.yaml").write_text(RECIPE.replace("pilot", '"pilot [[fault:content_filter]]"'))
+    assert main(["generate", "tales", *real(server, "--yes")]) == 0
+    text = said(capsys)
+    assert "9 of 12, 9 new" in text
+    assert "3 failed (3 content_filter); datasets/tales/failures.jsonl holds them" in text
+    assert len((tales / "datasets/tales/failures.jsonl").read_text().splitlines()) == 3
+    assert main(["generate", "tales", *real(server, "--yes")]) == 0
+    assert len(server.received()) == 12, "final failures are left alone"
+    assert main(["generate", "tales", *real(server, "--yes", "--retry")]) == 0
+    assert len(server.received()) == 15
+
+
+def test_a_run_without_rows_is_no_success(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "tales.yaml").write_text(RECIPE.replace("A tale of", "[[fault:content_filter]] A tale of"))
+    assert main(["generate", "tales", *real(server, "--yes")]) == 3
+    assert "0 of 12 rows got an answer" in said(capsys)
+
+
+def test_a_key_that_is_refused_stops_the_run(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "tales.yaml").write_text(RECIPE.replace("A tale of", "[[fault:auth]] A tale of"))
+    assert main(["generate", "tales", *real(server, "--yes", "--concurrency", "2")]) == 5
+    text = said(capsys)
+    assert "synth doctor" in text
+    assert len(server.received()) <= 3
+    for path in (tales / "datasets").rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
+
+
+def test_both_ways_with_hand_edits_exclude_each_other(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "tales", "--adopt", "--restore"]) == 2
+    assert "give one of the two" in said(capsys)
+
+
+def test_ctrl_c_keeps_what_came(tales: Path) -> None:
+    (tales / "tales.yaml").write_text(RECIPE.replace("[Lima, Oslo, Cairo]", "{numbers: {min: 1, max: 200}}"))
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OPENAI_API_KEY": KEY}
+    with running(latency_s=0.2) as server:
+        command = [sys.executable, "-m", "pipeline", "generate", "tales", *real(server, "--yes", "--concurrency", "4")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+            while len(server.answered()) < 8:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        assert process.returncode == 130, err
+        answered = len(server.answered())
+    assert "Traceback" not in err
+    assert "everything that came is kept" in err
+    assert err.splitlines()[-1].startswith("next   synth generate tales")
+    assert len((tales / "datasets/tales/samples.jsonl").read_text().splitlines()) == answered
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["plan", "tale"], "did you mean 'tales'?"),
+        (["plan", "tales", "--set", "generate.max_token=3"], "did you mean 'max_tokens'?"),
+        (["plan", "tales", "--model", "opena:x"], "did you mean 'openai'?"),
+        (["generate", "tales", "--concurrency", "0"], "--concurrency"),
+        (["generate", "tales", "--timeout", "-1"], "--timeout"),
+        (["preview", "tales", "-n", "0"], "-n"),
+    ],
+)
+def test_what_cannot_be_understood(
+    tales: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert main(words) == 2
+    assert told in said(capsys)
+
+
+def test_the_recipe_of_these_tests_is_one() -> None:
+    assert parse_recipe(RECIPE).name == "tales"
