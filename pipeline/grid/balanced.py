@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .hashing import Grid, codes, mix
-from .legal import LISTABLE, Rule, any_cell, complete, legal_table, nothing_left
+from .legal import LISTABLE, GaveUp, Rule, complete, legal_table, nothing_left, refuse_impossible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +73,8 @@ class _Design:
             shares = np.ones(size) if weights is None else weights
             self.share.append(shares / shares.sum() * count)
         self.open = legal_table(grid.axes, rules) if grid.axes.size <= LISTABLE else None
+        if self.open is None:
+            refuse_impossible(grid.axes, rules)
 
     def all_but(self, seed: int, count: int) -> list[Positions]:
         """All legal cells but those of a balanced design of the rest, less the ones that are taken already."""
@@ -158,11 +160,12 @@ class _Design:
         """As `_cheapest` for a grid that cannot be listed; the first that a search finds."""
         import numpy as np
 
-        if any_cell(self.grid.axes, self.rules, {}) is None:
-            return None
         best_first = [np.argsort(ratio, kind="stable").tolist() for ratio in behind]
         order = sorted(range(len(behind)), key=lambda axis: self.grid.shape[axis])
-        cell = complete(self.grid.axes, self.rules, {}, order, lambda axis, _: best_first[axis])
+        try:
+            cell = complete(self.grid.axes, self.rules, {}, order, lambda axis, _: best_first[axis])
+        except GaveUp:
+            return None
         return cell if cell is not None and cell not in self.taken else None
 
     def improve(self, kept: int) -> None:

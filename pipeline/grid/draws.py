@@ -22,7 +22,7 @@ from ..types import Cell, Draw, Problem
 from .axes import Axes, load_axes
 from .balanced import balanced
 from .hashing import Grid
-from .legal import LISTABLE, Lookup, Rule, any_cell, legal_table, nothing_left, rules_of
+from .legal import LISTABLE, Lookup, Rule, legal_table, refuse_impossible, rules_of
 from .pairwise import legal_pairs, pairwise
 
 PATIENCE = 1_000_000
@@ -231,6 +231,7 @@ def _random_of_few(ask: _Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
 def _random_of_many(ask: _Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
     """Random draws of a grid that cannot be listed."""
     assert ask.cells is not None
+    refuse_impossible(ask.axes, ask.rules)
     found = latest = 0
     for number, positions in grid.draws(ask.seed, None, PATIENCE):
         if all(rule.holds(positions) for rule in ask.rules):
@@ -241,8 +242,6 @@ def _random_of_many(ask: _Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
                 return
         elif number - latest > PATIENCE:
             break
-    if found == 0 and any_cell(ask.axes, ask.rules, {}) is None:
-        raise nothing_left(ask.axes, ask.rules[0] if len(ask.rules) == 1 else None, ask.rules)
     message = f"{ask.where}: {PATIENCE:,} draws in a row found no new legal cell, after {found:,} of {ask.cells:,}"
     conditions = "leave the values that conditions rule out of the axes"
     raise RecipeError(message, conditions if ask.rules else "ask for fewer rows, or even weights")
@@ -252,6 +251,10 @@ def _first(ask: _Ask) -> Iterator[tuple[int, Positions]]:
     """Cells in the order of the grid."""
     if ask.cells is None and ask.axes.size > LISTABLE:
         raise ask.too_large()
+    if ask.axes.size <= LISTABLE:
+        legal_table(ask.axes, ask.rules)  # for its errors
+    else:
+        refuse_impossible(ask.axes, ask.rules)
     found = latest = 0
     for number, positions in enumerate(itertools.product(*[range(count) for count in ask.axes.shape])):
         if all(rule.holds(positions) for rule in ask.rules):
@@ -260,16 +263,11 @@ def _first(ask: _Ask) -> Iterator[tuple[int, Positions]]:
             found += 1
             if found == ask.cells:
                 return
-        elif number - latest > 2 * PATIENCE:
-            break
-    if found == 0 and ask.rules:
-        raise nothing_left(ask.axes, next((r for r in ask.rules if not _ever(ask, r)), None), ask.rules)
+        elif number - latest > PATIENCE:
+            message = f"{ask.where}: {PATIENCE:,} cells in a row are ruled out, after {found:,} that are not"
+            raise RecipeError(message, "leave the values that conditions rule out of the axes, or how: random")
     if ask.cells is not None:
         raise ask.too_few(found)
-
-
-def _ever(ask: _Ask, rule: Rule) -> bool:
-    return any_cell(ask.axes, [rule], {}) is not None
 
 
 def _pairwise(ask: _Ask, grid: Grid, paid: Iterable[Cell]) -> list[Positions]:

@@ -23,6 +23,10 @@ _SEARCH = 50_000
 """Cells that a search tries to complete before it gives up."""
 
 
+class GaveUp(Exception):
+    """A search for a cell took too long to say whether there is one."""
+
+
 class Rule:
     """A condition over positions in the axes; remembers what it said."""
 
@@ -114,7 +118,10 @@ def complete(
         candidates: the positions to try for an axis, best first, given the cell so far.
 
     Returns:
-        The cell, or None where there is none, or none was found in reasonable time.
+        The cell, or None where there is none.
+
+    Raises:
+        GaveUp: it took too long.
     """
     cell: list[int | None] = [given.get(axis) for axis in range(len(axes.names))]
     left = _SEARCH
@@ -134,11 +141,11 @@ def complete(
         axis = order[depth]
         for position in candidates(axis, cell):
             left -= 1
-            cell[axis] = position
-            if left >= 0 and allowed(axis) and fill(depth + 1):
-                return True
             if left < 0:
-                break
+                raise GaveUp
+            cell[axis] = position
+            if allowed(axis) and fill(depth + 1):
+                return True
         cell[axis] = None
         return False
 
@@ -148,11 +155,30 @@ def complete(
 
 
 def any_cell(axes: Axes, rules: Sequence[Rule], given: Mapping[int, int]) -> tuple[int, ...] | None:
-    """As `complete`, in the order of the grid; axes that no rule names are not searched."""
+    """As `complete`, in the order of the grid; axes that no rule names are not searched.
+
+    Raises:
+        GaveUp: it took too long.
+    """
     named = {position for rule in rules for position in rule.positions}
     free = [axis for axis in range(len(axes.names)) if axis not in given]
     order = sorted(free, key=lambda axis: axis not in named)
     return complete(axes, rules, given, order, lambda axis, _: range(axes.shape[axis] if axis in named else 1))
+
+
+def refuse_impossible(axes: Axes, rules: Sequence[Rule]) -> None:
+    """For a grid that cannot be listed: raises where a search shows that the conditions leave nothing.
+
+    Raises:
+        RecipeError: no cell is legal. A search that takes too long says nothing.
+    """
+    try:
+        if any_cell(axes, rules, {}) is not None:
+            return
+        alone = next((rule for rule in rules if any_cell(axes, [rule], {}) is None), None)
+    except GaveUp:
+        return
+    raise nothing_left(axes, alone, rules)
 
 
 class Lookup:

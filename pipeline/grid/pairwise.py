@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RecipeError
 from .hashing import Grid, codes, mix
-from .legal import LISTABLE, Rule, any_cell, complete, legal_table, nothing_left
+from .legal import LISTABLE, GaveUp, Rule, any_cell, complete, legal_table, nothing_left, refuse_impossible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,19 +66,25 @@ def legal_pairs(grid: Grid, rules: Sequence[Rule]) -> Pairs:
         for a, b in pairs:
             pairs[a, b] = np.asarray(table.any(axis=tuple(axis for axis in range(count) if axis not in (a, b))))
         return pairs
-    if any_cell(grid.axes, rules, {}) is None:
-        raise nothing_left(grid.axes, rules[0] if len(rules) == 1 else None, rules)
+    refuse_impossible(grid.axes, rules)
     named = {position for rule in rules for position in rule.positions}
     for (a, b), table in pairs.items():
         if a in named or b in named:
             for i, j in np.ndindex(table.shape):
                 if (a in named or i == 0) and (b in named or j == 0):
-                    table[i, j] = any_cell(grid.axes, rules, {a: i, b: j}) is not None
+                    table[i, j] = _is_possible(grid, rules, {a: i, b: j})
             if a not in named:
                 table[:] = table[:1]
             if b not in named:
                 table[:] = table[:, :1]
     return pairs
+
+
+def _is_possible(grid: Grid, rules: Sequence[Rule], given: dict[int, int]) -> bool:
+    try:
+        return any_cell(grid.axes, rules, given) is not None
+    except GaveUp:
+        return False
 
 
 def _one_axis(grid: Grid, rules: Sequence[Rule], paid: Sequence[Positions]) -> list[Positions]:
@@ -166,7 +172,10 @@ class _Design:
             found: list[int] = np.lexsort((~hashes, -score)).tolist()
             return found
 
-        return complete(self.grid.axes, self.rules, given, order, candidates)
+        try:
+            return complete(self.grid.axes, self.rules, given, order, candidates)
+        except GaveUp:
+            return None
 
     def _gain(self, cell: Positions) -> int:
         return sum(int(table[cell[a], cell[b]]) for (a, b), table in self.open.items())

@@ -19,42 +19,14 @@ from hypothesis import strategies as st
 from pipeline.errors import RecipeError
 from pipeline.grid.axes import load_axes
 from pipeline.grid.draws import coverage, is_legal, wanted
-from pipeline.types import Cell, Draw
-from tests.grid.plots import AXES, numbers, recipe_of
-
-Frozen = tuple[tuple[str, object], ...]
-
-
-def freeze(cell: Cell) -> Frozen:
-    return tuple(sorted(cell.items()))
-
-
-def drawn(axes: dict = AXES, **options: object) -> list[Draw]:
-    return list(wanted(recipe_of(axes, **options)))
-
-
-def cells(axes: dict = AXES, **options: object) -> set[Frozen]:
-    draws = drawn(axes, **options)
-    found = {freeze(draw.cell) for draw in draws}
-    assert len(found) == len(draws), "a cell was drawn twice"
-    return found
-
-
-def fault(axes: dict = AXES, **options: object) -> RecipeError:
-    with pytest.raises(RecipeError) as caught:
-        drawn(axes, **options)
-    return caught.value
-
+from pipeline.types import Draw
+from tests.grid.plots import AXES, cells, drawn, fault, freeze, numbers, recipe_of, with_place
 
 # --- stability: 396 of 1,944, as the plots recipe draws
 
 
 PLOTS = cells(rows=396)
 FEW = range(12)
-
-
-def with_place(*places: str) -> dict:
-    return {**AXES, "place": [*AXES["place"], *places]}
 
 
 def test_a_recipe_draws_what_it_says() -> None:
@@ -239,88 +211,6 @@ def test_first_is_the_order_of_the_grid() -> None:
     assert len(drawn(numbers(*[100] * 6), how="first", rows=5)) == 5
     where = ["place != 'France'"]
     assert drawn(how="first", rows=1, where=where)[0].cell["place"] == "Japan"
-
-
-def missing_pairs(axes: dict, draws: list[Draw], legal: set[Frozen]) -> set:
-    def pairs(cell: Frozen) -> set:
-        return set(itertools.combinations(cell, 2))
-
-    wanted_pairs = set().union(*(pairs(cell) for cell in legal))
-    return wanted_pairs - set().union(*(pairs(freeze(draw.cell)) for draw in draws))
-
-
-def test_pairwise_covers_every_pair_in_few_rows() -> None:
-    axes = {name: [f"{name}{i}" for i in range(4)] for name in "abcd"}
-    for seed in range(5):
-        draws = drawn(axes, how="pairwise", seed=seed)
-        assert not missing_pairs(axes, draws, cells(axes))
-        assert 16 <= len(draws) <= 24, "16 is the least that can be"
-    plots = drawn(how="pairwise")
-    assert not missing_pairs(AXES, plots, cells())
-    assert 54 <= len(plots) <= 70
-    assert len(drawn({"a": ["x", "y", "z"]}, how="pairwise")) == 3
-
-
-WHERE = ["genre != 'high fantasy' or period in ['the Renaissance', 'the distant future']",
-         "place != 'Egypt' or genre == 'science fiction'"]
-
-
-def test_pairwise_with_conditions_covers_every_legal_pair() -> None:
-    draws = drawn(how="pairwise", where=WHERE)
-    legal = cells(where=WHERE)
-    assert {freeze(draw.cell) for draw in draws} <= legal
-    assert not missing_pairs(AXES, draws, legal)
-    large = {**AXES, **numbers(10, 10, 10)}
-    draws = drawn(large, how="pairwise", where=WHERE)
-    assert not missing_pairs(AXES, [Draw({k: d.cell[k] for k in AXES}) for d in draws], legal)
-    counts = coverage(load_axes(recipe_of(large, where=WHERE)), draws)
-    assert counts.covered == counts.possible
-
-
-def test_pairwise_fills_up_or_says_what_it_needs() -> None:
-    least = drawn(how="pairwise")
-    more = drawn(how="pairwise", rows=200)
-    assert {freeze(d.cell) for d in least} <= {freeze(d.cell) for d in more}
-    assert len(more) == len({freeze(d.cell) for d in more}) == 200
-    error = fault(how="pairwise", rows=20)
-    assert str(len(least)) in error.message
-    assert "20" in error.message
-
-
-@pytest.mark.parametrize("rows", [36, 50, 396, 1000, 1900])
-def test_balanced_is_as_even_as_can_be(rows: int) -> None:
-    draws = drawn(how="balanced", rows=rows)
-    assert len({freeze(draw.cell) for draw in draws}) == rows
-    for name, values in AXES.items():
-        counts = Counter(draw.cell[name] for draw in draws)
-        assert set(counts) == set(values)
-        assert max(counts.values()) - min(counts.values()) <= 1, (name, counts)
-
-
-def test_balanced_with_weights_and_conditions() -> None:
-    axes = {"a": {"values": ["x", "y", "z"], "weights": [2, 1, 1]}, "b": [1, 2, 3, 4, 5], "c": list(range(10))}
-    draws = drawn(axes, how="balanced", rows=100, where=["a != 'x' or c < 8"])
-    assert Counter(draw.cell["a"] for draw in draws)["x"] == 40, "all that the condition leaves: less than its half"
-    counts = Counter(draw.cell["b"] for draw in draws)
-    assert max(counts.values()) - min(counts.values()) <= 1
-
-
-@pytest.mark.parametrize("how", ["pairwise", "balanced"])
-def test_designs_are_completed_around_what_is_paid(how: str) -> None:
-    rows = None if how == "pairwise" else 100
-    paid = [draw.cell for draw in drawn(how=how, rows=rows)]
-    recipe = recipe_of(AXES, how=how, rows=rows)
-    again = [draw.cell for draw in wanted(recipe, paid=paid)]
-    assert {freeze(cell) for cell in again} == {freeze(cell) for cell in paid}, "nothing is bought"
-    more = recipe_of(with_place("Brazil"), how=how, rows=rows)
-    kept = {freeze(draw.cell) for draw in wanted(more, paid=paid)} & {freeze(cell) for cell in paid}
-    assert len(kept) >= len(paid) * 0.85
-    assert any(draw.cell["place"] == "Brazil" for draw in wanted(more, paid=paid))
-    less = recipe_of({**AXES, "place": AXES["place"][1:]}, how=how, rows=rows)
-    draws = list(wanted(less, paid=paid))
-    assert all(draw.cell["place"] != "France" for draw in draws)
-    still = {freeze(cell) for cell in paid if cell["place"] != "France"}
-    assert len(still & {freeze(draw.cell) for draw in draws}) >= len(still) * 0.85
 
 
 # --- rows, repeats, shards
