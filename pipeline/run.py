@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.errors import SynthError
-from pipeline.generate import Generated, Options, Writer, generate
+from pipeline.engine import Report
+from pipeline.generate import Options, Writer, generate
 from pipeline.prices import price_of
 from pipeline.providers import provider_for
 from pipeline.recipe import Recipe
@@ -29,3 +29,36 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
     """
     provider, model = provider_for(model_of(recipe, settings, flag), settings, env)
     return Writer(provider, model, price_of(provider.namespace, model, settings))
+
+
+def run_recipe(
+    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, report: Report | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Takes a recipe down the whole road, one stage each time the caller asks for the next.
+
+    Yields:
+        The stage's verb and what it returned: generate, augment (where the recipe names a rewrite),
+        curate, export. An interrupted stage is the last one.
+
+    Raises:
+        SynthError: of the stage that cannot go on; what the stages before it made stands.
+    """
+    from pipeline.augment import augment  # each stage is loaded when the road comes to it
+    from pipeline.curate import curate
+    from pipeline.export import Options as Export
+    from pipeline.export import export
+
+    made = generate(recipe, dataset, writer, settings, options, report)
+    yield "generate", made
+    if made.interrupted:
+        return
+    curation = curate(dataset, recipe.curate, recipe)
+    if recipe.augment:
+        grown = augment(recipe, dataset, writer, settings, report)
+        yield "augment", grown
+        if grown.interrupted:
+            return
+        curation = curate(dataset, recipe.curate, recipe)
+    yield "curate", curation
+    curation.require_rows(dataset.name)
+    yield "export", export(dataset, Export.of(recipe.export))
