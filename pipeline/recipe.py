@@ -183,7 +183,9 @@ class Item(Section):
                     return {"name": value[key], "options": {k: v for k, v in value.items() if k != key}}
             if len(value) == 1:
                 (name, options), = value.items()
-                return {"name": name, "options": {} if options is None else options}
+                if options is not None and not isinstance(options, dict):
+                    options = {"value": options}  # the plug-in says which option that could be
+                return {"name": name, "options": options or {}}
             raise ValueError("one plug-in per item: `- length: {min: 100, unit: chars}`")
         return value
 

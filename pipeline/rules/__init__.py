@@ -24,7 +24,8 @@ from ..recipe import Item
 from ..types import Finding, Outcome, Sample, Scalar
 
 __all__ = [
-    "CompareRule", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule", "open_rules", "rank",
+    "AnyRule", "CompareRule", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule", "keeps",
+    "open_rules", "rank",
 ]
 
 Measure = TypeVar("Measure", bound=Options)
@@ -107,6 +108,11 @@ class Rule(Generic[Measure, Bounds]):
     def context(self) -> Scalar:
         """What else than options decides a measurement, as which tokenizer is installed."""
         return None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All options with their values, as a report shows them."""
+        return {**self.how.model_dump(mode="json"), **self.bounds.model_dump(mode="json")}
 
     @cached_property
     def key(self) -> str:
@@ -211,10 +217,17 @@ def _load(name: str, place: str, folder: Path | None) -> type[AnyRule]:
     return found
 
 
+def keeps(rules: Iterable[AnyRule], sample: Sample) -> bool:
+    """Whether no row rule drops a sample: what can be said of it before the others are there."""
+    return all(rule.finding(sample).outcome != "drop" for rule in rules if isinstance(rule, RowRule))
+
+
 def rank(sample: Sample) -> tuple[int, str]:
     """The order in which rows count as first, second, ...: the same in whatever order they arrive.
 
-    Imported rows by their place in their source, others by their id.
+    Imported rows by their place in their source (its row number, or where its bytes start), others by
+    their id.
     """
-    row = (sample.source or {}).get("row")
-    return (row if isinstance(row, int) else 0, sample.id)
+    source = sample.source or {}
+    place = source.get("number", source.get("start"))
+    return (place if isinstance(place, int) else 0, sample.id)

@@ -34,7 +34,7 @@ def test_over_the_answer_alone() -> None:
 
 
 def test_first_is_first_in_the_source_and_longest_is_longest() -> None:
-    rows = [row("Yes.", id="a", source={"row": 9}), row("yes.  ", id="z", source={"row": 2})]
+    rows = [row("Yes.", id="a", source={"number": 9}), row("yes.  ", id="z", source={"start": 2})]
     assert set(dropped(rows)) == {"a"}
     assert set(dropped(rows, keep="longest")) == {"a"}
     assert set(dropped([row("Yes.", id="a"), row("yes.  ", id="z")], keep="longest")) == {"a"}

@@ -1,0 +1,6 @@
+"""The stage that decides: every rule's finding on every row, then one state per row. Nothing is deleted."""
+
+from .run import Curation, curate
+from .tally import Dropped, Share, Tally
+
+__all__ = ["Curation", "Dropped", "Share", "Tally", "curate"]
