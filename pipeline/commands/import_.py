@@ -151,7 +151,7 @@ def _report(target: Target, done: Imported, faults: Faults) -> None:
         content = message.get("content")
         text = content if isinstance(content, str) else "" if content is None else str(content)
         console.fact(SHORT.get(str(message.get("role")), "other"), console.one_line(text, console.width() - 8), "dim")
-    console.wrote(target.path / "samples.jsonl", target.path / "recipe.yaml")
+    console.wrote(target.path / "samples.jsonl", *([done.recipe] if done.recipe else []))
     console.next_command(f"synth curate {target.name}", "measure every row and decide")
 
 

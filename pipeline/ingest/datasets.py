@@ -42,6 +42,8 @@ def import_dataset(path: Path, other: Path) -> Imported:
                     marked = {**sample.provenance, "copied_from": sample.provenance.get("copied_from", origin.name)}
                     added += writer.add(replace(sample, provenance=marked))
             recipe = origin.recipe()
-            if recipe is not None and dataset.recipe() is None:
+            copied = recipe is not None and dataset.recipe() is None
+            if recipe is not None and copied:
                 dataset.save_recipe(recipe)
-    return Imported(rows, added, 0, rows - added, f"rows of {origin.name}", first.messages)
+    written = path / "recipe.yaml" if copied else None
+    return Imported(rows, added, 0, rows - added, f"rows of {origin.name}", first.messages, recipe=written)

@@ -38,6 +38,7 @@ class Imported(NamedTuple):
         shape: how rows were read.
         first: the messages of the first row.
         notes: what was done about edits by hand.
+        recipe: the snapshot, where it was written.
     """
 
     rows: int
@@ -47,6 +48,7 @@ class Imported(NamedTuple):
     shape: str
     first: list[Message]
     notes: tuple[str, ...] = ()
+    recipe: Path | None = None
 
 
 def import_rows(path: Path, source: Source, columns: Columns, cwd: Path, problem: Report, *,
@@ -84,8 +86,8 @@ def import_rows(path: Path, source: Source, columns: Columns, cwd: Path, problem
     with Dataset.create(path) as dataset, dataset.lock("samples", "import"):
         notes = _hand_edits(dataset, edits)
         counts = _write(dataset, first, samples)
-        save(dataset, _from_dataset(source, cwd, path), shape)
-    return Imported(*counts, shape.name, first.messages, notes)
+        saved = save(dataset, _from_dataset(source, cwd, path), shape)
+    return Imported(*counts, shape.name, first.messages, notes, saved)
 
 
 def _shape(name: str, source: Source, columns: Columns, cwd: Path) -> Shape:
@@ -182,7 +184,7 @@ class _Waiting:
     def renewed(self, sample: Sample) -> Sample | None:
         """The row as it reads now; None where it reads as it stands, or did not come."""
         found = self._database.execute("SELECT row FROM rows WHERE id = ?", (sample.id,)).fetchone()
-        if found is None or sample.parent is not None:
+        if found is None or "imported" not in sample.provenance:  # another verb made it: its recipe says how it reads
             return None
         messages, rejected, label, tools, fields, source, imported = orjson.loads(found[0])
         new = replace(sample, messages=messages, rejected=rejected, label=label, tools=tools, fields=fields,

@@ -14,21 +14,25 @@ from pipeline.store import Dataset
 _HEAD = "# What `synth import` brought in. A recipe of your own beside your code, {name}.yaml, wins over this one.\n"
 
 
-def save(dataset: Dataset, source: Source, shape: Shape) -> None:
+def save(dataset: Dataset, source: Source, shape: Shape) -> Path | None:
     """Writes the snapshot, unless the dataset has a recipe that no import wrote.
 
     Args:
         dataset: where rows were imported into.
         source: its paths relative to the dataset.
         shape: how rows are read.
+
+    Returns:
+        The file; None where the dataset keeps the recipe that it has.
     """
     path = dataset.path / "recipe.yaml"
     noted = dataset.manifest().get("import", {})
     if path.is_file() and digest_bytes(path.read_bytes()) != noted.get("recipe"):
-        return
+        return None
     recipe = _recipe(dataset.name, source, shape)
     dataset.save_recipe(recipe)
     dataset.note("import", {**noted, "recipe": digest_bytes(recipe.text.encode("utf-8"))})
+    return path
 
 
 def seen_from(path: str, cwd: Path, folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,16 @@ def test_other_columns_read_the_rows_anew(bring: Import) -> None:
         recipe = dataset.recipe()
     assert recipe is not None
     assert recipe.train.user == "{{q}}#{{n}}"
+
+
+def test_rows_that_another_verb_made_stay(bring: Import, workdir: Path) -> None:
+    bring()
+    path = workdir / "datasets/mine/recipe.yaml"
+    with Dataset.open(path.parent) as dataset:
+        dataset.rewrite(lambda sample: replace(sample, provenance={"train": "x"}))
+        path.write_text("# mine\n" + path.read_text())
+    assert bring(columns=Columns("{{q}}!", "a"))[:4] == (5, 0, 0, 5)
+    assert [sample.prompt for sample in samples()] == [row["q"] for row in ROWS]
 
 
 def test_a_hand_wins(bring: Import, workdir: Path) -> None:
