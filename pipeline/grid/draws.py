@@ -21,6 +21,7 @@ from ..recipe import Recipe
 from ..types import Cell, Draw, Problem
 from .axes import Axes, load_axes
 from .balanced import balanced
+from .check import check_templates
 from .hashing import Grid
 from .legal import LISTABLE, Lookup, Rule, legal_table, refuse_impossible, rules_of
 from .pairwise import legal_pairs, pairwise
@@ -37,7 +38,7 @@ def wanted(
     recipe: Recipe, axes: Axes | None = None, *, shard: tuple[int, int] = (0, 1), paid: Iterable[Cell] = (),
     problem: Callable[[Problem], None] | None = None,
 ) -> Iterator[Draw]:
-    """The draws that a recipe asks for today.
+    """The draws that a recipe asks for today; its templates are checked before the first.
 
     Args:
         recipe: the recipe.
@@ -50,7 +51,8 @@ def wanted(
         Draws; the repeats of a cell one after the other.
 
     Raises:
-        RecipeError: more rows than there are, conditions that leave nothing, a grid too large for what is asked.
+        RecipeError: a template with a fault or an unknown name, more rows than there are, conditions that leave
+            nothing, a grid too large for what is asked.
         DataError: a source file that cannot be read.
     """
     index, count = shard
@@ -62,6 +64,7 @@ def wanted(
         yield from source_draws(recipe, axes, shard, problem or (lambda _: None))
         return
     axes = axes or load_axes(recipe)
+    check_templates(recipe, axes, ())
     rows, repeats = recipe.sample.rows, recipe.sample.repeats
     names, values = axes.names, [axes.values[name] for name in axes.names]
     for place, (number, positions) in enumerate(_cells(_Ask.of(recipe, axes), paid)):

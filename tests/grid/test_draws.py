@@ -269,6 +269,15 @@ def test_shards_are_the_whole_without_overlap(count: int, how: str) -> None:
         list(wanted(recipe, shard=(count, count)))
 
 
+def test_templates_are_checked_before_the_first_draw() -> None:
+    recipe = recipe_of(AXES, rows=3)
+    broken = recipe.model_copy(update={"train": recipe.train.model_copy(update={"user": "{{gnre}} {{plce}}"})})
+    with pytest.raises(RecipeError) as caught:
+        next(iter(wanted(broken)))
+    assert "did you mean 'genre'?" in caught.value.message
+    assert "did you mean 'place'?" in caught.value.message
+
+
 # --- legality and coverage
 
 
