@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .locate import dataset_path
-from .rows import Row, joined, measures
+from .rows import Row, measures, read
 from .settings import load_settings
 from .store import Dataset
 
@@ -37,7 +37,9 @@ def load(name: str | Path, *, datasets: str | Path | None = None) -> pandas.Data
         - `fields.NAME`: columns of the source row and outputs of earlier steps; object dtype where they are mixed.
         - `measure.RULE`: what a rule measured (underscores for hyphens), as `measure.length` in the rule's own
           unit: float64 or int64 for numbers, object for texts. NaN where it was not measured.
-        - `state`: `kept`, `dropped`, or `new` where it was not curated or was changed since.
+        - `state`: `kept`; `dropped`; `new` where it was not curated or was changed since; `aside` where it is no
+          part of the set today: of an earlier prompt or model, of a cell that was taken out, or rehearsed
+          beside real rows.
         - `answer`, `prompt`: text of the last assistant and the last user turn.
         - `cost_usd`: float64, US dollars; NaN where no price is known, 0.0 for a rehearsal.
         - `model`, `parent`, `finish_reason`: text or None. `rehearsal`: bool.
@@ -53,7 +55,7 @@ def load(name: str | Path, *, datasets: str | Path | None = None) -> pandas.Data
     path = dataset_path(str(name), load_settings(Path.cwd(), os.environ, flags))
     table = _Table()
     with Dataset.open(path) as dataset:
-        for row in joined(dataset):
+        for row in read(dataset):
             table.add(row)
     frame = pandas.DataFrame(table.ordered()).astype({"cost_usd": "float64", "rehearsal": "bool"})
     frame.attrs["path"] = str(path)

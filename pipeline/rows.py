@@ -12,10 +12,11 @@ from .types import Finding, Problem, Sample, Verdict
 
 if TYPE_CHECKING:
     from .store.dataset import Dataset
+    from .store.standing import Aside
 
-Standing = Literal["kept", "dropped", "new"]
-STANDINGS: tuple[Standing, ...] = ("kept", "dropped", "new")
-"""`new`: not curated, or changed since."""
+Standing = Literal["kept", "dropped", "new", "aside"]
+STANDINGS: tuple[Standing, ...] = ("kept", "dropped", "new", "aside")
+"""`new`: not curated, or changed since. `aside`: no part of the set today, see `store.standing.WHY`."""
 
 PLAIN = ("id", "state", "bytes", "tokens", "cost_usd", "model", "finish_reason", "created")
 """Columns that every row has, beside cell.*, fields.* and measure.*."""
@@ -26,14 +27,17 @@ SPOKE_UP = ("drop", "flag", "error")
 
 
 class Row(NamedTuple):
-    """A sample, and the verdict on exactly this content; None where there is none yet."""
+    """A sample, the verdict on exactly this content if there is one, and why it stands aside if it does."""
 
     sample: Sample
     verdict: Verdict | None
+    aside: Aside | None = None
 
     @property
     def state(self) -> Standing:
-        """kept, dropped or new."""
+        """kept, dropped, new or aside."""
+        if self.aside is not None:
+            return "aside"
         return self.verdict.state if self.verdict else "new"
 
     @property
@@ -42,8 +46,16 @@ class Row(NamedTuple):
         return [found for found in self.verdict.findings if found.outcome in SPOKE_UP] if self.verdict else []
 
 
-def joined(dataset: Dataset, problem: Callable[[Problem], None] | None = None) -> Iterator[Row]:
-    """Every row with its verdict, in order of arrival.
+def read(dataset: Dataset, problem: Callable[[Problem], None] | None = None) -> Iterator[Row]:
+    """Every row as it stands today, in order of arrival."""
+    aside = dataset.aside()
+    return (Row(sample, verdict, aside(sample)) for sample, verdict in joined(dataset, problem))
+
+
+def joined(
+    dataset: Dataset, problem: Callable[[Problem], None] | None = None
+) -> Iterator[tuple[Sample, Verdict | None]]:
+    """Every sample with its verdict, in order of arrival.
 
     Both files are read side by side, so that memory stays flat while they are in the same order;
     verdicts that come early are held until their row does. A verdict on earlier content is left out.
@@ -56,7 +68,7 @@ def joined(dataset: Dataset, problem: Callable[[Problem], None] | None = None) -
                 verdict = following
             else:
                 waiting[following.sample] = following
-        yield Row(sample, verdict if verdict and verdict.digest == sample.digest else None)
+        yield sample, verdict if verdict and verdict.digest == sample.digest else None
 
 
 def measures(verdict: Verdict | None) -> dict[str, Any]:
@@ -67,7 +79,7 @@ def measures(verdict: Verdict | None) -> dict[str, Any]:
 def columns(dataset: Dataset, look: int = 20) -> list[str]:
     """Names of all columns, from the first rows: id, cell.genre, fields.premise, measure.length, cost_usd, ..."""
     found: dict[str, None] = {}
-    rows = joined(dataset)
+    rows = read(dataset)
     for row, _ in zip(rows, range(look), strict=False):
         found.update(dict.fromkeys(f"cell.{key}" for key in row.sample.cell))
         found.update(dict.fromkeys(f"fields.{key}" for key in row.sample.fields))
@@ -125,7 +137,7 @@ class Filters(NamedTuple):
     Attributes:
         axes: axis -> the value that its cell holds, as text.
         rules: rules, one of which dropped or flagged it.
-        state: kept, dropped or new.
+        state: kept, dropped, new or aside.
         texts: words that stand in its messages, in any case.
         where: a condition over `context`.
     """
@@ -180,7 +192,7 @@ def named(dataset: Dataset, prefix: str) -> Row:
         DataError: none does, or several do.
     """
     found: list[Row] = []
-    for row in joined(dataset):
+    for row in read(dataset):
         if row.sample.id == prefix:
             return row
         if row.sample.id.startswith(prefix) and len(found) < 6:

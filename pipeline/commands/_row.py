@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _console as console
 from pipeline.rows import Row, children
+from pipeline.store.standing import WHY
 
 if TYPE_CHECKING:
     from pipeline.store import Dataset
     from pipeline.types import Call, CallRef, Finding
 
 OUTCOME_STYLES = {"drop": "bad", "flag": "warn", "error": "warn", "keep": ""}
-STATE_STYLES = {"dropped": "bad", "kept": "good", "new": "warn"}
+STATE_STYLES = {"dropped": "bad", "kept": "good", "new": "warn", "aside": "dim"}
 
 
 def summary(row: Row) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def show(dataset: Dataset, row: Row) -> None:
     console.out(f"{console.styled(sample.id, 'bold')}  {console.styled(row.state, STATE_STYLES[row.state])}")
     notes = ["written by a rehearsal: nobody real answered"] if sample.rehearsal else []
     notes += ["changed by hand"] if by_hand(dataset, row) else []
+    notes += [f"stands aside: {WHY[row.aside]}"] if row.aside else []
     for note in notes:
         console.out(note, "warn")
     _values("cell", sample.cell)

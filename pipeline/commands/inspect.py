@@ -59,7 +59,7 @@ class Look:
 @click.option("--desc", is_flag=True, help="Largest first.")
 @click.option("--axis", multiple=True, metavar="NAME=VALUE", help="Rows of one axis value. Repeatable.")
 @click.option("--rule", multiple=True, metavar="RULE", help="Rows that this rule dropped or flagged. Repeatable.")
-@click.option("--state", type=click.Choice(rows_.STANDINGS), help="new: not curated, or changed since.")
+@click.option("--state", type=click.Choice(rows_.STANDINGS), help="new: not yet curated; aside: no part of the set today.")
 @click.option("--text", multiple=True, metavar="WORD", help="Rows that say this, in any case. Repeatable.")
 @click.option("--where", metavar="CONDITION", help="As in a recipe: \"length < 900 and genre == 'horror'\".")
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="N rows at random.")
@@ -102,7 +102,7 @@ def _list(dataset: Dataset, look: Look) -> None:
     broken: list[Problem] = []
     known = rows_.columns(dataset)
     sort = rows_.column(look.sort, known) if look.sort else None
-    counted = _Counted(rows_.joined(dataset, broken.append), _filters(dataset, look, known))
+    counted = _Counted(rows_.read(dataset, broken.append), _filters(dataset, look, known))
     rows = _chosen(counted, look, sort)
     if look.json_:
         _json_lines(rows)
@@ -234,7 +234,7 @@ def _table(found: list[Row], known: list[str], sort: str | None) -> None:
         ["row", "state", *short, *text, "answer"], right=short[: len(shown)], wide="answer",
     )
     for line, row in zip(lines, [None, *found], strict=True):
-        console.out(line, "dim" if row and row.state == "dropped" else "")
+        console.out(line, "dim" if row and row.state in ("dropped", "aside") else "")
 
 
 def _axes_that_fit(axes: list[str], sort: str | None) -> list[str]:
@@ -246,7 +246,9 @@ def _axes_that_fit(axes: list[str], sort: str | None) -> list[str]:
 
 
 def _state(row: Row) -> str:
-    """`kept`, `dropped length`, `kept, flagged repetition`."""
+    """`kept`, `dropped length`, `kept, flagged repetition`, `aside earlier`."""
+    if row.aside is not None:
+        return f"aside {row.aside}"
     rules = ", ".join(dict.fromkeys(found.rule for found in row.against))
     if row.state == "dropped":
         return f"dropped {rules}".strip()

@@ -58,11 +58,11 @@ def _drawn(recipe: Recipe, dataset: Dataset, rows: int) -> list[Row]:
     from itertools import islice
 
     from pipeline.grid.draws import wanted
-    from pipeline.rows import joined
+    from pipeline.rows import read
 
     keys = {draw.key: place for place, draw in enumerate(islice(wanted(recipe), rows))}
     found = {}
-    for row in joined(dataset):
+    for row in read(dataset):
         place = keys.get(str(row.sample.provenance.get("draw")))
         if place is not None and row.sample.parent is None:
             found[place] = row  # the last one: made by today's prompt and model

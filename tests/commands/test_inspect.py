@@ -98,6 +98,19 @@ def test_rows_that_no_rule_measured_are_neither_more_nor_less(tales: Path, capsy
     assert ids(look(capsys, "--state", "new")) == [made.sample(30).id[:8]]
 
 
+def test_rows_of_an_earlier_prompt_stand_aside(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from dataclasses import replace
+
+    row = made.sample(40)
+    made.dataset(tales, [replace(row, provenance={**row.provenance, "writer": "earlier"})], curated=False)
+    with Dataset.open(tales) as dataset:
+        dataset.note("generate", {"writer": "today"})
+    assert ids(look(capsys, "--state", "aside")) == [row.id[:8]]
+    assert "aside earlier" in look(capsys, "--state", "aside")
+    assert "stands aside: made by an earlier prompt or model" in look(capsys, row.id)
+    assert row.id[:8] not in look(capsys, "--state", "new")
+
+
 def test_imported_rows_show_their_prompt(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = Sample(id="r1", messages=[{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}])
     made.dataset(workdir / "datasets" / "tales", [row], curated=False)
