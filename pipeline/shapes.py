@@ -150,7 +150,8 @@ class Recognised:
 
 
 _TRAIN = {
-    "alpaca": {"user": "{{instruction}}{% if input %}\n\n{{input}}{% endif %}", "assistant": "{{output}}"},
+    "alpaca": {
+        "user": "{{instruction}}{% if input is defined and input %}\n\n{{input}}{% endif %}", "assistant": "{{output}}"},
     "prompt-completion": {"user": "{{prompt}}", "assistant": "{{completion}}"},
     "sharegpt": {"messages": "conversations"},
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from pipeline.prices import Price
 from pipeline.recipe import Recipe, Step
 from pipeline.store import Dataset
 from pipeline.store.plan import ILLEGAL, SURPLUS, WITHDRAWN
-from pipeline.types import CallRequest, Draw, Usage
+from pipeline.types import CallRequest, Draw, Problem, Usage
 
 OUTPUT_PRIOR = 0.6
 """Expected share of the output limit, until the dataset's own answers tell. A guess, printed as one."""
@@ -83,9 +83,11 @@ def request_of(recipe: Recipe, draw: Draw, writer: Writer, answers: Mapping[str,
     )
 
 
-def wanted_draws(recipe: Recipe, axes: Axes | None, rows: int | None = None) -> Iterator[Draw]:
-    """The draws of the recipe, the first `rows` of them where that is given."""
-    return islice(wanted(recipe, axes), rows)
+def wanted_draws(
+    recipe: Recipe, axes: Axes | None, rows: int | None = None, problem: Callable[[Problem], None] | None = None
+) -> Iterator[Draw]:
+    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows."""
+    return islice(wanted(recipe, axes, problem=problem), rows)
 
 
 def transitions(

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.digest import digest
+from pipeline.formats import find
 from pipeline.grid.fill import train_messages
 from pipeline.recipe import Recipe
+from pipeline.shapes import Recognised
 from pipeline.store import Dataset
 from pipeline.store.journal import now
-from pipeline.types import Call, CallRef, Draw, Sample
+from pipeline.types import Call, CallRef, Draw, Example, Sample
 
 
 def train_digest(recipe: Recipe) -> str:
@@ -44,11 +46,20 @@ def row_of_calls(recipe: Recipe, draw: Draw, calls: Sequence[Call], marks: Mappi
 
 
 def row_of_source(recipe: Recipe, draw: Draw, marks: Mapping[str, Any]) -> Sample:
-    """The row of a source file that nothing is asked for."""
+    """The row of a source file that nothing is asked for.
+
+    Raises:
+        FormatRefusal: the source says of which format its rows are, and this one is not.
+    """
     assert draw.source is not None
+    if recipe.source is not None and recipe.source.format is not None:
+        example = Recognised(find(recipe.source.format)).read(draw.fields, draw.source["file"])
+    else:
+        example = Example(train_messages(recipe, draw, {}), fields=draw.fields)
     return Sample(
-        id=draw.source["row"], cell=draw.cell, fields=draw.fields, messages=train_messages(recipe, draw, {}),
-        source=draw.source, provenance={**marks, "draw": draw.key, "repeat": 0, "rehearsal": False, "created": now()},
+        id=draw.source["row"], cell=draw.cell, fields=example.fields, messages=example.messages,
+        rejected=example.rejected, label=example.label, tools=example.tools, source=draw.source,
+        provenance={**marks, "draw": draw.key, "repeat": 0, "rehearsal": False, "created": now()},
     )
 
 

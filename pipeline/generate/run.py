@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown
 from pipeline.errors import DataError, YieldError
+from pipeline.formats import FormatRefusal
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.fill import check_templates
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset, SampleWriter
 from pipeline.store.plan import SURPLUS, WANTED
-from pipeline.types import Call, Draw, Sample
+from pipeline.types import Call, Draw, Problem, Sample
 
 from .plan import Writer, missing_calls, parameters, request_of, transitions, wanted_draws, writer_digest
 from .rows import render_anew, row_of_calls, row_of_source, train_digest
@@ -83,6 +84,27 @@ def generate(
             dataset.write_failures(dataset.calls.outcomes("failed"))
 
 
+class LeftOut:
+    """Source rows that cannot be used: how many, and the first one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: Problem | None = None
+
+    def __call__(self, problem: Problem) -> None:
+        """Takes in one problem; only errors leave a row out."""
+        if problem.severity == "error":
+            self.count += 1
+            self.first = self.first or problem
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return "no row of the source was left out"
+        which = "1 row of the source is" if self.count == 1 else f"{self.count:,} rows of the source are"
+        fix = f" ({self.first.fix})" if self.first.fix else ""
+        return f"{which} left out; the first: {self.first.where}: {self.first.message}{fix}"
+
+
 class _Run:
     """One run: the parts that its steps share."""
 
@@ -94,6 +116,7 @@ class _Run:
         self.marks = {"writer": writer_digest(recipe, writer), "train": train_digest(recipe)}
         self.progress = Progress(started=time.monotonic(), kept=0 if options.keeps else None)
         self.notes: list[str] = []
+        self.left_out = LeftOut()
         self.wanted = 0
         self.keys: set[str] = set()
         self.standing = 0
@@ -110,12 +133,23 @@ class _Run:
             if self.recipe.asks:
                 interrupted = self._ask(draws, rows, report)
             else:
-                for draw in draws:
-                    self._add(rows, row_of_source(self.recipe, draw, self.marks))
+                self._copy(draws, rows)
+        if self.left_out.count:
+            self.notes.append(str(self.left_out))
         self._floor(interrupted)
         return Generated(
             self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes)
         )
+
+    def _copy(self, draws: list[Draw], rows: SampleWriter) -> None:
+        """Rows of a source that nothing is asked for."""
+        for draw in draws:
+            try:
+                self._add(rows, row_of_source(self.recipe, draw, self.marks))
+            except FormatRefusal as refusal:
+                place = draw.source or {}
+                for problem in refusal.problems(f"{place.get('file')}:{place.get('number')}"):
+                    self.left_out(problem)
 
     def _model(self) -> str | None:
         return f"{self.writer.provider.namespace}:{self.writer.model}" if self.recipe.asks else None
@@ -136,7 +170,7 @@ class _Run:
 
     def _plan(self) -> list[Draw]:
         """The draws wanted today; plan.jsonl is brought up to date before anything is sent."""
-        draws = list(wanted_draws(self.recipe, self.axes, self.options.rows))
+        draws = list(wanted_draws(self.recipe, self.axes, self.options.rows, self.left_out))
         columns = list(draws[0].fields) if draws else []
         check_templates(self.recipe, self.axes, columns)
         states = self.dataset.plan.states()

@@ -149,6 +149,8 @@ class _Needs(NamedTuple):
             needed |= template.needed - made
             needed |= {part.key for part in template.parts if part.variable == "fields" and not part.optional}
             printed |= template.printed - made
+        if recipe.source is not None and recipe.source.format is not None and not steps:
+            return cls((), (), None)  # rows are conversations of a format, which reads them itself
         return cls(tuple(sorted(needed)), tuple(sorted(printed)), recipe.train.messages)
 
     def fault(self, values: dict[str, Any]) -> tuple[str, str, str] | None:

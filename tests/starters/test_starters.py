@@ -115,7 +115,7 @@ def test_a_table_of_labels(here: Path) -> None:
     ([{"Ticket text": f"It is {n} now", "class": "ab"[n % 2]} for n in range(9)],
      {"user": "{{fields['Ticket text']}}", "assistant": "{{fields['class']}}"}),
     ([{"instruction": f"Do {n}.", "input": "", "output": f"Done {n}."} for n in range(5)],
-     {"user": "{{instruction}}{% if input %}\n\n{{input}}{% endif %}", "assistant": "{{output}}"}),
+     {"user": "{{instruction}}{% if input is defined and input %}\n\n{{input}}{% endif %}", "assistant": "{{output}}"}),
 ])
 def test_guesses(here: Path, rows: list[dict[str, Any]], train: dict[str, str]) -> None:
     (here / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
