@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent
+settings.register_profile("synth", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("synth")
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 _SEAL = b',"crc":"%08x"}'
 _SEAL_LENGTH = len(_SEAL % 0)
 
+_DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
+_LONG = b"0" * 19
+"""A run of digits that 64 bits may not hold, once `_DIGITS` made every digit the same."""
+
 
 def refusal(path: Path, error: OSError) -> DataError:
     """A sentence and a cure for what the system refused to do with `path`."""
@@ -125,18 +129,22 @@ def unsealed(line: bytes) -> dict[str, Any] | None:
 
 
 def loads(data: bytes | str) -> Any:
-    """JSON, escaped lone surrogates included, which orjson refuses.
+    """JSON with all that Python holds: escaped lone surrogates, which orjson refuses, and integers over 64
+    bits, which it would turn into floats.
 
     Raises:
         ValueError: it is not JSON, or nested too deeply.
     """
+    text = data.encode("utf-8") if isinstance(data, str) else data
     try:
-        return orjson.loads(data)
+        if _LONG in text.translate(_DIGITS):
+            raise orjson.JSONDecodeError("a number may be over 64 bits", "", 0)
+        return orjson.loads(text)
     except orjson.JSONDecodeError:
         import json
 
         try:
-            return json.loads(data)
+            return json.loads(text)
         except RecursionError:
             raise ValueError("nested too deeply") from None
 

@@ -171,7 +171,7 @@ class Journal:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         host = "".join(c for c in socket.gethostname() if c.isalnum() or c in "-_") or "host"
         for turn in range(1000):
-            path = self.folder / f"{stamp}-{host}-{os.getpid()}{f'.{turn}' if turn else ''}.jsonl"
+            path = self.folder / f"{stamp}-{host}-{os.getpid()}{f'_{turn}' if turn else ''}.jsonl"
             with suppress(FileExistsError):
                 handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
                 self.path, self._handle, self._size = path, handle, 0
