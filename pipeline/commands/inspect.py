@@ -59,7 +59,7 @@ class Look:
 @click.option("--desc", is_flag=True, help="Largest first.")
 @click.option("--axis", multiple=True, metavar="NAME=VALUE", help="Rows of one axis value. Repeatable.")
 @click.option("--rule", multiple=True, metavar="RULE", help="Rows that this rule dropped or flagged. Repeatable.")
-@click.option("--state", type=click.Choice(rows_.STANDINGS), help="new: not yet curated; aside: no part of the set today.")
+@click.option("--state", type=click.Choice(rows_.STANDINGS), help="new: not curated yet; aside: not in the set today.")
 @click.option("--text", multiple=True, metavar="WORD", help="Rows that say this, in any case. Repeatable.")
 @click.option("--where", metavar="CONDITION", help="As in a recipe: \"length < 900 and genre == 'horror'\".")
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="N rows at random.")
