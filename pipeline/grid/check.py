@@ -54,9 +54,10 @@ def check_templates(recipe: Recipe, axes: Axes | None, columns: Sequence[str]) -
             hint = hint or error.hint
             continue
         known = known_in(recipe, label, names, columns)
-        faults += [text for _, text in sorted(_unknown(recipe, label, template, known, names, columns))]
-        if not hint and faults:
+        unknown = [text for _, text in sorted(_unknown(recipe, label, template, known, names, columns))]
+        if unknown and not hint and known.names:
             hint = f"known here: {', '.join(known.names)}"
+        faults += unknown
     column = recipe.train.messages
     if column is not None and column not in columns:
         near = _proposal(column, columns)

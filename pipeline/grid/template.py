@@ -18,6 +18,7 @@ from .sandbox import BUDGET, Budget, Sandbox, metered, sandbox
 
 _NO_SUCH = re.compile(r"No (filter|test) named '(.*?)'")
 _ASKING = ("default", "d", "defined", "undefined")
+_BRACES = "variables stand in braces, as {{genre}}; literal braces as {{ '{{' }}"
 _CHANCE = {"random": "would differ from run to run: what varies is an axis"}
 
 
@@ -133,8 +134,9 @@ class Condition:
 
     def _fault(self, error: Exception, context: Mapping[str, Any] | None) -> RecipeError:
         fault = _fault(error, self.expression, self.where, context, getattr(self, "variables", frozenset()))
-        said = fault.message.removeprefix(f"{self.where}: ")
-        return RecipeError(f"{self.where}: the condition {self.expression!r}: {said}", fault.hint or self._cure())
+        said = fault.message.removeprefix(f"{self.where}: ").replace("cannot be read as a template: ", "")
+        hint = self._cure() if fault.hint == _BRACES else fault.hint
+        return RecipeError(f"{self.where}: the condition {self.expression!r}: {said}", hint)
 
     def _cure(self) -> str:
         text = self.expression
@@ -144,7 +146,7 @@ class Condition:
             return "write and, or, not"
         if re.search(r"(?<![=!<>])=(?!=)", text):
             return "compare with =="
-        return ""
+        return "as: genre == 'crime & mystery' and not place in ['France', 'Japan']"
 
 
 def _parse_expression(environment: Sandbox, text: str) -> nodes.Expr:
@@ -209,6 +211,9 @@ def _fault(
         known = (sandbox().filters if kind == "filter" else sandbox().tests).keys()
         hint = did_you_mean(name, sorted(other for other in known if not other.startswith(" ")))
         said = f"{kind} '{name}' {_CHANCE[name]}" if name in _CHANCE else f"there is no {kind} '{name}'"
+    elif isinstance(error, TemplateSyntaxError):
+        said = f"cannot be read as a template: {said.replace('end of template', 'end')}"
+        hint = _BRACES
     elif isinstance(error, UndefinedError) and context is not None:
         unknown = next((name for name in sorted(names) if name not in context and f"'{name}'" in said), None)
         hint = did_you_mean(unknown, [name for name in context if name.isidentifier()]) if unknown else ""
