@@ -151,7 +151,9 @@ class Recognised:
 
 _TRAIN = {
     "alpaca": {
-        "user": "{{instruction}}{% if input is defined and input %}\n\n{{input}}{% endif %}", "assistant": "{{output}}"},
+        "user": "{{instruction}}{% if input is defined and input %}\n\n{{input}}{% endif %}",
+        "assistant": "{{output}}",
+    },
     "prompt-completion": {"user": "{{prompt}}", "assistant": "{{completion}}"},
     "sharegpt": {"messages": "conversations"},
 }
