@@ -47,9 +47,9 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     for problem in problems:
         console.warn(f"{problem.where}: {problem.message}")
     if json_:
-        console.as_json(_as_json(done))
+        console.as_json(as_dict(done))
     else:
-        _show(done)
+        show(done)
     console.wrote(*(path for written in done.written for path in _paths(written)))
     console.next_command(f"synth check {target.name}" if given["out"] is None else f"synth check {_first(done)}")
 
@@ -70,8 +70,8 @@ def _options(target: Target, given: dict[str, Any]) -> Options:
     return options.model_copy(update=changes)
 
 
-def _show(done: Exported) -> None:
-    """A table of the files, and what a person should know."""
+def show(done: Exported) -> None:
+    """Prints a table of the files, and what a person should know."""
     from pipeline.export import ASIDE
 
     lines = [
@@ -114,7 +114,8 @@ def _first(done: Exported) -> str:
     return console.near(done.written[0].files[0].path)
 
 
-def _as_json(done: Exported) -> dict[str, Any]:
+def as_dict(done: Exported) -> dict[str, Any]:
+    """An export as `--json` prints it."""
     return {
         "dataset": done.dataset, "rehearsal": done.rehearsal, "rows": done.rows, "left_out": done.aside,
         "notes": done.notes,

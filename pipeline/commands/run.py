@@ -1,0 +1,139 @@
+"""`synth run`: the whole road, from the recipe to the training files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.commands import _asking, _outcome, _spend
+from pipeline.commands import _console as console
+from pipeline.commands._options import Target, json_option, target, yes_option
+from pipeline.commands._panel import Panel
+from pipeline.errors import RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.curate import Curation
+    from pipeline.engine.progress import Progress
+    from pipeline.export import Exported
+    from pipeline.store import Dataset
+
+
+@click.command("run")
+@target(sets=True, asks=True)
+@click.option("--retry", is_flag=True, help="Ask again what failed for good, as refused or unreadable answers.")
+@click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
+@click.option("--restore", is_flag=True, help="Undo what was changed by hand; a copy of yours is kept.")
+@yes_option
+@json_option
+@click.pass_context
+def command(
+    context: click.Context, /, target: Target, retry: bool, adopt: bool, restore: bool, yes: bool, json_: bool
+) -> None:
+    """Generates, curates, augments and exports, as the recipe says.
+
+    Where there is no recipe of that name, a shipped one is copied here first: `synth run plots` is a demo in a minute,
+    offline. Run it again after an edit: only what is new is asked for.
+    """
+    from pipeline.generate import Options
+    from pipeline.run import run_recipe
+    from pipeline.store import Dataset
+
+    if adopt and restore:
+        raise RecipeError("--adopt keeps your changes and --restore undoes them", "give one of the two")
+    _bring_starter(target)
+    recipe = target.recipe()
+    writer = _spend.writer_of(target, recipe)
+    keeps = _asking.keeps(recipe, target.path)
+    if not _asking.agreed(target, recipe, writer, None, yes):
+        context.exit(1)
+    options = Options(retry=() if retry else None, adopt=adopt, restore=restore, keeps=keeps)
+    with Dataset.create(target.path) as dataset:
+        screen = _Screen(target.name, tables=not json_)
+        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report)
+        done = dict(screen.stages(stages, dataset))
+    if json_:
+        console.as_json({verb: _as_dict(result) for verb, result in done.items()})
+    if any(getattr(result, "interrupted", False) for result in done.values()):
+        _outcome.stopped(f"synth run {target.name}")
+        context.exit(_outcome.INTERRUPTED)
+    _wrote(done, target)
+    console.next_command(f"synth inspect {target.name} --sample 5", "read some of them")
+
+
+def _bring_starter(target: Target) -> None:
+    """Copies the shipped recipe of that name where there is none, and says which files it wrote."""
+    from pipeline.locate import find_recipe, shipped
+
+    if find_recipe(target.name, target.cwd) is None and target.name in shipped():
+        if (target.path / "recipe.yaml").is_file():
+            return
+        from pipeline.starters import copy_starter
+
+        console.wrote(*copy_starter(target.name, target.cwd, None))
+
+
+class _Screen:
+    """A panel while a stage asks, a few lines once it is done; without `tables`, stdout is left alone."""
+
+    def __init__(self, name: str, tables: bool) -> None:
+        self.name = name
+        self._tables = tables
+        self._panel: Panel | None = None
+
+    def report(self, progress: Progress) -> None:
+        """Receives the counters of whichever stage is at work."""
+        if self._panel is not None:
+            self._panel.update(progress)
+
+    def stages(self, stages: Iterator[tuple[str, Any]], dataset: Dataset) -> Iterator[tuple[str, Any]]:
+        """Runs the stages one by one, and tells what each did."""
+        while True:
+            with Panel(self.name) as self._panel:
+                found = next(stages, None)
+            self._panel = None
+            if found is None:
+                return
+            verb, result = found
+            if verb == "generate":
+                _outcome.tell(result, dataset)
+            elif verb == "curate":
+                console.fact("kept", _curated(result))
+            elif verb == "export" and self._tables:
+                _exported(result)
+            yield verb, result
+
+
+def _curated(done: Curation) -> str:
+    tally = done.tally
+    by_rule = ", ".join(f"{rule} {count:,}" for rule, count in tally.by_rule.items() if count)
+    dropped = f", {tally.dropped:,} dropped ({by_rule})" if tally.dropped else ""
+    aside = sum(done.aside.values())
+    return f"{tally.kept:,} of {tally.rows:,}{dropped}" + (f", {aside:,} stand aside" if aside else "")
+
+
+def _exported(done: Exported) -> None:
+    from pipeline.commands.export import show
+
+    show(done)
+
+
+def _wrote(done: dict[str, Any], target: Target) -> None:
+    console.wrote(target.path / "samples.jsonl")
+    if "curate" in done:
+        console.wrote(done["curate"].verdicts)
+    if "export" in done:
+        console.wrote(*(written.folder for written in done["export"].written))
+
+
+def _as_dict(result: Any) -> dict[str, Any]:
+    from pipeline.commands.export import as_dict
+    from pipeline.export import Exported
+
+    if isinstance(result, Exported):
+        return as_dict(result)
+    if hasattr(result, "as_json"):
+        return dict(result.as_json())
+    return {key: value for key, value in result._asdict().items() if key not in ("progress", "notes")}

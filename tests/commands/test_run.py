@@ -1,0 +1,104 @@
+"""`synth run`: the road in one command; the lines it prints, its JSON, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import main
+from tests.servers import Server, running
+
+RECIPE = """\
+synth: 1
+name: tales
+axes: {hero: [baker, pilot, nurse, judge], place: [Lima, Oslo, Cairo]}
+prompt: {user: "A tale of a {{hero}} in {{place}}."}
+train: {user: "{{hero}} in {{place}}", assistant: "{{answer}}"}
+generate: {max_tokens: 500}
+curate: [{length: {min: 10, unit: chars}}]
+"""
+
+
+@pytest.fixture
+def tales(workdir: Path) -> Path:
+    (workdir / "tales.yaml").write_text(RECIPE)
+    return workdir
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
+    with running() as server:
+        yield server
+
+
+def real(server: Server, *more: str) -> list[str]:
+    return ["--model", "openai:story-small", "--base-url", server.base_url, "--yes", *more]
+
+
+def test_a_shipped_recipe_is_copied_first(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "plots", "--set", "sample.rows=40"]) == 0
+    err = capsys.readouterr().err.splitlines()
+    assert err[0] == "wrote  plots/recipe.yaml"
+    assert (workdir / "plots" / "prompts" / "plot.md").is_file()
+    assert any(line.startswith("writer rehearsal: nobody real answers; --model ") for line in err)
+    assert any(line.startswith("rows   40 of 40, 40 new") for line in err)
+    assert any(line.startswith("kept   ") for line in err)
+    assert err[-1].startswith("next   synth inspect plots --sample 5")
+    assert main(["run", "plots", "--set", "sample.rows=40"]) == 0
+    again = capsys.readouterr().err
+    assert "recipe.yaml" not in again, "a recipe that is here is not written again"
+    assert "bill   0 new calls, $0" in again
+
+
+def test_json_is_all_that_stands_on_stdout(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "tales", "--json", *real(server)]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert list(value) == ["generate", "curate", "export"]
+    assert (value["generate"]["wanted"], value["generate"]["standing"], value["generate"]["added"]) == (12, 12, 12)
+    assert value["curate"]["kept"] == 12
+    assert value["export"]["formats"][0]["format"] == "openai-chat"
+    assert len(server.received()) == 12
+
+
+def test_an_edit_pays_only_for_what_is_new(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "tales", *real(server)]) == 0
+    (tales / "tales.yaml").write_text(RECIPE.replace("Cairo", "Cairo, Turin"))
+    capsys.readouterr()
+    assert main(["run", "tales", *real(server)]) == 0
+    assert "4 new calls" in capsys.readouterr().err
+    assert len(server.received()) == 16
+
+
+def test_a_floor_that_is_missed_ends_the_road(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "tales.yaml").write_text(RECIPE.replace("A tale of", "[[fault:content_filter]] A tale of"))
+    assert main(["run", "tales", *real(server)]) == 3
+    assert "0 of 12 rows" in capsys.readouterr().err
+    assert not list((tales / "datasets/tales/exports").glob("*"))
+
+
+def test_rules_that_drop_everything_are_no_success(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "tales", "--set", "curate=[{length: {min: 900000, unit: chars}}]"]) == 3
+    assert "synth inspect tales --rule length" in capsys.readouterr().err
+
+
+def test_an_unknown_rule_is_said_before_anything_is_asked(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tales / "tales.yaml").write_text(RECIPE.replace("length:", "lenght:"))
+    assert main(["run", "tales", *real(server)]) == 2
+    err = capsys.readouterr().err
+    assert "tales.yaml:7" in err
+    assert "did you mean 'length'?" in err
+    assert server.received() == []
+    assert not (tales / "datasets").exists()
+
+
+def test_a_name_that_is_nothing(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "plotts"]) == 2
+    err = capsys.readouterr().err
+    assert "did you mean 'plots'?" in err
+    assert list(workdir.iterdir()) == []
