@@ -217,8 +217,9 @@ class Dataset:
         Returns:
             How many rows changed. The file is replaced as a whole, and only where one did.
         """
+        clean = self._untouched()
         changed = self._samples.rewrite(renew)
-        if changed:
+        if changed and clean:
             self.note("samples", self._samples.signature())
         return changed
 

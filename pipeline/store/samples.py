@@ -63,7 +63,7 @@ class Compared(NamedTuple):
     Attributes:
         unlogged: (id, digest) of rows that are as we wrote them, though the log does not say so: the
             process was killed before it did.
-        unreadable: ids of rows of ours whose line is broken.
+        unreadable: names of broken lines: the id of a row of ours that they still show, or their digest.
     """
 
     edits: HandEdits
@@ -104,9 +104,10 @@ def from_row(row: dict[str, Any], data: bytes) -> Sample:
 
 
 class Broken(NamedTuple):
-    """A line that is no row. `key` is the id that it still shows, or the digest of its bytes."""
+    """A line that is no row: the id that it still shows, and the digest of its bytes."""
 
-    key: str
+    shown: str | None
+    digest: str
     problem: Problem
 
 
@@ -132,14 +133,10 @@ class SampleFile:
         """The file beside the log; changes neither. Time and memory are linear in rows."""
         index = self._calls.index
         edits = HandEdits([], [], [], [])
-        unlogged, unreadable, present = list[tuple[str, str]](), list[str](), set[str]()
+        unlogged, broken, present = list[tuple[str, str]](), list[Broken](), set[str]()
         for found in self._scan():
             if isinstance(found, Broken):
-                present.add(found.key)
-                known = index.sample(found.key)
-                if known is None or known[1] != "deleted":  # otherwise `adopt` took note of it
-                    edits.broken.append(found.problem)
-                    unreadable.append(found.key)
+                broken.append(found)
                 continue
             sample_id, now = found.sample.id, found.sample.digest
             present.add(sample_id)
@@ -152,9 +149,12 @@ class SampleFile:
                 edits.added.append(sample_id)
             else:
                 edits.edited.append(sample_id)
+        names = {line.shown if line.shown and line.shown not in present else line.digest: line for line in broken}
+        adopted = {name for name in names if (index.sample(name) or ("", ""))[1] == "deleted"}
+        edits.broken.extend(line.problem for name, line in names.items() if name not in adopted)
         standing = (key for key, _, state in index.samples() if state in ("written", "edited"))
-        edits.deleted.extend(key for key in standing if key not in present)
-        return Compared(edits, unlogged, unreadable)
+        edits.deleted.extend(key for key in standing if key not in present and key not in names)
+        return Compared(edits, unlogged, [name for name in names if name not in adopted])
 
     def claim(self, unlogged: list[tuple[str, str]]) -> None:
         """Records rows that are ours, though the log does not say so."""
@@ -299,9 +299,9 @@ class SampleFile:
 
     def _broken(self, number: int, line: bytes, code: str, what: str) -> Broken:
         shown = _ID.match(line) if code == "unreadable-row" else None
-        key = shown[1].decode("utf-8", "replace") if shown else digest_bytes(line)
         place, fix = f"{self.path}:{number}", "mend the line or delete it; the other rows stand"
-        return Broken(key, Problem("error", code, place, what, fix))
+        problem = Problem("error", code, place, what, fix)
+        return Broken(shown[1].decode("utf-8", "replace") if shown else None, digest_bytes(line), problem)
 
 
 def loads_or_none(data: bytes) -> Any:

@@ -39,7 +39,8 @@ def test_events_share_what_they_hold() -> None:
 
 def held(store: CallStore, number: int, usd: float, attempt: int = 1) -> str:
     hold = store.journal.next_hold()
-    store.journal.append({"event": "reserved", "id": f"call-{number:04d}", "attempt": attempt, "hold": hold, "usd": usd})
+    event = {"event": "reserved", "id": f"call-{number:04d}", "attempt": attempt, "hold": hold, "usd": usd}
+    store.journal.append(event)
     return hold
 
 

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DataError
 from pipeline.store.files import (
-    append_lines, cut_torn_tail, jsonl_bytes, jsonl_reader, loads, sealed, unsealed, write_atomic,
+    append_lines,
+    cut_torn_tail,
+    jsonl_bytes,
+    jsonl_reader,
+    loads,
+    sealed,
+    unsealed,
+    write_atomic,
 )
 
 TEXTS = st.text(st.characters(codec=None), max_size=40)  # lone surrogates and control characters included

@@ -31,7 +31,7 @@ def written(folder: Path) -> list[dict]:
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=4))
-@settings(max_examples=25)
+@settings(max_examples=8)
 def test_a_tail_torn_at_any_byte_costs_the_last_event_alone(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str]
 ) -> None:
@@ -41,7 +41,8 @@ def test_a_tail_torn_at_any_byte_costs_the_last_event_alone(
     for cut in range(len(last)):
         path.write_bytes(whole + last[:cut])
         found = list(read_events(path))
-        assert [entry.event["id"] for entry in found if isinstance(entry, Entry)] == [str(n) for n in range(len(lines) - 1)]
+        kept = [entry.event["id"] for entry in found if isinstance(entry, Entry)]
+        assert kept == [str(n) for n in range(len(lines) - 1)]
         assert not any(isinstance(entry, Damaged) for entry in found), "a torn tail is no damage"
         assert mend(path.parent) == cut
         assert path.read_bytes() == whole
