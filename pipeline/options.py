@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -95,3 +96,16 @@ def _choices(model: type[Options], key: str) -> str:
     words = getattr(model.model_fields[key].annotation, "__args__", ()) if key in model.model_fields else ()
     texts = [word for word in words if isinstance(word, str)]
     return f"{key} is one of {', '.join(texts)}" if texts else ""
+
+
+def own_folder(recipe: Path | None, dataset: Path) -> Path | None:
+    """Where plug-in files that a recipe names may lie: beside it, where a person named that recipe.
+
+    Args:
+        recipe: the recipe's file.
+        dataset: the folder of the dataset. A snapshot in it is nobody's to vouch for: code beside it is
+            not run.
+    """
+    if recipe is None or dataset.resolve() in recipe.resolve().parents:
+        return None
+    return recipe.parent

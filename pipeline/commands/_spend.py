@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.commands import _console as console
 from pipeline.commands._options import LITTLE_USD, Target
 from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
-    from pipeline.generate import RunPlan, Writer
+    from pipeline.generate import Writer
     from pipeline.recipe import Recipe
 
 NAMES_A_REAL_ONE = "--model openai:gpt-4.1-mini"
+
+
+class Bill(Protocol):
+    """What a plan says of its price: of `generate`, or of `augment`."""
+
+    @property
+    def new_calls(self) -> int:
+        """Calls that would be sent."""
+
+    @property
+    def usd_expected(self) -> float | None:
+        """None without a price."""
+
+    @property
+    def usd_worst(self) -> float | None:
+        """None without a price or an output limit."""
 
 
 def writer_of(target: Target, recipe: Recipe) -> Writer:
@@ -30,7 +46,7 @@ def who(writer: Writer) -> str:
     return f"{writer.provider.namespace}:{writer.model}"
 
 
-def bill(plan: RunPlan, target: Target, writer: Writer) -> str:
+def bill(plan: Bill, target: Target, writer: Writer) -> str:
     """`34 new calls, about $0.02, at most $0.11, cap none`."""
     calls = console.plural(plan.new_calls, "new call")
     if writer.provider.rehearsal or not plan.new_calls:
@@ -41,7 +57,7 @@ def bill(plan: RunPlan, target: Target, writer: Writer) -> str:
     return f"{calls}, about {about}, at most {worst}, cap {cap}"
 
 
-def consent(plan: RunPlan, target: Target, writer: Writer, yes: bool) -> bool:
+def consent(plan: Bill, target: Target, writer: Writer, yes: bool) -> bool:
     """Says the bill, and asks where the worst case is over a dollar, or not known, and no cap is set.
 
     Raises:
@@ -60,9 +76,9 @@ def consent(plan: RunPlan, target: Target, writer: Writer, yes: bool) -> bool:
     return console.confirmed("Go on?")
 
 
-def _worst(plan: RunPlan) -> str:
+def _worst(plan: Bill) -> str:
     return "an unknown amount" if plan.usd_worst is None else f"up to {console.money(plan.usd_worst)}"
 
 
-def _cap(plan: RunPlan) -> float:
+def _cap(plan: Bill) -> float:
     return 1 if plan.usd_worst is None else max(1, round(plan.usd_worst + 0.5))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from pipeline.errors import YieldError
+from pipeline.options import own_folder
 from pipeline.recipe import Item, Recipe
 from pipeline.rows import joined
 from pipeline.rules import AnyRule, CompareRule, Match, RowRule, open_rules
@@ -89,16 +90,9 @@ def curate(
         DataError: another process is curating.
     """
     places = where or ((lambda index: recipe.at("curate", index)) if recipe else "rule {}".format)
-    rules = open_rules(items, places, _folder_of(recipe, dataset))
+    rules = open_rules(items, places, own_folder(recipe.path, dataset.path) if recipe else None)
     with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
         return _Run(dataset, rules, spool).go()
-
-
-def _folder_of(recipe: Recipe | None, dataset: Dataset) -> Path | None:
-    """Where a recipe's own rules lie. A snapshot is nobody's to vouch for: code beside it is not run."""
-    if recipe is None or recipe.path is None or dataset.path.resolve() in recipe.path.resolve().parents:
-        return None
-    return recipe.folder
 
 
 class _Judged(NamedTuple):

@@ -1,0 +1,147 @@
+"""Which rows a rewrite would touch, what it would ask, and the bill, before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from pipeline.digest import call_id
+from pipeline.engine import Provider, cost_of, worst_case
+from pipeline.errors import RecipeError
+from pipeline.options import own_folder
+from pipeline.prices import Price
+from pipeline.recipe import Recipe
+from pipeline.rewrites import AnyRewrite, open_rewrites
+from pipeline.rows import joined
+from pipeline.store import Dataset
+from pipeline.types import CallRequest, Sample, Usage, Verdict
+
+OUTPUT_PRIOR = 2.0
+"""Expected length of a rewrite over that of its parent. A guess, printed as one."""
+BYTES_PER_TOKEN = 4
+SHOWN = 3
+
+
+class Writer(Protocol):
+    """Who writes, and with what."""
+
+    @property
+    def provider(self) -> Provider:
+        """Who answers."""
+
+    @property
+    def model(self) -> str:
+        """The model's name at that host."""
+
+    @property
+    def price(self) -> Price | None:
+        """Dollars per million tokens; None where unknown."""
+
+
+class AugmentPlan(NamedTuple):
+    """What `augment` would do now.
+
+    Attributes:
+        rows: rewrite -> rows that it would touch.
+        reused: of these, rows whose question is answered already: by a neighbour, or an answer that
+            made no child.
+        new_calls: calls that would be sent.
+        usd_expected: None without a price.
+        usd_worst: None without a price or an output limit.
+        samples: a few of the rows.
+    """
+
+    rows: dict[str, int]
+    reused: int
+    new_calls: int
+    input_tokens: int
+    output_tokens: int
+    usd_expected: float | None
+    usd_worst: float | None
+    samples: list[Sample]
+
+
+class Task(NamedTuple):
+    """A row, and what is asked about it."""
+
+    rewrite: AnyRewrite
+    sample: Sample
+    request: CallRequest
+
+
+def rewrites_of(recipe: Recipe, dataset: Dataset) -> list[AnyRewrite]:
+    """The recipe's rewrites. Raises RecipeError for an unknown one, with its line."""
+    folder = own_folder(recipe.path, dataset.path)
+    return open_rewrites(recipe.augment, lambda index: recipe.at("augment", index), folder)
+
+
+def tasks_of(rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, writer: Writer) -> Iterator[Task]:
+    """Every row and rewrite that belong together, in order of arrival.
+
+    Left alone: rows that stand aside, rows that a person or a rule dropped which the rewrite does not
+    cure, and rows that have a child by this rewrite, or had one that a hand deleted.
+    """
+    aside = dataset.aside()
+    grown = {(sample.parent, sample.provenance.get("augmentation")) for sample in dataset.samples() if sample.parent}
+    for sample, verdict in joined(dataset):
+        for rewrite in rewrites:
+            if (sample.id, rewrite.name) in grown or aside(sample) or not _may(rewrite, verdict):
+                continue
+            request = _request(rewrite, sample, recipe, writer)
+            if request is not None and not dataset.written(rewrite.child_id(sample, request.id)):
+                yield Task(rewrite, sample, request)
+
+
+def _may(rewrite: AnyRewrite, verdict: Verdict | None) -> bool:
+    """Whether all that stands against a row is what the rewrite cures."""
+    if verdict is None or verdict.state == "kept":
+        return True
+    dropped_by = {re.sub(r"-\d+$", "", found.rule) for found in verdict.findings if found.outcome == "drop"}
+    return dropped_by <= rewrite.cures
+
+
+def _request(rewrite: AnyRewrite, sample: Sample, recipe: Recipe, writer: Writer) -> CallRequest | None:
+    """The question about a row; None where the rewrite is not for it."""
+    try:
+        if not rewrite.applies(sample):
+            return None
+        messages = rewrite.messages(sample)
+    except Exception as error:  # anyone's code, before anything is paid: say where, and stop
+        fault = f"{rewrite.name} raised {type(error).__name__} on row {sample.id}: {error}"
+        raise RecipeError(fault, f"synth inspect {recipe.name} {sample.id}") from error
+    body = writer.provider.body(writer.model, messages, recipe.generate.body())
+    name = writer.provider.namespace
+    hints = {"cell": sample.cell, "fields": sample.fields}
+    return CallRequest(id=call_id(name, "chat", body), namespace=name, body=body, hints=hints)
+
+
+def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer) -> AugmentPlan:
+    """Counts what `augment` would do; sends nothing, writes nothing.
+
+    Raises:
+        RecipeError: an unknown rewrite or option.
+    """
+    rows: Counter[str] = Counter()
+    samples: list[Sample] = []
+    reused = new_calls = input_tokens = output_tokens = 0
+    worst: float | None = 0.0
+    for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer):
+        rows[task.rewrite.name] += 1
+        if len(samples) < SHOWN:
+            samples.append(task.sample)
+        if dataset.calls.state(task.request.id) == "answered":
+            reused += 1
+            continue
+        new_calls += 1
+        bound = worst_case(task.request.body, writer.model, writer.price)
+        worst = None if worst is None or bound is None else worst + bound
+        input_tokens += sum(_bytes(str(turn["content"])) for turn in task.request.body["messages"]) // BYTES_PER_TOKEN
+        output_tokens += int(_bytes(task.sample.answer) * OUTPUT_PRIOR) // BYTES_PER_TOKEN
+    expected = cost_of(writer.price, Usage(input_tokens, output_tokens))
+    return AugmentPlan(dict(rows), reused, new_calls, input_tokens, output_tokens, expected, worst, samples)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,154 @@
+"""Asks for rewrites of the rows that can be saved, and keeps the children that are better than their parents."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown
+from pipeline.errors import DataError
+from pipeline.options import own_folder
+from pipeline.recipe import Item, Recipe
+from pipeline.rewrites import Refused
+from pipeline.rules import AnyRule, RowRule, open_rules
+from pipeline.settings import Settings
+from pipeline.store import Dataset, SampleWriter
+from pipeline.types import Call, Sample
+
+from .plan import Task, Writer, rewrites_of, tasks_of
+
+ALWAYS = [Item(name="refusal"), Item(name="finish_reason")]
+"""Rules that no child may break, whatever the recipe's list says."""
+
+
+@dataclass(slots=True)
+class Augmented:
+    """What a run did.
+
+    Attributes:
+        touched: rows that were asked about.
+        added: children that were written.
+        refused: why answers made no child -> how many.
+        reasons: the first reason of each kind.
+        failed: calls without a usable answer.
+        interrupted: a person stopped it.
+    """
+
+    touched: int = 0
+    added: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, str] = field(default_factory=dict)
+    failed: int = 0
+    interrupted: bool = False
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def usd_per_row(self) -> float | None:
+        """What a row gained did cost in this run; None where nothing was gained or the price is unknown."""
+        return self.progress.usd / self.added if self.added and self.progress.usd is not None else None
+
+
+def augment(
+    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, report: Report | None = None
+) -> Augmented:
+    """Asks about every row that a rewrite of the recipe is for, and writes the children that hold.
+
+    Parents are left as they are; curating decides between them and their children. Run it again, and
+    what was answered costs nothing.
+
+    Raises:
+        RecipeError: an unknown rewrite or rule, or a cap that cannot be kept; nothing was sent.
+        DataError: in use by another process, or changed by hand.
+        ProviderError: the host stopped the run; what came is kept.
+    """
+    refuse_unknown(settings.max_usd, writer.price, output_limit(recipe.generate.body()), writer.model)
+    with dataset.lock("samples", "augment"):
+        if edits := dataset.hand_edits():
+            raise DataError(
+                f"{dataset.path / 'samples.jsonl'}: {edits}",
+                f"synth generate {dataset.name} --adopt     keeps that as your decisions\n"
+                f"synth generate {dataset.name} --restore   brings ours back (a copy of yours is kept)",
+            )
+        run = _Run(recipe, dataset, writer)
+        try:
+            with dataset.sample_writer() as rows:
+                return run.go(rows, settings, report)
+        finally:
+            dataset.write_failures(dataset.calls.outcomes("failed"))
+
+
+class _Run:
+    """One run."""
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, writer: Writer) -> None:
+        self.recipe, self.dataset, self.writer = recipe, dataset, writer
+        self.rewrites = rewrites_of(recipe, dataset)
+        self.always = _row_rules(open_rules(ALWAYS))
+        folder = own_folder(recipe.path, dataset.path)
+        self.rules = _row_rules(open_rules(recipe.curate, lambda index: recipe.at("curate", index), folder))
+        self.done = Augmented(progress=Progress(started=time.monotonic()))
+
+    def go(self, rows: SampleWriter, settings: Settings, report: Report | None) -> Augmented:
+        """Asks, and writes children as answers come."""
+        chosen = {(task.rewrite.name, task.sample.id) for task in self._tasks()}
+        self.done.touched = self.done.progress.total = len(chosen)
+        if not chosen:
+            return self.done
+        limits = Limits(settings.concurrency, settings.retries, settings.max_usd, self.writer.price)
+        asker: list[Asker] = []
+
+        def make() -> Asker:
+            asker.append(Asker(self.writer.provider, self.dataset.calls, limits, self.done.progress))
+            return asker[0]
+
+        async def work(task: Task) -> None:
+            call = await asker[0].ask(task.request)
+            if call.failure is not None:
+                self.done.failed += 1
+            else:
+                self._take(rows, task, call)
+
+        # only rows that were there before: children arrive in the file that is being read
+        tasks = (task for task in self._tasks() if (task.rewrite.name, task.sample.id) in chosen)
+        _, self.done.interrupted = drive(tasks, work, make, report)
+        return self.done
+
+    def _tasks(self) -> Iterator[Task]:
+        return tasks_of(self.rewrites, self.recipe, self.dataset, self.writer)
+
+    def _take(self, rows: SampleWriter, task: Task, call: Call) -> None:
+        """Writes the child of an answer, or counts why there is none."""
+        try:
+            child = self._faulty(call) or task.rewrite.child(task.sample, call)
+            if isinstance(child, Sample):
+                child = self._worse(task.sample, child) or child
+        except Exception as error:  # a rewrite may be anyone's: its fault is a record on this row
+            child = Refused("error", f"{task.rewrite.name} raised {type(error).__name__}: {error}")
+        if isinstance(child, Refused):
+            self.done.refused[child.code] += 1
+            self.done.reasons.setdefault(child.code, child.reason)
+        else:
+            self.done.added += rows.add(child)
+        self.done.progress.done += 1
+
+    def _faulty(self, call: Call) -> Refused | None:
+        """What is wrong with an answer, whatever it is an answer to."""
+        said = {"finish_reason": call.finish_reason, "refusal": (call.message or {}).get("refusal")}
+        row = Sample(call.id, [{"role": "assistant", "content": call.text}], provenance=said)
+        found = next((found for rule in self.always if (found := rule.finding(row)).outcome == "drop"), None)
+        return Refused(found.rule, found.reason) if found else None
+
+    def _worse(self, parent: Sample, child: Sample) -> Refused | None:
+        """The first of the recipe's rules that drops the child and not its parent."""
+        for rule in self.rules:
+            found = rule.finding(child)
+            if found.outcome == "drop" and rule.finding(parent).outcome != "drop":
+                return Refused(rule.name, found.reason)
+        return None
+
+
+def _row_rules(rules: list[AnyRule]) -> list[RowRule[Any, Any]]:
+    return [rule for rule in rules if isinstance(rule, RowRule)]

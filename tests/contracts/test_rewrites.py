@@ -1,0 +1,60 @@
+"""What every rewrite promises: any row, any answer, never a raise, and the parent as it was."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import registry
+from pipeline.recipe import Item
+from pipeline.rewrites import AnyRewrite, Refused, open_rewrites
+from pipeline.types import Sample
+from tests import made
+
+OPTIONS: dict[str, dict[str, Any]] = {"expand": {"below": 40, "unit": "chars"}}
+"""What a rewrite cannot do without."""
+
+texts = st.one_of(st.text(max_size=200), st.text(st.characters(categories=["Cs", "Lo", "Zs"]), max_size=60))
+parts = st.builds(lambda text: {"type": "text", "text": text}, texts)
+contents = st.one_of(texts, st.none(), st.lists(parts, max_size=2))
+messages = st.lists(st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "user", "assistant", "tool"]), "content": contents},
+    optional={"tool_calls": st.just([{"id": "1"}])}), max_size=5)
+
+
+def rewrite_of(name: str) -> AnyRewrite:
+    return open_rewrites([Item(name=name, options=OPTIONS.get(name, {}))])[0]
+
+
+@pytest.mark.parametrize("name", registry.plugins("rewrites"))
+@settings(max_examples=100, deadline=None)
+@given(turns=messages, answer=texts)
+def test_any_row_and_any_answer(name: str, turns: list[dict[str, Any]], answer: str) -> None:
+    rewrite, sample = rewrite_of(name), Sample("parent", deepcopy(turns))
+    if not rewrite.applies(sample):
+        return
+    asked = rewrite.messages(sample)
+    assert asked == rewrite.messages(sample)
+    assert all(isinstance(turn["content"], str) and turn["role"] in ("system", "user", "assistant") for turn in asked)
+    assert asked[-1]["role"] == "user"
+    child = rewrite.child(sample, made.call(1, answer))
+    assert child == rewrite.child(sample, made.call(1, answer))
+    assert sample.messages == turns, "the parent is left as it is"
+    if isinstance(child, Refused):
+        assert child.code
+        assert child.reason
+    else:
+        assert child.id != sample.id
+        assert (child.parent, child.provenance["augmentation"]) == ("parent", name)
+        assert not rewrite.applies(child), "a rewrite ends"
+
+
+@pytest.mark.parametrize("name", registry.plugins("rewrites"))
+def test_a_rewrite_says_what_it_is_and_what_it_cures(name: str) -> None:
+    assert registry.plugins("rewrites")[name].summary
+    kind = registry.load("rewrites", name)
+    assert kind.cures <= set(registry.plugins("rules"))
