@@ -50,6 +50,13 @@ class Augmented:
         """What a row gained did cost in this run; None where nothing was gained or the price is unknown."""
         return self.progress.usd / self.added if self.added and self.progress.usd is not None else None
 
+    def as_json(self) -> dict[str, Any]:
+        """Counts, as `--json` prints them."""
+        return {
+            "touched": self.touched, "added": self.added, "refused": dict(self.refused), "failed": self.failed,
+            "usd": self.progress.usd, "usd_per_row": self.usd_per_row, "interrupted": self.interrupted,
+        }
+
 
 def augment(
     recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, report: Report | None = None

@@ -15,6 +15,7 @@ from pipeline.errors import RecipeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipeline.augment import Augmented
     from pipeline.curate import Curation
     from pipeline.engine.progress import Progress
     from pipeline.export import Exported
@@ -99,6 +100,8 @@ class _Screen:
             verb, result = found
             if verb == "generate":
                 _outcome.tell(result, dataset)
+            elif verb == "augment":
+                _augmented(result)
             elif verb == "curate":
                 console.fact("kept", _curated(result))
             elif verb == "export" and self._tables:
@@ -112,6 +115,12 @@ def _curated(done: Curation) -> str:
     dropped = f", {tally.dropped:,} dropped ({by_rule})" if tally.dropped else ""
     aside = sum(done.aside.values())
     return f"{tally.kept:,} of {tally.rows:,}{dropped}" + (f", {aside:,} stand aside" if aside else "")
+
+
+def _augmented(done: Augmented) -> None:
+    from pipeline.commands.augment import tell
+
+    tell(done)
 
 
 def _exported(done: Exported) -> None:
