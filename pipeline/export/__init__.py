@@ -10,6 +10,8 @@ The same rows and options give the same bytes. Rows are streamed: memory does no
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +29,7 @@ from ._spool import Spool
 from .options import ORDERS, Options, share
 from .order import place_of
 from .split import Divided, divide
-from .write import File, Job, Written, write_format
+from .write import UNFINISHED, File, Job, Written, write_format
 
 if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset
@@ -86,23 +88,43 @@ def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None
     plugins = _plugins(options)
     target = options.out or dataset.exports
     target.mkdir(parents=True, exist_ok=True)
-    with dataset.lock("exports", "export"), tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
-            Spool(Path(temporary) / "rows.sqlite") as spool:
-        notes = _gather(dataset, options, spool, problem)
-        rows, rehearsed = spool.chosen()
-        aside = spool.reasons()
-        if not rows:
-            why = _listed(aside) or "it has no rows"
-            raise YieldError(f"{dataset.name}: no row to export: {why}", _way_on(aside, dataset.name))
-        divided = divide(spool, options.validation, options.seed)
-        notes += [note for note in (divided.note,) if note]
-        about = _about(dataset, options, divided, aside, (rows, rehearsed))
-        written = []
-        with Originals(_folders(dataset)) as originals:
-            for plugin in plugins:
-                written.append(write_format(plugin, target / plugin.name, Job(spool, originals, options.ascii, about)))
-    _refuse_empty(written, dataset.name)
+    with dataset.lock("exports", "export"):
+        if options.out is None:
+            _sweep(target)
+        try:
+            with tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
+                    Spool(Path(temporary) / "rows.sqlite") as spool:
+                done = _export(dataset, options, plugins, spool, problem)
+        except sqlite3.Error as error:  # rows are spooled beside the files that are made of them
+            raise DataError(f"{target}: {error}", f"the files before stand; free some space: df -h {target}") from error
+    _refuse_empty(done)
+    return done
+
+
+def _export(
+    dataset: Dataset, options: Options, plugins: list[formats.Format], spool: Spool,
+    problem: Callable[[Problem], None] | None,
+) -> Exported:
+    notes = _gather(dataset, options, spool, problem)
+    rows, rehearsed = spool.chosen()
+    aside = spool.reasons()
+    if not rows:
+        why = _listed(aside) or "it has no rows"
+        raise YieldError(f"{dataset.name}: no row to export: {why}", _way_on(aside, dataset.name))
+    divided = divide(spool, options.validation, options.seed)
+    notes += [note for note in (divided.note,) if note]
+    about = _about(dataset, options, divided, aside, (rows, rehearsed))
+    target = options.out or dataset.exports
+    with Originals(_folders(dataset)) as originals:
+        job = Job(spool, originals, options.ascii, about)
+        written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
     return Exported(dataset.name, rehearsed > 0, rows, aside, written, notes)
+
+
+def _sweep(target: Path) -> None:
+    """Takes away what an export left that was killed; nobody else writes here while the lock is held."""
+    for left in (*target.glob(".export-*"), *target.glob(f"*/{UNFINISHED}*")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _plugins(options: Options) -> list[formats.Format]:
@@ -192,9 +214,9 @@ def _way_on(aside: dict[str, int], name: str) -> str:
     return ways.get(most, f"synth generate {name}")
 
 
-def _refuse_empty(written: list[Written], name: str) -> None:
+def _refuse_empty(done: Exported) -> None:
     """Raises DataError where a format could hold no row."""
-    empty = [one for one in written if not one.files]
+    name, empty = done.dataset, [one for one in done.written if not one.files]
     if not empty:
         return
     lines, hint = [], ""

@@ -25,6 +25,9 @@ from ._spool import TRAIN, VALIDATION, Spool
 
 NAMES = {TRAIN: "train", VALIDATION: "validation"}
 MANIFEST, REFUSED = "manifest.json", "refused.jsonl"
+UNFINISHED = ".new-"
+"""How the folder is called in which files are written before they are put in place."""
+
 COUNTED_AS = {"openai-chat": "gpt-4.1"}
 """Format -> the model whose encoding its rows are counted in; for others tokens are an estimate."""
 
@@ -103,7 +106,7 @@ def write_format(plugin: Format, folder: Path, job: Job) -> Written:
     folder.mkdir(parents=True, exist_ok=True)
     done = Written(plugin.name, folder)
     job.spool.forget_refused()
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as temporary:
         new = Path(temporary)
         with (new / REFUSED).open("wb") as refused:
             for side, name in NAMES.items():

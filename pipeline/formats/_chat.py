@@ -219,6 +219,8 @@ def _one_call(call: Any, number: int, where: str) -> Iterator[Problem]:
         yield error("bad-tool-call", where, f"message {number} has a tool call without id or function name",
                       '{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}')
         return
+    for token in control_tokens(str(function.get("arguments")), "openai"):
+        yield _special(token, number, where)
     try:
         sound = isinstance(json.loads(function["arguments"]), dict)
     except (KeyError, TypeError, ValueError, RecursionError):

@@ -42,10 +42,7 @@ class Alpaca(Format):
         system = text_at(values, "system", optional=True)
         if system:
             earlier.append({"role": "system", "content": system})
-        for exchange in values.get("history") or []:
-            if not (isinstance(exchange, list) and len(exchange) == 2 and all(isinstance(t, str) for t in exchange)):
-                raise FormatRefusal("bad-history", "`history` is not a list of [instruction, answer] pairs",
-                                    "make each entry a list of two texts")
+        for exchange in _history(values.get("history")):
             earlier += messages_of(*exchange)
         return Example(
             earlier + messages_of(_joined(instruction, given), text_at(values, "output")),
@@ -64,8 +61,30 @@ class Alpaca(Format):
         yield from pair_problems(values.get("instruction"), values.get("output"), ("instruction", "output"), where)
         if isinstance(values.get("instruction"), str) and not values["instruction"].strip():
             yield error("empty-prompt", where, "'instruction' is empty or only white space", "drop the row")
-        if not isinstance(values.get("input"), str | None):
-            yield error("not-a-text", where, "'input' is not a text", 'make it a string, "" where there is none')
+        for key in ("input", "system"):
+            if not isinstance(values.get(key), str | None):
+                yield error("not-a-text", where, f"'{key}' is not a text", 'make it a string, "" where there is none')
+        try:
+            _history(values.get("history"))
+        except FormatRefusal as refusal:
+            yield from refusal.problems(where)
+
+
+def _history(value: Any) -> list[list[str]]:
+    """Earlier exchanges, [instruction, answer] each.
+
+    Raises:
+        FormatRefusal: it is something else.
+    """
+    listed = value or []
+    if isinstance(listed, list) and all(_is_exchange(each) for each in listed):
+        return listed
+    raise FormatRefusal("bad-history", "'history' is not a list of [instruction, answer] pairs",
+                        "make each entry a list of two texts")
+
+
+def _is_exchange(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(text, str) for text in value)
 
 
 def _joined(instruction: str, given: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.errors import DataError, RecipeError, YieldError
 from pipeline.export import Exported, Options, export, share
+from pipeline.export._spool import Spool
 from pipeline.store.dataset import Dataset
 from pipeline.types import Sample, Verdict
 
@@ -307,6 +308,36 @@ def test_an_export_that_fails_leaves_the_one_before(tmp_path: Path, monkeypatch:
         with pytest.raises(DataError, match="is not comedy"):
             run(made)
         assert {path.name: path.read_bytes() for path in (made.exports / "prompt-completion").iterdir()} == before
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_anew = Spool.__init__
+
+    def small(self: Spool, path: Path) -> None:
+        made_anew(self, path)
+        self._db.execute("pragma max_page_count = 12")
+
+    with dataset(tmp_path, [sample(f"{i}", "q", "long " * 2000) for i in range(20)]) as made:
+        run(made)
+        before = (made.exports / "prompt-completion/train.jsonl").read_bytes()
+        monkeypatch.setattr(Spool, "__init__", small)
+        with pytest.raises(DataError, match="full") as error:
+            run(made, order="shuffled")
+        assert "df -h" in error.value.hint
+        assert (made.exports / "prompt-completion/train.jsonl").read_bytes() == before
+
+
+def test_what_a_killed_export_left_goes_away(tmp_path: Path) -> None:
+    with dataset(tmp_path, grid()) as made:
+        for left in (".export-abc", "prompt-completion/.new-abc"):
+            (made.exports / left).mkdir(parents=True)
+            (made.exports / left / "train.jsonl").write_text("half")
+        run(made)
+        assert [path.name for path in made.exports.iterdir()] == ["prompt-completion"]
+        assert sorted(p.name for p in (made.exports / "prompt-completion").iterdir()) == [
+            "manifest.json",
+            "train.jsonl",
+        ]
 
 
 def test_template_changes_are_counted(tmp_path: Path) -> None:
