@@ -106,11 +106,20 @@ def _run(target: Target, file: str | None, faults: Faults, *, origin: str | None
     columns = Columns(given["prompt"], given["completion"], given["system"], given["messages"])
     edits: Literal["adopt", "restore"] | None = "adopt" if adopt else "restore" if restore else None
     try:
-        return import_rows(target.path, source, columns, Path(), faults, edits=edits)
+        done = import_rows(target.path, source, columns, Path(), faults, edits=edits, progress=_count)
     except DataError as error:
         if error.hint.startswith("--encoding "):
             raise DataError(error.message, f"{_typed(target.name, file, given)} {error.hint}") from None
         raise
+    if done.rows >= 1000:
+        _count(None)
+    return done
+
+
+def _count(rows: int | None) -> None:
+    """The rows so far on one line of a terminal, which None clears."""
+    if console.terminal():
+        click.echo("\r\033[K" if rows is None else f"\r{rows:,} rows", nl=False, err=True)
 
 
 def _source(name: str, file: str | None, given: dict[str, Any]) -> Source:

@@ -52,7 +52,8 @@ class Imported(NamedTuple):
 
 
 def import_rows(path: Path, source: Source, columns: Columns, cwd: Path, problem: Report, *,
-                edits: Literal["adopt", "restore"] | None = None) -> Imported:
+                edits: Literal["adopt", "restore"] | None = None,
+                progress: Callable[[int], None] = lambda rows: None) -> Imported:
     """Imports rows. Rows that are there already stay; nothing is written where no row can be read.
 
     Args:
@@ -62,6 +63,7 @@ def import_rows(path: Path, source: Source, columns: Columns, cwd: Path, problem
         cwd: where the command was typed.
         problem: receives what was wrong with a row; such a row is left out.
         edits: what is done with rows that a hand changed in the dataset.
+        progress: is told the number of rows so far, every thousand.
 
     Raises:
         RecipeError: a column that is not there, or rows of no known shape.
@@ -85,8 +87,8 @@ def import_rows(path: Path, source: Source, columns: Columns, cwd: Path, problem
         raise DataError(f"{where}: no row can be read{why}", first_problems[0].fix if first_problems else "")
     with Dataset.create(path) as dataset, dataset.lock("samples", "import"):
         notes = _hand_edits(dataset, edits)
-        counts = _write(dataset, first, samples)
-        saved = save(dataset, _from_dataset(source, cwd, path), shape)
+        saved = save(dataset, _from_dataset(source, cwd, path), shape)  # first, so that an import cut short has one too
+        counts = _write(dataset, first, samples, progress)
     return Imported(*counts, shape.name, first.messages, notes, saved)
 
 
@@ -118,6 +120,7 @@ def _shape(name: str, source: Source, columns: Columns, cwd: Path) -> Shape:
 def _samples(path: Path, source: Source, shape: Shape, cwd: Path, report: Report) -> Iterator[Sample]:
     """The rows as samples; what cannot be one is reported."""
     created = now()
+    there = _from_dataset(source, cwd, path)
     for row in source_rows(source, cwd, report):
         where = _where(row, source)
         try:
@@ -126,9 +129,10 @@ def _samples(path: Path, source: Source, shape: Shape, cwd: Path, report: Report
             for found in refusal.problems(where):
                 report(found)
             continue
-        place = {**row.source, "file": seen_from(row.source["file"], cwd, path)}
-        if "prompt_file" in place:
-            place["prompt_file"] = seen_from(place["prompt_file"], cwd, path)
+        place = {**row.source, "file": there.file}
+        if there.file is None:
+            name = row.values["name"]
+            place.update(file=f"{there.completions}/{name}", prompt_file=f"{there.prompts}/{name}")
         yield Sample(
             id=row.id, messages=example.messages, fields=example.fields, rejected=example.rejected, label=example.label,
             tools=example.tools, source=place,
@@ -136,13 +140,17 @@ def _samples(path: Path, source: Source, shape: Shape, cwd: Path, report: Report
         )
 
 
-def _write(dataset: Dataset, first: Sample, rest: Iterator[Sample]) -> tuple[int, int, int, int]:
+def _write(
+    dataset: Dataset, first: Sample, rest: Iterator[Sample], progress: Callable[[int], None]
+) -> tuple[int, int, int, int]:
     """Adds what is new, renews what reads differently now. Returns rows, added, changed, there."""
     rows = added = changed = 0
     with closing(_Waiting()) as waiting:
         with dataset.sample_writer() as writer:
             for sample in (row for part in ([first], rest) for row in part):
                 rows += 1
+                if rows % 1000 == 0:
+                    progress(rows)
                 if writer.add(sample):
                     added += 1
                 else:
@@ -172,7 +180,7 @@ class _Waiting:
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
         for line in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF",
-                     "CREATE TABLE rows (id TEXT PRIMARY KEY, row BLOB)"):
+                     "CREATE TABLE rows (id TEXT PRIMARY KEY, row BLOB)", "BEGIN"):
             self._database.execute(line)
 
     def put(self, sample: Sample) -> None:

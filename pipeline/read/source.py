@@ -88,14 +88,15 @@ class Ordinals:
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
         for line in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", f"PRAGMA cache_size=-{_CACHE_KIB}",
-                     "CREATE TABLE seen (key BLOB PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID"):
+                     "CREATE TABLE seen (key BLOB PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID", "BEGIN"):
             self._database.execute(line)
 
     def next(self, key: bytes) -> int:
         """How often this key was asked for before."""
-        found = self._database.execute("SELECT count FROM seen WHERE key = ?", (key,)).fetchone()
-        count: int = found[0] if found else 0
-        self._database.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (key, count + 1))
+        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, 1)", (key,)).rowcount:
+            return 0
+        count: int = self._database.execute("SELECT count FROM seen WHERE key = ?", (key,)).fetchone()[0]
+        self._database.execute("UPDATE seen SET count = count + 1 WHERE key = ?", (key,))
         return count
 
     def close(self) -> None:
