@@ -63,8 +63,10 @@ async def _drive(
             await pulse
         run.unwatch()
         await asker.provider.close()
-        if report:
-            report(asker.progress)
+    if run.fault is not None:
+        raise run.fault
+    if report:
+        report(asker.progress)
     if asker.halted is not None:
         raise asker.halted
     return asker, run.interrupted
@@ -95,6 +97,7 @@ class _Run:
         self.asker = asker
         self.report = report
         self.interrupted = False
+        self.fault: Exception | None = None
         self._deadline: float | None = None
         self._workers: set[asyncio.Task[None]] = set()
 
@@ -131,6 +134,10 @@ class _Run:
                 progress.stopping = max(0.0, self._deadline - time.monotonic())
                 if progress.stopping <= 0:
                     self._leave()
-            if self.report:
-                self.report(progress)
+            if self.report and self.fault is None:
+                try:
+                    self.report(progress)
+                except Exception as error:
+                    self.fault = error  # our own bug: let what is in flight end, then show it
+                    self.asker.stop()
             await asyncio.sleep(PULSE_S)

@@ -141,8 +141,9 @@ class Index:
             last = rows[-1][0]
 
     def totals(self) -> Spent:
-        """What all calls cost."""
-        self.settle()
+        """What all calls cost, with what this process has reserved."""
+        self._flush()
+        self.refresh()
         mine = "event = 'answered' and copied = 0"
         row = self._query(
             f"""select total(case when copied = 0 then usd end), 0.0, count(distinct case when {mine} then id end),

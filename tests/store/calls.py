@@ -14,7 +14,8 @@ def call(number: int, *, usd: float | None = 0.01, failure: str = "", at: str = 
     failed = Failure(failure, "no", billed=usd is None) if failure else None  # type: ignore[arg-type]
     return Call(
         id=f"call-{number:04d}", namespace=namespace,
-        body={"model": "m", "messages": [{"role": "user", "content": "?"}]}, repeat=0, message=None if failed else {"role": "assistant", "content": text or f"answer {number}"},
+        body={"model": "m", "messages": [{"role": "user", "content": "?"}]}, repeat=0,
+        message=None if failed else {"role": "assistant", "content": text or f"answer {number}"},
         finish_reason=None if failed else "stop", usage=None if failed else Usage(10, 20), model="m-1", latency_s=0.5,
         cost_usd=usd, attempts=1, at=at, failure=failed,
     )
