@@ -37,12 +37,16 @@ def kind(path: Path) -> str:
     """`jsonl`, `json`, `csv`, `tsv` or `parquet`, by the name.
 
     Raises:
-        DataError: a name with another ending.
+        DataError: a name with another ending, or a folder.
     """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, not a file", "two folders of texts: --prompts DIR --completions DIR")
     name = path.name.lower().removesuffix(".gz")
     for suffix, found in KINDS.items():
         if name.endswith(suffix):
             return found
+    if name.endswith((".xlsx", ".xls", ".ods")):
+        raise DataError(f"{path}: is a spreadsheet", "save it as CSV (UTF-8)")
     raise DataError(f"{path}: cannot tell what is in it by its name",
                     f"rename it: {', '.join(KINDS)}, each also with .gz behind")
 
@@ -118,9 +122,6 @@ class Chunks:
 
 def _open(path: Path) -> BufferedReader:
     try:
-        if path.is_dir():
-            raise DataError(f"{path}: is a folder, not a file",
-                            "two folders of texts: --prompts DIR --completions DIR")
         return path.open("rb")
     except FileNotFoundError:
         near = [str(p) for p in sorted(path.parent.glob("*"))] if path.parent.is_dir() else []

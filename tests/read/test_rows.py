@@ -290,7 +290,8 @@ def test_what_is_no_readable_file(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b"a\n1\n")
     (tmp_path / "book.csv").write_bytes(b"PK\x03\x04.....")
     for name, message, hint in (("row.csv", "no such file", "rows.csv"), ("book.csv", "Excel", "save it as CSV"),
-                                ("a.txt", "cannot tell", ".jsonl"), (".", "cannot tell", ".csv")):
+                                ("a.txt", "cannot tell", ".jsonl"), (".", "folder", "--prompts"),
+                                ("a.xlsx", "spreadsheet", "CSV")):
         with pytest.raises(DataError, match=message) as caught:
             list(rows(tmp_path / name, print))
         assert hint in caught.value.hint
