@@ -17,7 +17,7 @@ create table verdicts (id blob primary key, digest text, state text) without row
 create table rows (
     ordinal integer primary key, id blob unique, root integer, depth integer, family blob, first blob, second blob,
     aside text, rehearsal integer, side integer default 0, payload blob);
-create table sides (family blob primary key, side integer) without rowid;
+create table sides (family blob primary key, unit real) without rowid;
 create table refused (ordinal integer primary key);
 """
 
@@ -113,11 +113,15 @@ class Spool:
         for (family,) in self._db.execute("select distinct family from rows where aside is null order by family"):
             yield family
 
-    def divide(self, sides: Iterable[tuple[bytes, int]]) -> None:
-        """Puts families on sides, and prepares the order in which rows are read."""
-        self._db.executemany("insert into sides values (?, ?)", sides)
-        side = "select side from sides where sides.family = rows.family"
-        self._db.execute(f"update rows set side = coalesce(({side}), {TRAIN})")
+    def rank(self, units: Iterable[tuple[bytes, float]]) -> int:
+        """Keeps a number for each family, by which they are ranked; returns how many families there are."""
+        self._db.executemany("insert into sides values (?, ?)", units)
+        return int(self._one("select count(*) from sides")[0])
+
+    def divide(self, held: int) -> None:
+        """Puts the first `held` families in validation, and prepares the order in which rows are read."""
+        first = f"select family from sides order by unit, family limit {held:d}"
+        self._db.execute(f"update rows set side = {VALIDATION} where family in ({first})")
         self._db.execute("create index written on rows (side, first, second, depth, id) where aside is null")
 
     def rows(self, side: int, *, without_refused: bool = False) -> Iterator[Spooled]:

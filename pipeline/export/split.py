@@ -1,9 +1,9 @@
-"""Divides families of rows into train and validation: seeded, and stable as a dataset grows.
+"""Divides families of rows into train and validation: seeded, and hardly disturbed as a dataset grows.
 
 A family is a cell with all its repeats and rewrites, or an imported prompt with all rows that share
-it. Each family's own hash decides, so a family stays on its side when others are added, and the
-share is met on average, not to the row. Two promises stand above it: train is never empty, and where
-validation is asked for and there are two families, it has one.
+it. Families are ranked by a seeded hash, and the first of them, as many as the share says, go to
+validation: what arrives later never reorders what is there. Train is never empty, and where a share is asked
+for and there are two families, neither is validation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pipeline.digest import hash_unit
 
-from ._spool import TRAIN, VALIDATION, Spool
+from ._spool import Spool
 
 
 class Divided(NamedTuple):
@@ -32,22 +32,13 @@ def divide(spool: Spool, share: float, seed: int) -> Divided:
         share: of families that go to validation; 0 for none.
         seed: of the hash.
     """
-    families, below, low, high = 0, 0, 1.0, 0.0
-    for unit in (_unit(family, seed) for family in spool.families()):
-        families, below, low, high = families + 1, below + (unit < share), min(low, unit), max(high, unit)
-    if not share or families < 2:
-        spool.divide(())
-        return Divided(families, 0, "no validation file: all rows share one cell or prompt" if share else "")
-    limit, note = share, f"{families} families (cells or prompts) are too few for a share of {share:g}: "
-    if below == 0:
-        limit, below, note = math.nextafter(low, 1.0), 1, f"{note}validation has one"
-    elif below == families:
-        limit, below, note = high, families - 1, f"{note}train has one"
-    else:
-        note = ""
-    spool.divide((family, VALIDATION if _unit(family, seed) < limit else TRAIN) for family in spool.families())
-    return Divided(families - below, below, note)
-
-
-def _unit(family: bytes, seed: int) -> float:
-    return hash_unit("split", seed, family.hex())
+    families = spool.rank((family, hash_unit("split", seed, family.hex())) for family in spool.families())
+    wanted = math.floor(share * families + 0.5)
+    held = min(max(wanted, 1), families - 1) if share and families > 1 else 0
+    spool.divide(held)
+    if share and families < 2:
+        return Divided(families, 0, "no validation file: all rows share one cell or prompt")
+    if held == wanted:
+        return Divided(families - held, held)
+    few = f"{families} families (cells or prompts) are too few for a share of {share:g}"
+    return Divided(families - held, held, f"{few}: {'validation' if held == 1 else 'train'} has one")
