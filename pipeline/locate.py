@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import registry
 from .errors import RecipeError, did_you_mean
 from .recipe import Recipe, load_recipe
 from .settings import Settings
@@ -44,7 +45,9 @@ def open_recipe(name: str, cwd: Path, settings: Settings, sets: Sequence[str] = 
     """
     path = find_recipe(name, cwd)
     if path is not None:
-        return load_recipe(path, sets)
+        recipe = load_recipe(path, sets)
+        _check_names(recipe)
+        return recipe
     snapshot = dataset_path(name, settings) / "recipe.yaml"
     if snapshot.is_file():
         return load_recipe(snapshot, sets)
@@ -52,4 +55,23 @@ def open_recipe(name: str, cwd: Path, settings: Settings, sets: Sequence[str] = 
     known |= {p.parent.name for p in settings.datasets.glob("*/manifest.json")}
     hint = f"synth run {name}" if name in shipped() else f"synth init {name} --blank"
     near = did_you_mean(name, sorted(known | set(shipped())))
-    raise RecipeError(f"no recipe {name}.yaml or {name}/recipe.yaml here, and no dataset {name}", f"{near}\n{hint}".strip())
+    message = f"no recipe {name}.yaml or {name}/recipe.yaml here, and no dataset {name}"
+    raise RecipeError(message, f"{near}\n{hint}".strip())
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Whether all plug-ins that a recipe names exist: better said before anything is paid.
+
+    Raises:
+        RecipeError: the first one that does not, with its line.
+    """
+    named: list[tuple[str, str, tuple[str | int, ...]]]
+    named = [("rules", item.name, ("curate", i)) for i, item in enumerate(recipe.curate)]
+    named += [("rewrites", item.name, ("augment", i)) for i, item in enumerate(recipe.augment)]
+    named += [("formats", name, ("export", "formats", i)) for i, name in enumerate(recipe.export.formats)]
+    for family, name, where in named:
+        if not name.endswith(".py"):
+            try:
+                registry.resolve(family, name)
+            except RecipeError as error:
+                raise RecipeError(f"{recipe.at(*where)}: {error.message}", error.hint) from None

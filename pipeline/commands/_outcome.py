@@ -13,14 +13,23 @@ if TYPE_CHECKING:
     from pipeline.store import Dataset
 
 INTERRUPTED = 130
+PROBLEMS_SHOWN = 5
+DAMAGED_SHOWN = 5
 
 
 def tell(done: Generated, dataset: Dataset) -> None:
     """Says what one run of `generate` did."""
     for note in done.notes:
         console.warn(note)
+    damaged = dataset.calls.problems()
+    for problem in damaged[:DAMAGED_SHOWN]:
+        console.warn(f"{console.near(problem.where)}: {problem.message}")
+    if len(damaged) > DAMAGED_SHOWN:
+        console.warn(f"{len(damaged) - DAMAGED_SHOWN:,} more damaged lines")
     console.fact("rows", _rows(done))
     progress = done.progress
+    for problem in dataset.calls.problems()[:PROBLEMS_SHOWN]:
+        console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
     if progress.failed:
         where = console.near(dataset.path / "failures.jsonl")
         console.fact("failed", f"{failed(progress)}; {where} holds them", "warn")

@@ -43,16 +43,18 @@ class OpenAI:
         wire: where requests go.
         lacks: what is missing before anything can be asked, as `OPENAI_API_KEY is not set`; None where nothing is.
         clock: seconds since the epoch, for Retry-After dates.
+        key_env: the variable that the key was read from, to be named where the host refuses it.
     """
 
     rehearsal = False
 
     def __init__(
-        self, namespace: str, wire: Wire, lacks: str | None = None, clock: Callable[[], float] = time.time
+        self, namespace: str, wire: Wire, lacks: str | None = None, clock: Callable[[], float] = time.time,
+        key_env: str | None = None,
     ) -> None:
         self.namespace = namespace
         self.base_url = wire.base_url
-        self._wire, self._lacks, self._clock = wire, lacks, clock
+        self._wire, self._lacks, self._clock, self._key_env = wire, lacks, clock, key_env
         self._known: list[str] | None = None
 
     def __repr__(self) -> str:
@@ -93,7 +95,8 @@ class OpenAI:
         # A host may echo a header without its scheme, as the key of `Bearer KEY`.
         secrets = Secrets([key, *hidden, *(word for value in hidden for word in value.split())])
         wire = Wire(base_url, headers | own, secrets, settings.timeout_s, proxied=not local)
-        return cls(name, wire, None if "authorization" in own or "api-key" in own else lacks)
+        keyed = "authorization" in own or "api-key" in own
+        return cls(name, wire, None if keyed else lacks, key_env=None if keyed else entry.key_env)
 
     def body(self, model: str, messages: list[Message], parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The request body; see `Provider.body`.
@@ -144,7 +147,8 @@ class OpenAI:
     def _failure(self, reply: Reply) -> Failure:
         found = failure(reply.status, reply.headers, reply.body, self._clock())
         hide = self._wire.secrets.hide
-        return replace(found, message=hide(f"{self.namespace}: {found.message}"), raw=hide(found.raw or ""))
+        origin = f" (the key is read from {self._key_env})" if found.kind == "auth" and self._key_env else ""
+        return replace(found, message=hide(f"{self.namespace}: {found.message}") + origin, raw=hide(found.raw or ""))
 
     async def _refused(self, reply: Reply, model: str) -> CallFailed:
         """The failure of an error response; an unknown model gets the names that are near it."""
