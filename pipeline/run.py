@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pipeline.engine import Report
 from pipeline.generate import Options, Writer, generate
@@ -12,6 +12,9 @@ from pipeline.providers import provider_for
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset
+
+if TYPE_CHECKING:
+    from pipeline.augment import AugmentPlan
 
 REHEARSAL = "rehearsal"
 
@@ -32,9 +35,20 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
 
 
 def run_recipe(
-    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, report: Report | None = None
+    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options,
+    report: Report | None = None,
+    agreed: Callable[[AugmentPlan], bool] = lambda plan: True,
 ) -> Iterator[tuple[str, Any]]:
     """Takes a recipe down the whole road, one stage each time the caller asks for the next.
+
+    Args:
+        recipe: what the rows are.
+        dataset: where they go.
+        writer: who writes.
+        settings: how this machine asks.
+        options: of `generate`.
+        report: receives the counters of the stage at work.
+        agreed: whether rows may be rewritten at that price; what it depends on is known only once the others stand.
 
     Yields:
         The stage's verb and what it returned: generate, augment (where the recipe names a rewrite),
@@ -43,7 +57,7 @@ def run_recipe(
     Raises:
         SynthError: of the stage that cannot go on; what the stages before it made stands.
     """
-    from pipeline.augment import augment  # each stage is loaded when the road comes to it
+    from pipeline.augment import augment, plan_augment  # each stage is loaded when the road comes to it
     from pipeline.curate import curate
     from pipeline.export import Options as Export
     from pipeline.export import export
@@ -53,7 +67,7 @@ def run_recipe(
     if made.interrupted:
         return
     curation = curate(dataset, recipe.curate, recipe)
-    if recipe.augment:
+    if recipe.augment and agreed(plan_augment(recipe, dataset, writer)):
         grown = augment(recipe, dataset, writer, settings, report)
         yield "augment", grown
         if grown.interrupted:

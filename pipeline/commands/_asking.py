@@ -11,12 +11,27 @@ from pipeline.commands import _console as console
 from pipeline.commands import _spend
 from pipeline.commands._options import Target
 from pipeline.commands._panel import Panel
+from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
     from pipeline.generate import Generated, Options, Writer
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
     from pipeline.types import Sample
+
+
+def check_names(recipe: Recipe) -> None:
+    """Sees to it that formats and rewrites are known before anything is paid. Raises RecipeError with the line."""
+    from pipeline.registry import resolve
+
+    named = [("formats", name, recipe.at("export", "formats", i)) for i, name in enumerate(recipe.export.formats)]
+    named += [("rewrites", item.name, recipe.at("augment", i)) for i, item in enumerate(recipe.augment)]
+    for family, name, where in named:
+        if not name.endswith(".py"):
+            try:
+                resolve(family, name)
+            except RecipeError as error:
+                raise RecipeError(f"{where}: {error.message}", error.hint) from None
 
 
 def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes: bool) -> bool:
@@ -53,11 +68,11 @@ def keeps(recipe: Recipe, dataset: Path) -> Callable[[Sample], bool] | None:
     Raises:
         RecipeError: an unknown rule or option; better said before anything is paid.
     """
+    from pipeline.options import own_folder
     from pipeline.rules import RowRule, open_rules
 
-    ours = recipe.path is not None and dataset.resolve() in recipe.path.resolve().parents
-    named = [item for item in recipe.curate if not (ours and item.name.endswith(".py"))]
-    folder = None if ours else recipe.folder  # code beside a snapshot is nobody's to vouch for
+    folder = own_folder(recipe.path, dataset)
+    named = [item for item in recipe.curate if folder is not None or not item.name.endswith(".py")]
     rules = open_rules(named, lambda index: recipe.at("curate", recipe.curate.index(named[index])), folder)
     checked = [rule for rule in rules if isinstance(rule, RowRule)]
     if not checked:

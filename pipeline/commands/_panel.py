@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -62,6 +63,17 @@ class Panel:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Takes the panel off the terminal while something else is said there."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+        yield
+        if live is not None:
+            live.start()
+            self._live = live
 
     def update(self, progress: Progress) -> None:
         """Draws the counters; called several times a second."""

@@ -57,13 +57,21 @@ def bill(plan: Bill, target: Target, writer: Writer) -> str:
     return f"{calls}, about {about}, at most {worst}, cap {cap}"
 
 
-def consent(plan: Bill, target: Target, writer: Writer, yes: bool) -> bool:
+def consent(plan: Bill, target: Target, writer: Writer, yes: bool, *, known: bool = False) -> bool:
     """Says the bill, and asks where the worst case is over a dollar, or not known, and no cap is set.
+
+    Args:
+        plan: what would be asked.
+        target: holds the cap.
+        writer: who would be asked.
+        yes: whether `--yes` was given.
+        known: who writes was said before.
 
     Raises:
         RecipeError: it has to be asked, and there is no terminal to ask on.
     """
-    console.fact("writer", who(writer), "warn" if writer.provider.rehearsal else "")
+    if not known:
+        console.fact("writer", who(writer), "warn" if writer.provider.rehearsal else "")
     console.fact("bill", bill(plan, target, writer))
     little = plan.usd_worst is not None and plan.usd_worst <= LITTLE_USD
     if yes or little or not plan.new_calls or writer.provider.rehearsal or target.settings.max_usd is not None:

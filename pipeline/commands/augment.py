@@ -42,7 +42,7 @@ def command(context: click.Context, /, target: Target, yes: bool) -> None:
     writer = _spend.writer_of(target, recipe)
     with target.dataset() as dataset:
         plan = plan_augment(recipe, dataset, writer)
-        _rows(plan)
+        preview(plan)
         if not _spend.consent(plan, target, writer, yes):
             console.say("nothing was asked, nothing was spent")
             context.exit(1)
@@ -57,7 +57,7 @@ def command(context: click.Context, /, target: Target, yes: bool) -> None:
     console.next_command(f"synth curate {target.name}", "takes a row or its rewrite")
 
 
-def _rows(plan: AugmentPlan) -> None:
+def preview(plan: AugmentPlan) -> None:
     """Which rows would be touched: how many, and the first ones."""
     total = sum(plan.rows.values())
     by = ", ".join(f"{name} {count:,}" for name, count in plan.rows.items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +15,7 @@ from pipeline.commands._panel import Panel
 from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pipeline.augment import Augmented
+    from pipeline.augment import Augmented, AugmentPlan
     from pipeline.curate import Curation
     from pipeline.engine.progress import Progress
     from pipeline.export import Exported
@@ -38,6 +38,7 @@ def command(
     Where there is no recipe of that name, a shipped one is copied here first: `synth run plots` is a demo in a minute,
     offline. Run it again after an edit: only what is new is asked for.
     """
+    from pipeline.commands.augment import preview
     from pipeline.generate import Options
     from pipeline.run import run_recipe
     from pipeline.store import Dataset
@@ -47,13 +48,20 @@ def command(
     _bring_starter(target)
     recipe = target.recipe()
     writer = _spend.writer_of(target, recipe)
+    _asking.check_names(recipe)
     keeps = _asking.keeps(recipe, target.path)
     if not _asking.agreed(target, recipe, writer, None, yes):
         context.exit(1)
     options = Options(retry=() if retry else None, adopt=adopt, restore=restore, keeps=keeps)
     with Dataset.create(target.path) as dataset:
         screen = _Screen(target.name, tables=not json_)
-        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report)
+
+        def rewritten(plan: AugmentPlan) -> bool:
+            with screen.paused():
+                preview(plan)
+                return _spend.consent(plan, target, writer, yes, known=True)
+
+        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten)
         done = dict(screen.stages(stages, dataset))
     if json_:
         console.as_json({verb: _as_dict(result) for verb, result in done.items()})
@@ -88,6 +96,12 @@ class _Screen:
         """Receives the counters of whichever stage is at work."""
         if self._panel is not None:
             self._panel.update(progress)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Takes the panel off the terminal while something else is said there."""
+        with self._panel.paused() if self._panel else nullcontext():
+            yield
 
     def stages(self, stages: Iterator[tuple[str, Any]], dataset: Dataset) -> Iterator[tuple[str, Any]]:
         """Runs the stages one by one, and tells what each did."""
