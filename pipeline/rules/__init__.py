@@ -24,7 +24,7 @@ from ..recipe import Item
 from ..types import Finding, Outcome, Sample, Scalar
 
 __all__ = [
-    "AnyRule", "CompareRule", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule", "keeps",
+    "AnyRule", "CompareRule", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule",
     "open_rules", "rank",
 ]
 
@@ -215,11 +215,6 @@ def _load(name: str, place: str, folder: Path | None) -> type[AnyRule]:
     if not (isinstance(found, type) and issubclass(found, RowRule | CompareRule)):
         raise RecipeError(f"{place}: {name}: `plugin` is no rule", "subclass RowRule or CompareRule of pipeline.rules")
     return found
-
-
-def keeps(rules: Iterable[AnyRule], sample: Sample) -> bool:
-    """Whether no row rule drops a sample: what can be said of it before the others are there."""
-    return all(rule.finding(sample).outcome != "drop" for rule in rules if isinstance(rule, RowRule))
 
 
 def rank(sample: Sample) -> tuple[int, str]:

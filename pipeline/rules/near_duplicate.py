@@ -20,7 +20,7 @@ from ..types import Sample
 from ..views import answer, has_words, prompt
 from . import CompareRule, Match, Options, Rule, rank
 
-aliases = ("minhash", "fuzzy-duplicate")
+aliases = ("fuzzy-duplicate",)
 
 
 class Measure(Options):
