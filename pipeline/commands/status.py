@@ -36,15 +36,29 @@ def command(target: Target, cost: bool, json_: bool) -> None:
 
 def overview(found: list[Standing]) -> None:
     """A line per dataset."""
-    rows = [
-        (one.name, progress(one), curated(one), exported(one), cost_short(one), one.next) for one in found
-    ]
-    for line in console.table(rows, ("dataset", "rows", "curated", "exported", "cost", "next"), right=("cost",)):
+    rows = [(one.name, progress(one), _kept(one), _formats(one), _cost(one), one.next) for one in found]
+    for line in console.table(rows, ("dataset", "rows", "kept", "exported", "cost", "next"), right=("cost",)):
         console.out(line)
 
 
+def _kept(one: Standing) -> str:
+    """`375 of 562`; of the rows that were judged."""
+    judged = one.kept + one.dropped
+    return f"{one.kept:,} of {judged:,}" if judged else "not curated"
+
+
+def _formats(one: Standing) -> str:
+    names = [export.format for export in one.exports]
+    return (names[0] if len(names) == 1 else f"{len(names)} formats") if names else "not yet"
+
+
+def _cost(one: Standing) -> str:
+    return "rehearsal" if one.rehearsal and not one.spent.usd else cost_short(one)
+
+
 def _whole(one: Standing) -> None:
-    rows = [("rows", progress(one)), ("writer", writer(one)), ("curated", curated(one))]
+    rewritten = " rewritten" if one.rewrites else ""
+    rows = [("rows", progress(one, rewritten)), ("writer", writer(one)), ("curated", curated(one))]
     if one.by_rule:
         rows.append(("dropped by", ", ".join(f"{rule} {count:,}" for rule, count in one.by_rule.items())))
     for export in one.exports:
@@ -73,12 +87,12 @@ def _costs(found: list[Standing]) -> None:
     console.fact("total", f"{total}; unconfirmed: the most that requests without an answer may have cost")
 
 
-def progress(one: Standing) -> str:
-    """`212 of 396`, `386`, with who writes where it is a rehearsal."""
+def progress(one: Standing, rewritten: str = "") -> str:
+    """`212 of 396`, `396 + 166` with 166 rewrites, and what is going on."""
     drawn = one.rows - one.rewrites
     count = f"{drawn:,}" if one.wanted is None or drawn >= one.wanted else f"{drawn:,} of {one.wanted:,}"
-    count += f" + {one.rewrites:,} rewritten" if one.rewrites else ""
-    notes = {"rehearsal": one.rehearsal, "at work": one.busy, "changed by hand": one.edits}
+    count += f" + {one.rewrites:,}{rewritten}" if one.rewrites else ""
+    notes = {"at work": one.busy, "changed by hand": one.edits}
     told = ", ".join(note for note, holds in notes.items() if holds)
     return f"{count} ({told})" if told else count
 
@@ -96,11 +110,6 @@ def curated(one: Standing) -> str:
         return "not yet"
     more = f", {one.uncurated:,} not yet" if one.uncurated else ""
     return f"{one.kept:,} kept, {one.dropped:,} dropped{more}"
-
-
-def exported(one: Standing) -> str:
-    """`openai-chat, llama2`."""
-    return ", ".join(export.format for export in one.exports) or "not yet"
 
 
 def cost_short(one: Standing) -> str:

@@ -44,9 +44,9 @@ def test_a_line_per_dataset_and_the_next_command(tales: Path, capsys: pytest.Cap
     out, err = status(capsys)
     lines = [line.split("  ") for line in out.splitlines()]
     assert [part.strip() for part in lines[1] if part.strip()] == [
-        "other", "1", "not yet", "not yet", "$0.01", "synth curate other --rule refusal",
+        "other", "1", "not curated", "not yet", "$0.01", "synth curate other --rule refusal",
     ]
-    assert "3 kept, 3 dropped" in out.splitlines()[2]
+    assert "3 of 6" in out.splitlines()[2]
     assert err.splitlines()[-1] == "next   synth curate other --rule refusal"
 
 
