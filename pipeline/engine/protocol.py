@@ -70,5 +70,5 @@ class Provider(Protocol):
         ...
 
     async def close(self) -> None:
-        """Closes connections. Asking afterwards is a fault of the caller."""
+        """Closes connections. Asked again, it opens new ones: each stage of a run has an event loop of its own."""
         ...

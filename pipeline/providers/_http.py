@@ -86,7 +86,6 @@ class Wire:
         self._lanes: list[_Lane] = []
         self._urls: dict[str, Any] = {}
         self._tls: Any = None
-        self._closed = False
 
     async def send(self, method: str, path: str, body: bytes | None = None) -> Reply:
         """One request, one response; no redirect is followed and nothing is tried again.
@@ -116,16 +115,13 @@ class Wire:
         return Reply(response.status_code, response.headers, self.secrets.hide_bytes(response.content))
 
     async def close(self) -> None:
-        """Closes all connections."""
-        self._closed = True
+        """Closes all connections; the next request opens new ones, in the event loop that runs then."""
         lanes, self._lanes = self._lanes, []
         for lane in lanes:
             await lane.client.aclose()
 
     def _free_lane(self, httpx2: Any) -> _Lane:
         """The lane with the fewest requests in flight; a new one where all are full."""
-        if self._closed:
-            raise RuntimeError("this provider was closed")
         lane = min(self._lanes, key=lambda lane: lane.busy, default=None)
         if lane is None or lane.busy >= LANE:
             lane = _Lane(self._client(httpx2))

@@ -137,7 +137,7 @@ class OpenAI:
         return sorted({str(name) for name in named if name})
 
     async def close(self) -> None:
-        """Closes connections."""
+        """Closes connections; another question may be asked later, as the next stage does."""
         await self._wire.close()
 
     def _ready(self) -> None:

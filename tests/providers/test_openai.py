@@ -277,8 +277,18 @@ async def test_a_cancelled_question_leaves_the_others_alone(openai_server):
     with pytest.raises(asyncio.CancelledError):
         await first
     await provider.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        await provider.ask(request(provider, "three"))
+
+
+def test_a_provider_that_was_closed_serves_the_next_stage(openai_server):
+    """`run` generates and then augments with one provider, each in an event loop of its own."""
+    provider = open_at(openai_server())
+
+    async def stage(text: str) -> str | None:
+        answer = await provider.ask(request(provider, text))
+        await provider.close()
+        return answer.finish_reason
+
+    assert [asyncio.run(stage(text)) for text in ("one", "two", "three")] == ["stop"] * 3
 
 
 def test_a_body_has_no_default_and_no_key_of_ours():
