@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pipeline import registry
 from pipeline.recipe import Item
 from pipeline.rewrites import AnyRewrite, Refused, open_rewrites
-from pipeline.types import Sample
-from tests import made
+from pipeline.types import Call, Sample
 
 OPTIONS: dict[str, dict[str, Any]] = {"expand": {"below": 40, "unit": "chars"}}
 """What a rewrite cannot do without."""
@@ -30,6 +29,12 @@ def rewrite_of(name: str) -> AnyRewrite:
     return open_rewrites([Item(name=name, options=OPTIONS.get(name, {}))])[0]
 
 
+def answered(text: str) -> Call:
+    return Call(
+        id="call", namespace="openai", body={}, repeat=0, message={"role": "assistant", "content": text},
+        finish_reason="stop", usage=None, model=None, latency_s=0.0, cost_usd=None, attempts=1, at="2026-11-21T08:00:00Z")
+
+
 @pytest.mark.parametrize("name", registry.plugins("rewrites"))
 @settings(max_examples=100, deadline=None)
 @given(turns=messages, answer=texts)
@@ -41,8 +46,8 @@ def test_any_row_and_any_answer(name: str, turns: list[dict[str, Any]], answer: 
     assert asked == rewrite.messages(sample)
     assert all(isinstance(turn["content"], str) and turn["role"] in ("system", "user", "assistant") for turn in asked)
     assert asked[-1]["role"] == "user"
-    child = rewrite.child(sample, made.call(1, answer))
-    assert child == rewrite.child(sample, made.call(1, answer))
+    child = rewrite.child(sample, answered(answer))
+    assert child == rewrite.child(sample, answered(answer))
     assert sample.messages == turns, "the parent is left as it is"
     if isinstance(child, Refused):
         assert child.code
