@@ -24,8 +24,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pipeline", "templates", "tests/contracts"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=leave)
-    for name in ("pyproject.toml", "synth.py", "tests/conftest.py"):
-        shutil.copy(ROOT / name, folder / name)
+    for path in (ROOT / "pyproject.toml", ROOT / "synth.py", *ROOT.glob("tests/*.py")):
+        shutil.copy(path, folder / path.relative_to(ROOT))
     blocks = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     assert len(blocks) == 4
     for name, code in blocks:
