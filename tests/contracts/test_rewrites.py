@@ -32,7 +32,8 @@ def rewrite_of(name: str) -> AnyRewrite:
 def answered(text: str) -> Call:
     return Call(
         id="call", namespace="openai", body={}, repeat=0, message={"role": "assistant", "content": text},
-        finish_reason="stop", usage=None, model=None, latency_s=0.0, cost_usd=None, attempts=1, at="2026-11-21T08:00:00Z",
+        finish_reason="stop", usage=None, model=None, latency_s=0.0, cost_usd=None, attempts=1,
+        at="2026-11-21T08:00:00Z",
     )
 
 
