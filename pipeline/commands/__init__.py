@@ -46,6 +46,12 @@ VERBS: dict[str, dict[str, str]] = {
 }
 """Section of the help -> verb -> one line. The only list of verbs."""
 
+NAMES_SHOWN = 5
+"""Recipes and datasets that are offered where a NAME was left out."""
+
+MAKE_A_NAME = ("synth init", "synth import")
+"""Verbs whose NAME is a new one."""
+
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """Exit codes of a shell for a process that SIGINT (2) or SIGPIPE (13) ended: 128 + the signal."""
@@ -178,9 +184,14 @@ def _show(message: str, hint: str) -> None:
 
 def _show_usage(error: click.ClickException) -> None:
     """An option or a verb that click cannot understand."""
-    message = error.format_message()
     context = error.ctx if isinstance(error, click.UsageError) else None
-    _show(message, f"{context.command_path if context else 'synth'} --help")
+    path = context.command_path if context else "synth"
+    missing = error.param.name if isinstance(error, click.MissingParameter) and error.param else None
+    if missing == "name" and path not in MAKE_A_NAME:
+        names = importlib.import_module("pipeline.commands._home").names()
+        _show(f"{path} needs a NAME", "\n".join(f"{path} {name}" for name in names[:NAMES_SHOWN]))
+    else:
+        _show(error.format_message(), f"{path} --help")
 
 
 def _stop_writing() -> None:

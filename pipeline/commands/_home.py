@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline import status
 from pipeline.commands import _console as console
-from pipeline.commands.status import overview
+from pipeline.commands.status import known, overview, tell_broken
+from pipeline.locate import shipped
 from pipeline.settings import load_settings
 
 BEGIN = (
@@ -17,13 +18,21 @@ BEGIN = (
 )
 
 
+def names() -> list[str]:
+    """What a NAME could be in the folder we stand in: recipes, datasets, else what is shipped."""
+    settings = load_settings(Path.cwd(), os.environ)
+    here = [*status.recipes(Path.cwd()), *(path.name for path in status.datasets(settings))]
+    return list(dict.fromkeys(here)) or list(shipped())
+
+
 def show() -> None:
     """Prints it for the folder we stand in."""
     cwd = Path.cwd()
     settings = load_settings(cwd, os.environ)
-    found = [status.standing(path) for path in status.datasets(settings)]
-    waiting = [name for name in status.recipes(cwd) if name not in {one.name for one in found}]
-    if not found and not waiting:
+    found, broken = known(list(status.datasets(settings)))
+    there = {one.name for one in found} | {one.name for one in broken}
+    waiting = [name for name in status.recipes(cwd) if name not in there]
+    if not found and not broken and not waiting:
         console.out("From a grid of ideas to proven training files. Three ways to begin:")
         console.out()
         console.block(BEGIN)
@@ -35,4 +44,6 @@ def show() -> None:
     if waiting:
         console.out(f"recipes that were not run yet: {', '.join(waiting)}")
     console.say()
-    console.next_command(found[0].next if found else f"synth plan {waiting[0]}")
+    tell_broken(broken)
+    if found or waiting:
+        console.next_command(found[0].next if found else f"synth plan {waiting[0]}")

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pipeline.commands import _console as console
-from pipeline.commands._panel import failed
+from pipeline.commands._panel import kinds
 
 if TYPE_CHECKING:
     from pipeline.generate import Generated
@@ -32,7 +32,7 @@ def tell(done: Generated, dataset: Dataset) -> None:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
     if progress.failed:
         where = console.near(dataset.path / "failures.jsonl")
-        console.fact("failed", f"{failed(progress)}; {where} holds them", "warn")
+        console.fact("failed", f"{kinds(progress)}; {where} holds them", "warn")
     if progress.answered:
         console.fact("asked", _asked(done))
 

@@ -117,9 +117,13 @@ def rows(progress: Progress) -> str:
 
 
 def failed(progress: Progress) -> str:
-    """`3 failed (2 timeout, 1 refused)`."""
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(progress.failures.items()))
-    return f"{progress.failed:,} failed" + (f" ({kinds})" if kinds else "")
+    """`3 failed (1 refused, 2 timeout)`."""
+    return f"{progress.failed:,} failed ({kinds(progress)})"
+
+
+def kinds(progress: Progress) -> str:
+    """`1 refused, 2 timeout`."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(progress.failures.items()))
 
 
 def cost(progress: Progress) -> str:
@@ -153,6 +157,7 @@ def left(progress: Progress, speed: Speed) -> str:
 def _drawn(name: str, progress: Progress, speed: Speed) -> RenderableType:
     """The panel: a bar, counters, money, and the row that came last."""
     from rich.console import Group
+    from rich.constrain import Constrain
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -182,4 +187,5 @@ def _drawn(name: str, progress: Progress, speed: Speed) -> RenderableType:
         lines.append(Text(held, "yellow"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
-    return Group(head, *lines)
+    # the terminal writes ^C behind the last line: it must not wrap there, or the panel would lose its place
+    return Constrain(Group(head, *lines), console.width() - 4)

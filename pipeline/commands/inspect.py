@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -282,8 +281,10 @@ def _follow(dataset: Dataset) -> None:
         time.sleep(POLL_S)
         return True
 
-    with suppress(KeyboardInterrupt):  # the way to end it
+    try:
         for sample in tail(path, wait, last=5):
             room = console.width() - 20 if console.screen() else 200
             size = len(sample.answer.encode("utf-8", "surrogatepass"))
             console.out(f"{sample.id[:8]}  {size:>7,}  {console.one_line(sample.answer, room)}")
+    except KeyboardInterrupt:  # the way to end it
+        console.say()

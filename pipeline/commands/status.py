@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NamedTuple
+
 import click
 
 from pipeline import status as status_
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
+from pipeline.errors import SynthError
 from pipeline.status import Standing
 
 
@@ -16,10 +20,16 @@ from pipeline.status import Standing
 @json_option
 def command(target: Target, cost: bool, json_: bool) -> None:
     """Shows where every dataset stands, what it cost and what is next."""
-    paths = [target.path] if target.name else list(status_.datasets(target.settings))
-    found = [status_.standing(path) for path in paths]
+    if target.name:
+        found, broken = [status_.standing(target.path)], list[Broken]()
+    else:
+        found, broken = known(list(status_.datasets(target.settings)))
     if json_:
         console.as_json(status_.as_dict(found[0]) if target.name else [status_.as_dict(one) for one in found])
+        tell_broken(broken)
+        return
+    tell_broken(broken)
+    if not found and broken:
         return
     if not found:
         console.fact("none", f"no dataset in {console.near(target.settings.datasets)}")
@@ -32,6 +42,30 @@ def command(target: Target, cost: bool, json_: bool) -> None:
     else:
         overview(found)
     console.next_command(next((one.next for one in found if not one.busy), found[0].next))
+
+
+class Broken(NamedTuple):
+    """A dataset that cannot be read, and why."""
+
+    name: str
+    error: SynthError
+
+
+def known(paths: list[Path]) -> tuple[list[Standing], list[Broken]]:
+    """Where the datasets stand; one that is damaged does not hide the others."""
+    found, broken = [], []
+    for path in paths:
+        try:
+            found.append(status_.standing(path))
+        except SynthError as error:
+            broken.append(Broken(path.name, error))
+    return found, broken
+
+
+def tell_broken(broken: list[Broken]) -> None:
+    """Names the datasets that cannot be read."""
+    for one in broken:
+        console.warn(f"{one.error.message}\n{one.error.hint}".rstrip())
 
 
 def overview(found: list[Standing]) -> None:

@@ -209,7 +209,7 @@ def test_failures_are_told_kept_and_tried_again_on_request(
     assert main(["generate", "tales", *real(server, "--yes")]) == 0
     text = said(capsys)
     assert "9 of 12, 9 new" in text
-    assert "3 failed (3 content_filter); datasets/tales/failures.jsonl holds them" in text
+    assert "failed 3 content_filter; datasets/tales/failures.jsonl holds them" in text
     assert len((tales / "datasets/tales/failures.jsonl").read_text().splitlines()) == 3
     assert main(["generate", "tales", *real(server, "--yes")]) == 0
     assert len(server.received()) == 12, "final failures are left alone"

@@ -222,4 +222,4 @@ def test_follow_prints_rows_as_they_arrive(tales: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert said.splitlines() == ["follow datasets/tales/samples.jsonl; Ctrl-C ends it"]
+    assert said.splitlines() == ["follow datasets/tales/samples.jsonl; Ctrl-C ends it", ""]

@@ -105,6 +105,14 @@ def test_what_cannot_be_understood_exits_with_2(
     assert told.lower() in captured.err.lower()
 
 
+def test_a_name_left_out_is_offered(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan"]) == 2
+    assert capsys.readouterr().err == "error  synth plan needs a NAME\n       synth plan plots\n"
+    (workdir / "mine.yaml").write_text("synth: 1\n")
+    assert main(["curate"]) == 2
+    assert capsys.readouterr().err == "error  synth curate needs a NAME\n       synth curate mine\n"
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [

@@ -124,6 +124,17 @@ def test_alone_beside_a_recipe_only(workdir: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.splitlines()[-1] == "next   synth plan mine"
 
 
+def test_a_damaged_dataset_does_not_hide_the_others(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = made.dataset(tales.parent / "other", [made.sample(0)])
+    (other / "manifest.json").write_text("{")
+    out, err = status(capsys)
+    assert "tales" in out
+    assert f"{other.name}/manifest.json: not JSON" in err
+    assert main([]) == 0
+    assert "tales" in capsys.readouterr().out
+    assert main(["status", "other"]) == 4
+
+
 def test_no_such_dataset(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "nothing"]) == 4
     assert "nothing: no dataset" in capsys.readouterr().err
