@@ -49,7 +49,7 @@ class Axis(Section):
 
     values: Annotated[list[str | int | float | bool] | None, BeforeValidator(_scalars)] = Field(
         None, description="the values, in any order")
-    weights: list[float] | None = Field(None, description="one per value: how often it is drawn, relative to the others")
+    weights: list[float] | None = Field(None, description="one per value: how often, relative to the others")
     file: str | None = Field(None, description="a text file with one value per line, beside the recipe")
     faker: str | None = Field(None, description="a Faker provider, as name, city, job")
     n: int = Field(100, ge=1, description="how many distinct values Faker makes")
@@ -139,7 +139,7 @@ class Generate(Parameters):
     """The model that writes, and its parameters."""
 
     model: str | None = Field(None, description="PROVIDER:MODEL, as openai:gpt-4.1-mini; none means a rehearsal")
-    floor: float = Field(0.5, ge=0, le=1, description="share of rows that must get an answer; below it the exit code is 3")
+    floor: float = Field(0.5, ge=0, le=1, description="share of rows that must be answered, else exit code 3")
 
 
 class Step(Parameters):
@@ -252,7 +252,8 @@ class Recipe(Section):
         names = [*self.axes, *(step.name for step in self.steps)]
         for name in names:
             if not VARIABLE.fullmatch(name) or name in RESERVED[:1] or (name in RESERVED and name in self.axes):
-                raise ValueError(f"'{name}' cannot be a variable: letters, digits and '_', and none of {', '.join(RESERVED)}")
+                reserved = ", ".join(RESERVED)
+                raise ValueError(f"'{name}' cannot be a variable: letters, digits and '_', and none of {reserved}")
         if len(set(names)) != len(names):
             raise ValueError(f"'{next(n for n in names if names.count(n) > 1)}' names two things")
         return self

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine import Report
+from pipeline.errors import RecipeError
 from pipeline.generate import Options, Writer, generate
 from pipeline.prices import price_of
 from pipeline.providers import provider_for
@@ -28,10 +29,31 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
     """The provider, the model's name there and its price. Nothing is contacted.
 
     Raises:
-        RecipeError: no provider of that name, or no key where one is needed.
+        RecipeError: no provider of that name. A missing key shows at the first question.
     """
     provider, model = provider_for(model_of(recipe, settings, flag), settings, env)
     return Writer(provider, model, price_of(provider.namespace, model, settings))
+
+
+def check_plugins(recipe: Recipe) -> None:
+    """Every rule, rewrite and format that a recipe names, with its options: better said before anything is paid.
+
+    Raises:
+        RecipeError: an unknown name or option, with its line.
+    """
+    from pipeline import formats, registry
+    from pipeline.rewrites import open_rewrites
+    from pipeline.rules import open_rules
+
+    for section, opener in (("curate", open_rules), ("augment", open_rewrites)):
+        for index, item in enumerate(getattr(recipe, section)):
+            if not item.name.endswith(".py"):  # code is loaded by the stage that runs it
+                opener([item], lambda _, at=(section, index): recipe.at(*at), None)  # type: ignore[misc]
+    for index, name in enumerate(recipe.export.formats):
+        try:
+            formats.find(registry.resolve("formats", name))
+        except RecipeError as error:
+            raise RecipeError(f"{recipe.at('export', 'formats', index)}: {error.message}", error.hint) from None
 
 
 def run_recipe(

@@ -33,9 +33,10 @@ class Bill(Protocol):
 
 
 def writer_of(target: Target, recipe: Recipe) -> Writer:
-    """Who writes. Raises RecipeError for an unknown host or a key that is not there."""
-    from pipeline.run import writer_for
+    """Who writes. Raises RecipeError for an unknown host, rule, rewrite or format."""
+    from pipeline.run import check_plugins, writer_for
 
+    check_plugins(recipe)
     return writer_for(recipe, target.settings, os.environ, target.model)
 
 

@@ -15,7 +15,7 @@ from pipeline.prices import Price
 from pipeline.recipe import Recipe, Step
 from pipeline.store import Dataset
 from pipeline.store.plan import ILLEGAL, SURPLUS, WITHDRAWN
-from pipeline.types import CallRequest, Draw, Problem, Usage
+from pipeline.types import CallRequest, Cell, Draw, Problem, Usage
 
 OUTPUT_PRIOR = 0.6
 """Expected share of the output limit, until the dataset's own answers tell. A guess, printed as one."""
@@ -84,10 +84,18 @@ def request_of(recipe: Recipe, draw: Draw, writer: Writer, answers: Mapping[str,
 
 
 def wanted_draws(
-    recipe: Recipe, axes: Axes | None, rows: int | None = None, problem: Callable[[Problem], None] | None = None
+    recipe: Recipe, axes: Axes | None, dataset: Dataset, rows: int | None = None,
+    problem: Callable[[Problem], None] | None = None,
 ) -> Iterator[Draw]:
-    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows."""
-    return islice(wanted(recipe, axes, problem=problem), rows)
+    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows.
+
+    Designs (pairwise, balanced) are completed around cells that have a row of the present set.
+    """
+    paid: list[Cell] = []
+    if recipe.sample.how in ("pairwise", "balanced") and not recipe.source:
+        made = {sample.provenance.get("draw") for sample in dataset.samples()}
+        paid = [draw.cell for draw, _ in dataset.plan.draws() if draw.key in made]
+    return islice(wanted(recipe, axes, paid=paid, problem=problem), rows)
 
 
 def transitions(
@@ -112,14 +120,17 @@ def transitions(
             yield draw, now
 
 
-def plan_run(recipe: Recipe, dataset: Dataset, writer: Writer, rows: int | None = None) -> RunPlan:
-    """Counts what `generate` would do; sends nothing, writes nothing."""
+def plan_run(
+    recipe: Recipe, dataset: Dataset, writer: Writer, rows: int | None = None,
+    problem: Callable[[Problem], None] | None = None,
+) -> RunPlan:
+    """Counts what `generate` would do; sends nothing, writes nothing. `problem` gets unusable source rows."""
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = new_calls = input_tokens = 0
     worst: float | None = 0.0
     prompts: list[str] = []
     keys: set[str] = set()
-    for draw in wanted_draws(recipe, axes, rows):
+    for draw in wanted_draws(recipe, axes, dataset, rows, problem):
         count += 1
         keys.add(draw.key)
         missing = missing_calls(recipe, draw, dataset, writer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown
-from pipeline.errors import DataError, YieldError
+from pipeline.errors import DataError, RecipeError, SynthError, YieldError
 from pipeline.formats import FormatRefusal
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.fill import check_templates
@@ -75,7 +75,8 @@ def generate(
     axes = load_axes(recipe) if recipe.axes else None
     limits = [output_limit(parameters(recipe, step)) for step in recipe.asks]
     if limits:
-        refuse_unknown(settings.max_usd, writer.price, None if None in limits else max(x for x in limits if x), writer.model)
+        limit = None if None in limits else max(limit for limit in limits if limit)
+        refuse_unknown(settings.max_usd, writer.price, limit, writer.model)
     with dataset.lock("samples", "generate"):
         run = _Run(recipe, dataset, writer, settings, options, axes)
         try:
@@ -85,7 +86,7 @@ def generate(
 
 
 class LeftOut:
-    """Source rows that cannot be used: how many, and the first one."""
+    """Rows that cannot be made, whatever the model says: how many, and the first one."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -99,8 +100,8 @@ class LeftOut:
 
     def __str__(self) -> str:
         if self.first is None:
-            return "no row of the source was left out"
-        which = "1 row of the source is" if self.count == 1 else f"{self.count:,} rows of the source are"
+            return "no row was left out"
+        which = "1 row is" if self.count == 1 else f"{self.count:,} rows are"
         fix = f" ({self.first.fix})" if self.first.fix else ""
         return f"{which} left out; the first: {self.first.where}: {self.first.message}{fix}"
 
@@ -170,7 +171,7 @@ class _Run:
 
     def _plan(self) -> list[Draw]:
         """The draws wanted today; plan.jsonl is brought up to date before anything is sent."""
-        draws = list(wanted_draws(self.recipe, self.axes, self.options.rows, self.left_out))
+        draws = list(wanted_draws(self.recipe, self.axes, self.dataset, self.options.rows, self.left_out))
         columns = list(draws[0].fields) if draws else []
         check_templates(self.recipe, self.axes, columns)
         states = self.dataset.plan.states()
@@ -193,6 +194,14 @@ class _Run:
             return asker[0]
 
         async def work(draw: Draw) -> None:
+            try:
+                await make_row(draw)
+            except (RecipeError, DataError) as error:
+                if asker[0].halted is not None:
+                    raise
+                self.left_out(self._misfit(draw, error))  # one bad row is a record, never an abort
+
+        async def make_row(draw: Draw) -> None:
             calls: list[Call] = []
             for index in range(len(self.recipe.asks)):
                 answers = {step.name: call.text for step, call in zip(self.recipe.asks, calls)}
@@ -204,6 +213,11 @@ class _Run:
 
         _, interrupted = drive(self._surplus_too(draws), work, make, report)
         return interrupted
+
+    def _misfit(self, draw: Draw, error: SynthError) -> Problem:
+        """A row whose templates fail on its own values."""
+        place = f"{draw.source.get('file')}:{draw.source.get('number')}" if draw.source else str(draw.cell)
+        return Problem("error", "template", place, error.message, error.hint)
 
     def _surplus_too(self, draws: list[Draw]) -> Iterator[Draw]:
         """Wanted draws, then paid ones that are no longer asked for and whose rows are gone: they cost nothing."""
