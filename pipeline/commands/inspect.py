@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,7 +54,7 @@ class Look:
 
 @click.command("inspect")
 @target()
-@click.argument("row", required=False, metavar="[ID]")
+@click.argument("row", required=False, metavar="[ID|FILE:LINE]")
 @click.option("--sort", metavar="COLUMN", help="Order by a measure (length), an axis, cost, tokens. Smallest first.")
 @click.option("--desc", is_flag=True, help="Largest first.")
 @click.option("--axis", multiple=True, metavar="NAME=VALUE", help="Rows of one axis value. Repeatable.")
@@ -75,17 +76,33 @@ def command(target: Target, row: str | None, why: bool, follow: bool, **given: A
     synth inspect plots --rule refusal           what a rule dropped
     synth inspect plots --sample 5 --seed 2      five at random
     synth inspect plots k3v9                     one row, by the beginning of its id
+    synth inspect plots FILE.jsonl:12            the row behind a line of an exported file
     """
     look = Look(**given)
     with target.dataset() as dataset:
         if follow:
             _follow(dataset)
         elif row is not None:
-            _one(dataset, rows_.named(dataset, row), why, look.json_)
+            found, *twins = _meant(dataset, row)
+            _one(dataset, found, why, look.json_)
+            if twins:
+                console.warn(f"rows that read the same: {', '.join(twin.sample.id[:8] for twin in twins)}")
         elif why:
             raise RecipeError("--why is about one row", f"synth inspect {target.name} ID --why")
         else:
             _list(dataset, look)
+
+
+def _meant(dataset: Dataset, text: str) -> list[Row]:
+    """The row of an id's beginning, or the rows that a line of an exported file was written from."""
+    path, _, line = text.rpartition(":")
+    if not (path and line.isdigit()):
+        return [rows_.named(dataset, text)]
+    from pipeline.trace import rows_of
+
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file", f"synth export {dataset.name}")
+    return rows_of(dataset, Path(path), int(line))
 
 
 def _one(dataset: Dataset, row: Row, why: bool, json_: bool) -> None:

@@ -146,6 +146,23 @@ def test_one_row_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert value["changed_by_hand"] is False
 
 
+@pytest.mark.parametrize("form", ["openai-chat", "prompt-completion", "llama2", "gemma", "sharegpt", "alpaca"])
+def test_the_row_behind_a_training_line(tales: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    assert main(["export", "tales", "--format", form, "--split", "none", "--order", "given"]) == 0
+    capsys.readouterr()
+    path = next((tales / "exports" / form).glob("train.jsonl"))
+    assert look(capsys, f"{path}:3").startswith(f"{made.sample(5).id}  kept")
+    assert json.loads(look(capsys, f"{path}:1", "--json"))["id"] == made.sample(3).id
+    for text, told in ((f"{path}:99", "no such line"), ("gone.jsonl:1", "no such file")):
+        assert main(["inspect", "tales", text]) == 4
+        assert told in capsys.readouterr().err
+    foreign = tales / "foreign.jsonl"
+    foreign.write_text('{"prompt": "Why?", "completion": "So."}\n{"x": 1}\n')
+    for line, told in ((1, "no row of tales reads like it"), (2, "of no format")):
+        assert main(["inspect", "tales", f"{foreign}:{line}"]) == 4
+        assert told in capsys.readouterr().err
+
+
 def test_why_is_the_verdict_only(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split() for line in look(capsys, "b0000001", "--why").splitlines()] == [
         ["dropped"], ["length", "drop", "207", "207", "bytes", "<", "400"], ["near-duplicate", "keep", "0.1"],
