@@ -14,6 +14,9 @@ LOOKED_AT = 2_000
 _KINDS = 1_000
 """Distinct values that are counted; a column with more of them names no class."""
 
+_LABELLED = 0.8
+"""Share of rows that must have a class: real files hold rows that nobody labelled yet."""
+
 LABELS = ("label", "class", "category", "sentiment", "intent", "topic", "stance", "emotion", "priority", "gold_label")
 ANSWERS = ("completion", "answer", "output", "response", "reply", "target", "summary", "translation", "label_text")
 """Names that columns of published data sets go by, the usual ones first."""
@@ -69,10 +72,11 @@ class Column:
         return self.characters / self.filled if self.filled else 0.0
 
     def is_label(self, rows: int) -> bool:
-        """Whether its values are a few short classes: most rows share theirs with another."""
+        """Whether its values are a few short classes: most rows have one, and share it with another."""
         kinds = len(self.values)
         few = 2 <= kinds <= max(2, min(100, rows // 2))
-        return few and self.longest <= 60 and self.filled == rows and sum(self.values.values()) == rows
+        labelled = self.filled >= _LABELLED * rows and sum(self.values.values()) == self.filled
+        return few and self.longest <= 60 and labelled
 
     def is_text(self) -> bool:
         """Whether people wrote it: words, not numbers, ids or dates."""

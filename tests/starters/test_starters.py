@@ -170,3 +170,11 @@ def test_as_it_is_typed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "encoding: cp1252" in (here / "latin.yaml").read_text()
     assert main(["init", "mine", "--blank"]) == 0
     assert main(["init", "plots"]) == 0
+
+
+def test_a_label_that_some_rows_lack_is_still_a_label(tmp_path: Path) -> None:
+    rows = [f"text number {i},{('red', 'blue')[i % 2] if i != 3 else ''}" for i in range(10)]
+    (tmp_path / "rows.csv").write_text("words,colour\n" + "\n".join(rows) + "\n")
+    looked = look_at("rows.csv", tmp_path)
+    assert looked.classes == {"red": 5, "blue": 4}
+    assert looked.train["assistant"] == "{{colour}}"
