@@ -33,8 +33,18 @@ def schema() -> str:
 
 
 def commands(block: str) -> list[str]:
-    """The commands of a console block: what stands behind `$ `."""
-    return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+    """The commands of a console block: what stands behind `$ `, with the lines behind `> ` that go on."""
+    found: list[str] = []
+    going_on = False
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            found.append(line[2:])
+            going_on = True
+        elif going_on and line.startswith("> "):
+            found[-1] += f"\n{line[2:]}"
+        else:
+            going_on = False
+    return found
 
 
 def environment() -> dict[str, str]:
@@ -52,7 +62,12 @@ def said(command: str, folder: Path) -> str:
 
 def transcript(block: str, folder: Path) -> str:
     """A console block with every command run again, in order, in one folder."""
-    return "".join(f"$ {command}\n{said(command, folder)}\n" for command in commands(block))
+    return "".join(_shown(command, said(command, folder)) for command in commands(block))
+
+
+def _shown(command: str, output: str) -> str:
+    typed = command.replace("\n", "\n> ")
+    return f"$ {typed}\n{output}\n" if output else f"$ {typed}\n"
 
 
 def steady(text: str) -> str:
