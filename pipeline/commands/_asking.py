@@ -11,27 +11,12 @@ from pipeline.commands import _console as console
 from pipeline.commands import _spend
 from pipeline.commands._options import Target
 from pipeline.commands._panel import Panel
-from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
     from pipeline.generate import Generated, Options, Writer
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
     from pipeline.types import Sample
-
-
-def check_names(recipe: Recipe) -> None:
-    """Sees to it that formats and rewrites are known before anything is paid. Raises RecipeError with the line."""
-    from pipeline.registry import resolve
-
-    named = [("formats", name, recipe.at("export", "formats", i)) for i, name in enumerate(recipe.export.formats)]
-    named += [("rewrites", item.name, recipe.at("augment", i)) for i, item in enumerate(recipe.augment)]
-    for family, name, where in named:
-        if not name.endswith(".py"):
-            try:
-                resolve(family, name)
-            except RecipeError as error:
-                raise RecipeError(f"{where}: {error.message}", error.hint) from None
 
 
 def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes: bool) -> bool:

@@ -28,7 +28,6 @@ def command(context: click.Context, /, target: Target, retry: bool, adopt: bool,
     if adopt and restore:
         raise RecipeError("--adopt keeps your changes and --restore undoes them", "give one of the two")
     recipe = target.recipe()
-    _asking.check_names(recipe)
     writer = _spend.writer_of(target, recipe)
     if not _asking.agreed(target, recipe, writer, None, yes):
         context.exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pipeline.generate import RunPlan, Writer
     from pipeline.grid.draws import Coverage
     from pipeline.recipe import Recipe
+    from pipeline.store import Dataset
+    from pipeline.types import Draw, Problem
 
 PROMPTS_SHOWN = 2
+PROBLEMS_SHOWN = 5
 VALUES_SHOWN = 2
 
 
@@ -33,9 +36,11 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
 
     recipe = target.recipe()
     writer = _spend.writer_of(target, recipe)
+    problems: list[Problem] = []
     with Dataset(target.path) as dataset:
-        plan = plan_run(recipe, dataset, writer)
-    covered = _coverage(recipe) if axes else None
+        plan = plan_run(recipe, dataset, writer, problem=problems.append)
+        covered = _coverage(recipe, dataset) if axes else None
+        draws = list(_drawn(recipe, dataset, PROMPTS_SHOWN))
     if json_:
         console.as_json(_as_dict(plan, writer, target, recipe, explain, covered))
         return
@@ -45,8 +50,10 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
     if explain:
         _defaults(recipe, target)
     if not axes and not explain:
-        _examples(recipe)
+        _examples(recipe, draws)
     console.say()
+    for problem in problems[:PROBLEMS_SHOWN]:
+        console.warn(f"{problem.where}: {problem.message}")
     name = target.name
     started = plan.reused or not recipe.asks
     console.next_command(f"synth run {name}" if started else f"synth preview {name} -n 3",
@@ -103,14 +110,21 @@ def _tokens(plan: RunPlan) -> str:
     return f"about {plan.input_tokens:,} in, {plan.output_tokens:,} out ({known})"
 
 
-def _coverage(recipe: Recipe) -> Coverage:
+def _drawn(recipe: Recipe, dataset: Dataset, rows: int | None = None) -> Iterator[Draw]:
+    """The draws of the recipe, completed around what is paid, as a run would take them."""
+    from pipeline.generate.plan import wanted_draws
     from pipeline.grid.axes import load_axes
-    from pipeline.grid.draws import coverage, wanted
+
+    return wanted_draws(recipe, load_axes(recipe) if recipe.axes else None, dataset, rows)
+
+
+def _coverage(recipe: Recipe, dataset: Dataset) -> Coverage:
+    from pipeline.grid.axes import load_axes
+    from pipeline.grid.draws import coverage
 
     if not recipe.axes:
         raise RecipeError(f"{recipe.at('source')}: the rows come from a file: there are no axes", "leave out --axes")
-    axes = load_axes(recipe)
-    return coverage(axes, wanted(recipe, axes))
+    return coverage(load_axes(recipe), _drawn(recipe, dataset))
 
 
 def _axes(covered: Coverage) -> None:
@@ -157,12 +171,10 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _examples(recipe: Recipe) -> None:
+def _examples(recipe: Recipe, draws: list[Draw]) -> None:
     """Two prompts as the writer gets them, and one row as the tuned model will see it."""
-    from pipeline.grid.draws import wanted
     from pipeline.grid.fill import fill, train_messages
 
-    draws = list(islice(wanted(recipe), PROMPTS_SHOWN))
     if recipe.asks:
         for draw in draws:
             for message in fill(recipe, draw, {}, 0):

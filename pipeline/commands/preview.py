@@ -37,8 +37,9 @@ def command(context: click.Context, /, target: Target, rows: int, yes: bool, jso
     if not _asking.agreed(target, recipe, writer, rows, yes):
         context.exit(1)
     with Dataset.create(target.path) as dataset:
+        keys = _draws(recipe, dataset, rows)
         done = _asking.make_rows(target, recipe, dataset, writer, Options(rows=rows))
-        found = _drawn(recipe, dataset, rows)
+        found = _drawn(dataset, keys)
         if json_:
             console.as_json([_row.everything(dataset, row) for row in found])
         else:
@@ -53,14 +54,19 @@ def command(context: click.Context, /, target: Target, rows: int, yes: bool, jso
     console.next_command(f"synth run {target.name}", "all rows; these are not paid for again")
 
 
-def _drawn(recipe: Recipe, dataset: Dataset, rows: int) -> list[Row]:
-    """The rows of the first draws, in the order of the draws."""
-    from itertools import islice
+def _draws(recipe: Recipe, dataset: Dataset, rows: int) -> dict[str, int]:
+    """Keys of the first draws -> their place."""
+    from pipeline.generate.plan import wanted_draws
+    from pipeline.grid.axes import load_axes
 
-    from pipeline.grid.draws import wanted
+    axes = load_axes(recipe) if recipe.axes else None
+    return {draw.key: place for place, draw in enumerate(wanted_draws(recipe, axes, dataset, rows))}
+
+
+def _drawn(dataset: Dataset, keys: dict[str, int]) -> list[Row]:
+    """The rows of draws, in the order of the draws."""
     from pipeline.rows import read
 
-    keys = {draw.key: place for place, draw in enumerate(islice(wanted(recipe), rows))}
     found = {}
     for row in read(dataset):
         place = keys.get(str(row.sample.provenance.get("draw")))

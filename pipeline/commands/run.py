@@ -48,7 +48,6 @@ def command(
     _bring_starter(target)
     recipe = target.recipe()
     writer = _spend.writer_of(target, recipe)
-    _asking.check_names(recipe)
     keeps = _asking.keeps(recipe, target.path)
     if not _asking.agreed(target, recipe, writer, None, yes):
         context.exit(1)
