@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from pipeline.digest import call_id, digest
+from pipeline.digest import NOT_IN_THE_ANSWER, call_id, digest
 from pipeline.engine import Provider, cost_of, output_limit, worst_case
+from pipeline.errors import DataError, RecipeError, SynthError
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.fill import fill
+from pipeline.grid.source import passing
 from pipeline.prices import Price
 from pipeline.recipe import Recipe, Step
 from pipeline.store import Dataset
@@ -58,10 +60,16 @@ class RunPlan(NamedTuple):
 
 
 def writer_digest(recipe: Recipe, writer: Writer) -> str:
-    """Names prompt, parameters and model: rows of another writer are an earlier version."""
+    """Names prompt, parameters and model: rows of another writer are an earlier version.
+
+    Rows that nothing is asked for have no writer: whatever model this machine names, they are the same.
+    """
+    if not recipe.asks:
+        return digest("writer", "source")
     steps = [
         [step.name, recipe.template(step.user), recipe.template(step.system) if step.system else None,
-         [recipe.seed] if step.salt else None, parameters(recipe, step)]
+         [recipe.seed] if step.salt else None,
+         {key: value for key, value in parameters(recipe, step).items() if key not in NOT_IN_THE_ANSWER}]
         for step in recipe.asks
     ]
     return digest("writer", writer.provider.namespace, writer.model, steps)
@@ -83,41 +91,101 @@ def request_of(recipe: Recipe, draw: Draw, writer: Writer, answers: Mapping[str,
     )
 
 
+def paid_cells(recipe: Recipe, dataset: Dataset) -> list[Cell]:
+    """Cells that have rows, which designs that cover pairs or balance values are completed around."""
+    if recipe.source is not None or recipe.sample.how not in ("pairwise", "balanced"):
+        return []
+    there = {sample.provenance.get("draw") for sample in dataset.samples()}
+    return [draw.cell for draw, _ in dataset.plan.draws() if draw.key in there]
+
+
 def wanted_draws(
     recipe: Recipe, axes: Axes | None, dataset: Dataset, rows: int | None = None,
     problem: Callable[[Problem], None] | None = None,
 ) -> Iterator[Draw]:
-    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows.
-
-    Designs (pairwise, balanced) are completed around cells that have a row of the present set.
-    """
-    paid: list[Cell] = []
-    if recipe.sample.how in ("pairwise", "balanced") and not recipe.source:
-        made = {sample.provenance.get("draw") for sample in dataset.samples()}
-        paid = [draw.cell for draw, _ in dataset.plan.draws() if draw.key in made]
-    return islice(wanted(recipe, axes, paid=paid, problem=problem), rows)
+    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows."""
+    return islice(wanted(recipe, axes, paid=paid_cells(recipe, dataset), problem=problem), rows)
 
 
 def transitions(
-    recipe: Recipe, axes: Axes | None, dataset: Dataset, keys: Collection[str]
+    recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer, keys: Collection[str]
 ) -> Iterator[tuple[Draw, str]]:
     """Draws of the plan that are not among `keys`, with the state that they have today where it changed.
 
-    What is paid and legal stays as surplus; what is not paid is withdrawn; a cell that cannot be drawn
-    today is illegal, and its rows stand aside.
+    What is paid and could be drawn today stays as surplus; what is not paid is withdrawn; a cell or a
+    source row that cannot be drawn today is illegal, and its rows stand aside.
     """
-    states = dataset.plan.states()
-    if all(key in keys for key in states):
+    if all(key in keys for key in dataset.plan.states()):
         return
-    legal = is_legal(recipe, axes) if axes else lambda cell: not cell
-    paid = {sample.provenance.get("draw") for sample in dataset.samples()}
+    gone = (draw for draw, _ in dataset.plan.draws() if draw.key not in keys)
+    legal = _legal(recipe, axes, {str(draw.source["row"]) for draw in gone if draw.source})
+    there = {sample.provenance.get("draw") for sample in dataset.samples()}
     for draw, state in dataset.plan.draws():
         if draw.key in keys:
             continue
-        now = SURPLUS if state == SURPLUS or draw.key in paid else WITHDRAWN
-        now = now if legal(draw.cell) else ILLEGAL
+        if not legal(draw):
+            now = ILLEGAL
+        elif state == SURPLUS or draw.key in there or answered(recipe, draw, dataset, writer):
+            now = SURPLUS
+        else:
+            now = WITHDRAWN
         if now != state:
             yield draw, now
+
+
+def _legal(recipe: Recipe, axes: Axes | None, rows: set[str]) -> Callable[[Draw], bool]:
+    """Whether a draw could be made today; `rows` are the ids of source rows that will be asked about."""
+    cell_is_legal = is_legal(recipe, axes) if axes else lambda cell: not cell
+    if recipe.source is None:
+        return lambda draw: draw.source is None and cell_is_legal(draw.cell)
+    found = rows.intersection(passing(recipe, axes)) if rows else rows
+    return lambda draw: draw.source is not None and draw.source["row"] in found and cell_is_legal(draw.cell)
+
+
+def answered(recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer) -> bool:
+    """Whether all that today's recipe asks for a draw of the plan is answered.
+
+    Never for source rows, whose columns are not in the plan, nor where the templates do not fit the draw.
+    """
+    if not recipe.asks or draw.source is not None:
+        return False
+    try:
+        return not missing_calls(recipe, draw, dataset, writer)
+    except (RecipeError, DataError):
+        return False
+
+
+def misfit(draw: Draw, error: SynthError) -> Problem:
+    """A row whose templates fail on its own values."""
+    place = f"{draw.source.get('file')}:{draw.source.get('number')}" if draw.source else str(draw.cell)
+    return Problem("error", "template", place, error.message, error.hint)
+
+
+class _Bill:
+    """Adds up the calls of a run; equal questions are asked once."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.calls = self.input_tokens = 0
+        self.worst: float | None = 0.0
+        self.prompts: list[str] = []
+        self._seen: set[str] = set()
+
+    def add(self, missing: list[CallRequest]) -> None:
+        """Takes in the calls of one draw, in order. What follows an unknown answer is told apart by what it follows."""
+        name = ""
+        for request in missing:
+            name = f"{name}{request.id}"
+            if name in self._seen:
+                continue
+            self._seen.add(name)
+            self.calls += 1
+            if len(self.prompts) < 2:
+                self.prompts.append(str(request.body["messages"][-1]["content"]))
+            bound = worst_case(request.body, self.writer.model, self.writer.price)
+            self.worst = None if self.worst is None or bound is None else self.worst + bound
+            texts = (str(message.get("content") or "") for message in request.body["messages"])
+            self.input_tokens += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 4
 
 
 def plan_run(
@@ -126,31 +194,31 @@ def plan_run(
 ) -> RunPlan:
     """Counts what `generate` would do; sends nothing, writes nothing. `problem` gets unusable source rows."""
     axes = load_axes(recipe) if recipe.axes else None
-    count = reused = new_calls = input_tokens = 0
-    worst: float | None = 0.0
-    prompts: list[str] = []
+    count = reused = 0
+    bill = _Bill(writer)
     keys: set[str] = set()
     for draw in wanted_draws(recipe, axes, dataset, rows, problem):
         count += 1
         keys.add(draw.key)
-        missing = missing_calls(recipe, draw, dataset, writer)
+        try:
+            missing = missing_calls(recipe, draw, dataset, writer)
+        except (RecipeError, DataError) as error:
+            if problem is not None:
+                problem(misfit(draw, error))
+            continue
         reused += not missing
-        new_calls += len(missing)
-        for request in missing:
-            if len(prompts) < 2:
-                prompts.append(str(request.body["messages"][-1]["content"]))
-            bound = worst_case(request.body, writer.model, writer.price)
-            worst = None if worst is None or bound is None else worst + bound
-            input_tokens += sum(len(str(m.get("content") or "").encode()) for m in request.body["messages"]) // 4
+        bill.add(missing)
     output, measured = _output_per_call(recipe, dataset)
-    usage = Usage(input_tokens, int(output * new_calls))
+    usage = Usage(bill.input_tokens, int(output * bill.calls))
     states = {key: state for key, state in dataset.plan.states().items() if key not in keys}
-    states.update((draw.key, state) for draw, state in transitions(recipe, axes, dataset, keys))
+    if rows is None:
+        states.update((draw.key, state) for draw, state in transitions(recipe, axes, dataset, writer, keys))
     surplus = sum(state == SURPLUS for state in states.values())
     return RunPlan(
         cells=axes.size if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
-        new_calls=new_calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
-        usd_expected=cost_of(writer.price, usage), usd_worst=worst, prompts=prompts, measured=measured,
+        new_calls=bill.calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
+        usd_expected=cost_of(writer.price, usage) if bill.calls else 0.0, usd_worst=bill.worst,
+        prompts=bill.prompts, measured=measured,
     )
 
 

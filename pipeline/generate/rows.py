@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.digest import digest
+from pipeline.errors import DataError, RecipeError
 from pipeline.formats import find
 from pipeline.grid.fill import train_messages
 from pipeline.recipe import Recipe
@@ -79,42 +80,70 @@ def _provenance(draw: Draw, calls: Sequence[Call]) -> dict[str, Any]:
     return {**made, "refusal": refusal} if refusal else made
 
 
+class Scan(NamedTuple):
+    """What of the rows that stand has to be looked at, as `scan` finds it.
+
+    Attributes:
+        unrendered: whether the training prompt of some row is out of date.
+        others: ids of rows that carry another writer's name -> their draws.
+        real: whether the set holds rows that no rehearsal made.
+    """
+
+    unrendered: bool
+    others: dict[str, str]
+    real: bool
+
+
+def scan(dataset: Dataset, marks: Mapping[str, Any]) -> Scan:
+    """Reads all rows once. Memory grows only with the rows of other writers."""
+    unrendered = real = False
+    others: dict[str, str] = {}
+    for sample in dataset.samples():
+        made = sample.provenance
+        unrendered = unrendered or made.get("train") not in (None, marks["train"])
+        real = real or not sample.rehearsal
+        if made.get("writer") not in (None, marks["writer"]) and sample.parent is None:
+            others[sample.id] = str(made.get("draw"))
+    return Scan(unrendered, others, real)
+
+
 def render_anew(recipe: Recipe, dataset: Dataset) -> int:
     """Renders rows whose training prompt is out of date; hand-edited ones stay. Returns how many changed."""
     current = train_digest(recipe)
-    if recipe.train.messages is not None:
+    as_they_came = recipe.source is not None and recipe.source.format is not None and not recipe.asks
+    if recipe.train.messages is not None or as_they_came:
         return 0
-    parents: dict[str, list[dict[str, Any]]] = {}
 
     def renew(sample: Sample) -> Sample | None:
         if sample.provenance.get("train") in (None, current):
             return None
-        if sample.parent is not None:
-            messages = _with_answer(parents.get(sample.parent), sample.answer)
-        else:
-            messages = _render(recipe, dataset, sample)
-            if messages is not None:
-                parents[sample.id] = messages
+        try:
+            messages = _rendered(recipe, dataset, sample)
+        except (RecipeError, DataError):
+            return None  # of an earlier recipe, whose axes or columns these templates do not know
         if messages is None:
             return None
         return replace(sample, messages=messages, provenance={**sample.provenance, "train": current})
 
-    if all(sample.provenance.get("train") in (None, current) for sample in dataset.samples()):
-        return 0
     return dataset.rewrite(renew)
 
 
-def _render(recipe: Recipe, dataset: Dataset, sample: Sample) -> list[dict[str, Any]] | None:
+def _rendered(recipe: Recipe, dataset: Dataset, sample: Sample) -> list[dict[str, Any]] | None:
+    """A row's messages under today's training prompt; a rewritten row keeps its own answer."""
+    draw = Draw(sample.cell, int(sample.provenance.get("repeat", 0)), sample.fields, sample.source)
+    if sample.parent is not None:
+        answers = {step.name: str(sample.fields.get(step.name, "")) for step in recipe.asks[:-1]}
+        answers.update({step.name: sample.answer for step in recipe.asks[-1:]})
+        return _with_answer(train_messages(recipe, draw, answers), sample.answer)
     calls = [dataset.calls.get(ref.id) for ref in sample.calls]
     if len(calls) != len(recipe.asks) or any(call is None for call in calls):
         return None
-    draw = Draw(sample.cell, int(sample.provenance.get("repeat", 0)), sample.fields, sample.source)
     return train_messages(recipe, draw, answers_of(recipe, [call for call in calls if call is not None]))
 
 
-def _with_answer(messages: list[dict[str, Any]] | None, answer: str) -> list[dict[str, Any]] | None:
-    """A parent's messages with the child's answer in the last assistant turn."""
-    if messages is None:
-        return None
-    turns = [index for index, message in enumerate(messages) if message.get("role") == "assistant"]
-    return [{**m, "content": answer} if index == turns[-1] else m for index, m in enumerate(messages)] if turns else None
+def _with_answer(messages: list[dict[str, Any]], answer: str) -> list[dict[str, Any]] | None:
+    """Messages with another answer in the last assistant turn; None where there is no such turn."""
+    for index in range(len(messages) - 1, -1, -1):
+        if messages[index].get("role") == "assistant":
+            return [*messages[:index], {**messages[index], "content": answer}, *messages[index + 1 :]]
+    return None

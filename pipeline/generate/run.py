@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown
-from pipeline.errors import DataError, RecipeError, SynthError, YieldError
+from pipeline.errors import DataError, RecipeError, YieldError
 from pipeline.formats import FormatRefusal
 from pipeline.grid.axes import Axes, load_axes
+from pipeline.grid.draws import wanted
 from pipeline.grid.fill import check_templates
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset, SampleWriter
 from pipeline.store.plan import SURPLUS, WANTED
-from pipeline.types import Call, Draw, Problem, Sample
+from pipeline.types import Call, CallRequest, Draw, Problem, Sample
 
-from .plan import Writer, missing_calls, parameters, request_of, transitions, wanted_draws, writer_digest
-from .rows import render_anew, row_of_calls, row_of_source, train_digest
+from .plan import Writer, answered, misfit, paid_cells, parameters, request_of, transitions, writer_digest
+from .rows import render_anew, row_of_calls, row_of_source, scan, train_digest
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,13 @@ def generate(
     with dataset.lock("samples", "generate"):
         run = _Run(recipe, dataset, writer, settings, options, axes)
         try:
-            return run.go(report)
-        finally:
-            dataset.write_failures(dataset.calls.outcomes("failed"))
+            done = run.go(report)
+        except BaseException:
+            with suppress(DataError):  # on a full disk the first fault is the one to show
+                dataset.write_failures(dataset.calls.outcomes("failed"))
+            raise
+        dataset.write_failures(dataset.calls.outcomes("failed"))
+        return done
 
 
 class LeftOut:
@@ -119,22 +128,28 @@ class _Run:
         self.notes: list[str] = []
         self.left_out = LeftOut()
         self.wanted = 0
+        self.paid = paid_cells(recipe, dataset)
         self.keys: set[str] = set()
-        self.standing = 0
-        self.added = 0
+        self.others: dict[str, str] = {}
+        self.renewed: set[str] = set()
+        self.standing = self.answered = self.added = 0
 
     def go(self, report: Report | None) -> Generated:
         self._hand_edits()
         self.dataset.save_recipe(self.recipe)
-        draws = self._plan()
-        rendered = render_anew(self.recipe, self.dataset)
-        self.dataset.note("generate", {**self.marks, "model": self._model(), "rows": self.wanted})
+        self._plan()
+        found = scan(self.dataset, self.marks)
+        self.others = found.others
+        rendered = render_anew(self.recipe, self.dataset) if found.unrendered else 0
+        self._note(found.real)
         interrupted = False
         with self.dataset.sample_writer() as rows:
             if self.recipe.asks:
-                interrupted = self._ask(draws, rows, report)
+                interrupted = self._ask(rows, report)
             else:
-                self._copy(draws, rows)
+                self._copy(rows)
+        if self.renewed:
+            self.dataset.remark(self.renewed, "writer", self.marks["writer"])
         if self.left_out.count:
             self.notes.append(str(self.left_out))
         self._floor(interrupted)
@@ -142,9 +157,18 @@ class _Run:
             self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes)
         )
 
-    def _copy(self, draws: list[Draw], rows: SampleWriter) -> None:
+    def _note(self, real: bool) -> None:
+        """Names the writer whose rows are the set. A rehearsal does not take that from rows that were paid for."""
+        noted = {**self.marks, "model": self._model(), "rows": self.wanted}
+        before = self.dataset.manifest().get("generate")
+        if self.recipe.asks and self.writer.provider.rehearsal and real and isinstance(before, dict):
+            noted = {**noted, **{key: before[key] for key in ("writer", "model") if key in before}}
+            self.notes.append("real rows are there, and stay the set: rows of a rehearsal stand aside")
+        self.dataset.note("generate", noted)
+
+    def _copy(self, rows: SampleWriter) -> None:
         """Rows of a source that nothing is asked for."""
-        for draw in draws:
+        for draw in self._draws():
             try:
                 self._add(rows, row_of_source(self.recipe, draw, self.marks))
             except FormatRefusal as refusal:
@@ -169,24 +193,34 @@ class _Run:
                 f"synth generate {self.dataset.name} --restore   brings ours back (a copy of yours is kept)",
             )
 
-    def _plan(self) -> list[Draw]:
-        """The draws wanted today; plan.jsonl is brought up to date before anything is sent."""
-        draws = list(wanted_draws(self.recipe, self.axes, self.dataset, self.options.rows, self.left_out))
-        columns = list(draws[0].fields) if draws else []
-        check_templates(self.recipe, self.axes, columns)
-        states = self.dataset.plan.states()
-        keys = self.keys = {draw.key for draw in draws}
-        changed: list[tuple[Draw, str]] = [(draw, WANTED) for draw in draws if states.get(draw.key) != WANTED]
-        if self.options.rows is None:
-            changed += transitions(self.recipe, self.axes, self.dataset, keys)
-        self.dataset.plan.append(iter(changed))
-        self.wanted = self.progress.total = len(draws)
-        return draws
+    def _draws(self, problem: Callable[[Problem], None] | None = None) -> Iterator[Draw]:
+        """The draws wanted today, made anew each time rather than held."""
+        return islice(wanted(self.recipe, self.axes, paid=self.paid, problem=problem), self.options.rows)
 
-    def _ask(self, draws: list[Draw], rows: SampleWriter, report: Report | None) -> bool:
+    def _plan(self) -> None:
+        """Brings plan.jsonl up to date before anything is sent."""
+        states = self.dataset.plan.states()
+        columns: list[str] = []
+        stale = 0
+        for draw in self._draws(self.left_out):
+            columns = columns or list(draw.fields)
+            key = draw.key
+            self.keys.add(key)
+            self.wanted += 1
+            stale += states.get(key) != WANTED
+        check_templates(self.recipe, self.axes, columns)
+        if stale:
+            self.dataset.plan.append((draw, WANTED) for draw in self._draws() if states.get(draw.key) != WANTED)
+        if self.options.rows is None:
+            self.dataset.plan.append(
+                list(transitions(self.recipe, self.axes, self.dataset, self.writer, self.keys))
+            )
+        self.progress.total = self.wanted
+
+    def _ask(self, rows: SampleWriter, report: Report | None) -> bool:
         settings = self.settings
         limits = Limits(settings.concurrency, settings.retries, settings.max_usd, self.writer.price)
-        again = self.options.retry is not None
+        again = self.options.retry if self.options.retry else self.options.retry is not None
         asker: list[Asker] = []
 
         def make() -> Asker:
@@ -194,45 +228,55 @@ class _Run:
             return asker[0]
 
         async def work(draw: Draw) -> None:
-            try:
-                await make_row(draw)
-            except (RecipeError, DataError) as error:
-                if asker[0].halted is not None:
-                    raise
-                self.left_out(self._misfit(draw, error))  # one bad row is a record, never an abort
-
-        async def make_row(draw: Draw) -> None:
             calls: list[Call] = []
             for index in range(len(self.recipe.asks)):
-                answers = {step.name: call.text for step, call in zip(self.recipe.asks, calls)}
-                call = await asker[0].ask(request_of(self.recipe, draw, self.writer, answers, index), again=again)
-                if call.failure is not None:
+                request = self._request(draw, calls, index)
+                call = await asker[0].ask(request, again=again) if request else None
+                if call is None or call.failure is not None:
                     return
                 calls.append(call)
-            self._add(rows, row_of_calls(self.recipe, draw, calls, self.marks))
+            sample = self._made(draw, lambda: row_of_calls(self.recipe, draw, calls, self.marks))
+            if sample is not None:
+                self._add(rows, sample)
 
-        _, interrupted = drive(self._surplus_too(draws), work, make, report)
+        _, interrupted = drive(self._surplus_too(), work, make, report)
         return interrupted
 
-    def _misfit(self, draw: Draw, error: SynthError) -> Problem:
-        """A row whose templates fail on its own values."""
-        place = f"{draw.source.get('file')}:{draw.source.get('number')}" if draw.source else str(draw.cell)
-        return Problem("error", "template", place, error.message, error.hint)
+    def _request(self, draw: Draw, calls: list[Call], index: int) -> CallRequest | None:
+        answers = {step.name: call.text for step, call in zip(self.recipe.asks, calls)}
+        return self._made(draw, lambda: request_of(self.recipe, draw, self.writer, answers, index))
 
-    def _surplus_too(self, draws: list[Draw]) -> Iterator[Draw]:
-        """Wanted draws, then paid ones that are no longer asked for and whose rows are gone: they cost nothing."""
-        yield from draws
+    def _made(self, draw: Draw, make: Callable[[], T]) -> T | None:
+        """What templates make of a draw; None where they fail on its own values: a record, never an abort."""
+        try:
+            return make()
+        except (RecipeError, DataError) as error:
+            self.left_out(misfit(draw, error))
+            return None
+
+    def _surplus_too(self) -> Iterator[Draw]:
+        """Wanted draws, then paid ones that are no longer asked for and whose rows are gone: they cost nothing.
+
+        With them, those whose rows another writer's name: where today's recipe asks the same, they are its own.
+        """
+        yield from self._draws()
         if self.options.rows is not None:
             return
-        present = {sample.provenance.get("draw") for sample in self.dataset.samples()}
+        there = {sample.provenance.get("draw") for sample in self.dataset.samples() if sample.parent is None}
+        others = set(self.others.values())
         for draw, state in self.dataset.plan.draws():
-            lost = state == SURPLUS and draw.key not in present and draw.source is None
-            if lost and not missing_calls(self.recipe, draw, self.dataset, self.writer):
+            look = state == SURPLUS and draw.source is None and (draw.key not in there or draw.key in others)
+            if look and answered(self.recipe, draw, self.dataset, self.writer):
                 yield draw
 
     def _add(self, rows: SampleWriter, sample: Sample) -> None:
-        self.added += rows.add(sample)
-        self.standing += sample.provenance["draw"] in self.keys
+        added = rows.add(sample)
+        self.added += added
+        if not added and sample.id in self.others:
+            self.renewed.add(sample.id)  # its calls are those of today's recipe: only the words around them changed
+        if sample.provenance["draw"] in self.keys:
+            self.answered += 1
+            self.standing += not self.dataset.deleted(sample.id)
         self.progress.done += 1
         if self.options.keeps is not None and self.progress.kept is not None:
             self.progress.kept += self.options.keeps(sample)
@@ -241,11 +285,11 @@ class _Run:
         """A run with zero rows is never a success, nor one under the recipe's floor."""
         if interrupted or not self.wanted:
             return
-        share = self.standing / self.wanted
-        if self.standing == 0 or share < self.recipe.generate.floor:
+        share = self.answered / self.wanted
+        if self.answered == 0 or share < self.recipe.generate.floor:
             classes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.progress.failures.items()))
             raise YieldError(
-                f"{self.standing} of {self.wanted} rows got an answer, under the floor of "
+                f"{self.answered} of {self.wanted} rows got an answer, under the floor of "
                 f"{self.recipe.generate.floor:.0%} ({classes or 'no new failure'}); all that came is kept",
                 f"synth generate {self.dataset.name} --retry   or see {self.dataset.path / 'failures.jsonl'}",
             )

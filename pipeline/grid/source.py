@@ -52,6 +52,13 @@ def source_draws(
             yield Draw(cell, repeat, row.values, row.source)
 
 
+def passing(recipe: Recipe, axes: Axes | None = None) -> Iterator[str]:
+    """Ids of the source rows that can be drawn today: those that pass, whether the sample takes them or not."""
+    assert recipe.source is not None
+    source = _Source(recipe, recipe.source.model_copy(update={"rows": None}), axes, _quiet)
+    return (row.id for row in source.rows(_quiet))
+
+
 class _Source:
     """A source file, the conditions on its rows, and what the templates need of a row."""
 

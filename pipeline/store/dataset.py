@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -171,6 +171,11 @@ class Dataset:
         known = self.calls.index.sample(sample_id)
         return known is not None and known[1] != "forgotten"
 
+    def deleted(self, sample_id: str) -> bool:
+        """Whether a row of this id was deleted by hand, and that was adopted as a decision."""
+        known = self.calls.index.sample(sample_id)
+        return known is not None and known[1] == "deleted"
+
     def hand_edits(self) -> HandEdits:
         """What a hand changed in samples.jsonl since we wrote it. Writes nothing; cheap where nobody touched it.
 
@@ -219,6 +224,20 @@ class Dataset:
         """
         clean = self._untouched()
         changed = self._samples.rewrite(renew)
+        if changed and clean:
+            self.note("samples", self._samples.signature())
+        return changed
+
+    def remark(self, ids: Collection[str], key: str, value: str) -> int:
+        """Puts another name under `provenance.key` of some rows and their children; no other byte changes.
+
+        Hand-edited rows too: it says how they were made, which no edit changes.
+
+        Returns:
+            How many rows changed.
+        """
+        clean = self._untouched()
+        changed = self._samples.remark(ids, key, value)
         if changed and clean:
             self.note("samples", self._samples.signature())
         return changed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sized
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -213,19 +213,44 @@ class SampleFile:
                     data = jsonl_bytes(to_row(new, changed[new.id]))
                 yield data
 
+        self._replace(lines(), changed)
+        for sample_id, value in changed.items():
+            self.note(sample_id, value, "written")
+        self._calls.written.flush()
+        return len(changed)
+
+    def remark(self, ids: Collection[str], key: str, value: str) -> int:
+        """See Dataset.remark."""
+        changed = list[str]()
+
+        def lines() -> Iterator[bytes]:
+            for _, data in self._raw():
+                try:
+                    sample = from_row(loads(data), data)
+                except _NO_ROW:
+                    yield data
+                    continue
+                old = sample.provenance.get(key)
+                mark = re.compile(rb'("%b"\s*:\s*)"%b"' % (re.escape(key.encode()), re.escape(str(old).encode())))
+                if old != value and (sample.id in ids or sample.parent in ids) and len(mark.findall(data)) == 1:
+                    changed.append(sample.id)
+                    data = mark.sub(rb'\g<1>"%b"' % value.encode(), data)
+                yield data
+
+        self._replace(lines(), changed)
+        return len(changed)
+
+    def _replace(self, lines: Iterator[bytes], changed: Sized) -> None:
+        """Writes the file anew, and puts it in place if anything changed."""
         part = self.path.with_name(f".{self.path.name}.renewed")
         try:
-            write_atomic(part, lines())
+            write_atomic(part, lines)
             if changed:
                 part.replace(self.path)
         except OSError as error:
             raise refusal(self.path, error) from error
         finally:
             part.unlink(missing_ok=True)
-        for sample_id, value in changed.items():
-            self.note(sample_id, value, "written")
-        self._calls.written.flush()
-        return len(changed)
 
     def signature(self) -> list[int]:
         """Size, time and number of the file: equal signatures mean that nobody touched it since."""
