@@ -19,8 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-COLUMNS = 100
-PICTURED = ("synth status plots", "synth inspect plots --sort length --limit 8")
+COLUMNS, PICTURE_COLUMNS = 100, 124
+PICTURED = ("synth status plots", "synth inspect plots --where 'length > 1005' --sort length --limit 9")
 """What docs/run.svg shows, after the transcripts of README.md have run."""
 SECONDS = re.compile(r"\b\d+(?:\.\d+)?( ?m?s\b| min\b)")
 
@@ -84,7 +84,7 @@ def coloured(command: str, folder: Path) -> str:
     """What a command prints on a real terminal, with its escape sequences."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(["bash", "-c", command], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs,
-                               env=environment() | {"TERM": "xterm-256color", "LINES": "40"})
+                               env=environment() | {"TERM": "xterm-256color", "COLUMNS": str(PICTURE_COLUMNS)})
     os.close(theirs)
     data = b""
     while True:
@@ -105,7 +105,8 @@ def picture(folder: Path) -> str:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True,
+                      color_system="truecolor")
     for command in PICTURED:
         console.print(Text.assemble(("$ ", "green"), (command, "bold")))
         console.print(Text.from_ansi(coloured(command, folder)))

@@ -46,12 +46,13 @@ def test_the_schema_accepts_what_we_ship_and_refuses_a_typo(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_transcript_in_the_readme_is_what_the_commands_print(regenerate: ModuleType, tmp_path: Path) -> None:
+def test_every_transcript_and_the_picture_are_what_the_commands_print(regenerate: ModuleType, tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = regenerate.BLOCK.findall(text)
     assert len([command for block in blocks for command in regenerate.commands(block)]) >= 5
     again = regenerate.readme(text, tmp_path)
     assert regenerate.steady(again) == regenerate.steady(text), "run: python docs/regenerate.py"
+    assert regenerate.picture(tmp_path) == (ROOT / "docs" / "run.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
