@@ -18,6 +18,7 @@ from .store.calls import Spent
 from .store.plan import WANTED
 
 _REWRITE = re.compile(rb',"parent":"[a-z2-7]{26}"')
+_WRITER = re.compile(rb'"writer":"([a-z2-7]{26})"')
 RECIPE_LOOKS_LIKE = "synth:"
 """A YAML file with a line that begins so is a recipe."""
 
@@ -34,8 +35,9 @@ class Standing(NamedTuple):
     """Where one dataset stands.
 
     Attributes:
-        rows: lines of samples.jsonl.
+        rows: lines of samples.jsonl that today's prompt and model made, or nobody.
         rewrites: of these, rows that were rewritten from another.
+        earlier: further lines, of an earlier prompt or model.
         wanted: draws that the plan asks for; None for imported rows.
         kept: rows that the last curation kept.
         dropped: rows that it dropped.
@@ -51,6 +53,7 @@ class Standing(NamedTuple):
     path: Path
     rows: int
     rewrites: int
+    earlier: int
     wanted: int | None
     kept: int
     dropped: int
@@ -76,24 +79,20 @@ def standing(path: Path) -> Standing:
         DataError: there is none, or it is damaged.
     """
     with Dataset.open(path) as dataset:
-        rows, rewrites = _rows(dataset.path / "samples.jsonl")
+        manifest = dataset.manifest()
+        generate = manifest.get("generate") or {}
+        rows, rewrites, earlier = _rows(dataset.path / "samples.jsonl", str(generate.get("writer", "")))
         states = Counter(dataset.plan.states().values())
-        verdicts: Counter[str] = Counter()
-        by_rule: Counter[str] = Counter()
-        for verdict in dataset.verdicts():
-            verdicts[verdict.state] += 1
-            if verdict.state == "dropped":
-                by_rule.update({finding.rule for finding in verdict.findings if finding.outcome == "drop"})
-        generate = dataset.manifest().get("generate")
+        curated = _curated(manifest.get("curation") or {}, dataset)
         busy = _busy(path)
         # comparing with the journal belongs to whoever writes, so not while somebody does
         edits = dataset.hand_edits() if rows and not busy else None
         found = Standing(
-            name=dataset.name, path=path, rows=rows, rewrites=rewrites, wanted=states[WANTED] if states else None,
-            kept=verdicts["kept"], dropped=verdicts["dropped"], uncurated=max(0, rows - verdicts.total()),
-            by_rule=dict(by_rule.most_common()),
+            name=dataset.name, path=path, rows=rows - earlier, rewrites=rewrites, earlier=earlier,
+            wanted=states[WANTED] if states else None, kept=curated.kept, dropped=curated.dropped,
+            uncurated=max(0, rows - curated.judged), by_rule=curated.by_rule,
             exports=tuple(_exports(dataset.exports)), spent=dataset.calls.spent(),
-            model=generate.get("model") if isinstance(generate, dict) else None, edits=str(edits) if edits else "",
+            model=generate.get("model"), edits=str(edits) if edits else "",
             busy=busy, next="",
         )
         return found._replace(next=_next(found, dataset))
@@ -114,14 +113,41 @@ def recipes(cwd: Path) -> list[str]:
     return found
 
 
-def _rows(path: Path) -> tuple[int, int]:
-    """Lines of samples.jsonl, and how many of them are rewrites; without reading what they hold."""
-    count = rewrites = 0
+def _rows(path: Path, writer: str) -> tuple[int, int, int]:
+    """Lines of samples.jsonl; how many are rewrites, and how many another writer made; by a glance at their bytes."""
+    count = rewrites = earlier = 0
     with suppress(FileNotFoundError), path.open("rb") as file:
         for line in file:
             count += 1
-            rewrites += _REWRITE.search(line) is not None
-    return count, rewrites
+            made = _WRITER.search(line)
+            if writer and made and made[1].decode() != writer:
+                earlier += 1
+            elif _REWRITE.search(line):
+                rewrites += 1
+    return count, rewrites, earlier
+
+
+class _Curated(NamedTuple):
+    """The last curation: rows of the set that it kept and dropped, and all that it judged."""
+
+    kept: int
+    dropped: int
+    judged: int
+    by_rule: dict[str, int]
+
+
+def _curated(noted: dict[str, Any], dataset: Dataset) -> _Curated:
+    """What curating noted; counted from the verdicts where the note is gone."""
+    if "kept" in noted:
+        judged = noted["kept"] + noted["dropped"] + sum(noted.get("aside", {}).values())
+        return _Curated(noted["kept"], noted["dropped"], judged, noted.get("by_rule", {}))
+    states: Counter[str] = Counter()
+    by_rule: Counter[str] = Counter()
+    for verdict in dataset.verdicts():
+        states[verdict.state] += 1
+        if verdict.state == "dropped":
+            by_rule.update({finding.rule for finding in verdict.findings if finding.outcome == "drop"})
+    return _Curated(states["kept"], states["dropped"], states.total(), dict(by_rule.most_common()))
 
 
 def _exports(folder: Path) -> Iterator[Export]:

@@ -80,7 +80,7 @@ def consent(plan: Bill, target: Target, writer: Writer, yes: bool, *, known: boo
     if not console.terminal():
         raise RecipeError(
             f"this could cost {_worst(plan)}, there is no cap, and nobody is here to be asked",
-            f"--max-usd {_cap(plan):g}   never spends more than that\n--yes          spends what it takes",
+            _ways_on(plan, writer),
         )
     return console.confirmed("Go on?")
 
@@ -89,5 +89,13 @@ def _worst(plan: Bill) -> str:
     return "an unknown amount" if plan.usd_worst is None else f"up to {console.money(plan.usd_worst)}"
 
 
-def _cap(plan: Bill) -> float:
-    return 1 if plan.usd_worst is None else max(1, round(plan.usd_worst + 0.5))
+def _ways_on(plan: Bill, writer: Writer) -> str:
+    """What to type: a cap where one can be kept, else the lines that make it possible; or consent."""
+    if plan.usd_worst is not None:
+        cap = f"--max-usd {max(1, round(plan.usd_worst + 0.5)):g}"
+        return f"{cap:<14} never spends more than that\n{'--yes':<14} spends what it takes"
+    if writer.price is None:
+        missing = f'in synth.toml, in dollars per million tokens: [prices."{writer.model}"] input = ... output = ...'
+    else:
+        missing = "an output limit, as --set generate.max_tokens=1000"
+    return f"--yes          spends what it takes\nfor a bill and a cap: {missing}"

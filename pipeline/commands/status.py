@@ -92,7 +92,8 @@ def _cost(one: Standing) -> str:
 
 def _whole(one: Standing) -> None:
     rewritten = " rewritten" if one.rewrites else ""
-    rows = [("rows", progress(one, rewritten)), ("writer", writer(one)), ("curated", curated(one))]
+    earlier = f", and {one.earlier:,} of an earlier prompt or model" if one.earlier else ""
+    rows = [("rows", progress(one, rewritten) + earlier), ("writer", writer(one)), ("curated", curated(one))]
     if one.by_rule:
         rows.append(("dropped by", ", ".join(f"{rule} {count:,}" for rule, count in one.by_rule.items())))
     for export in one.exports:
