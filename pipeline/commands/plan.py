@@ -81,7 +81,7 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
     rows = [("writer", _spend.who(writer) if recipe.asks else "nobody: the rows exist already")]
     if plan.cells:
         rows.append(("grid", console.plural(plan.cells, "cell")))
-    rows.append(("rows", _rows(plan, bool(recipe.asks))))
+    rows.append(("rows", _rows(plan, bool(recipe.asks), "answered" if writer.provider.rehearsal else "paid")))
     if recipe.asks:
         rows.append(("bill", _spend.bill(plan, target, writer)))
     if plan.new_calls:
@@ -96,12 +96,13 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
     console.block(rows)
 
 
-def _rows(plan: RunPlan, asks: bool) -> str:
+def _rows(plan: RunPlan, asks: bool, done: str) -> str:
+    """`396 wanted, 362 paid already`; a rehearsal's rows are answered, not paid."""
     parts = [f"{plan.wanted:,} wanted"]
     if asks:
-        parts.append(f"{plan.reused:,} paid already" if plan.reused else "none asked for yet")
+        parts.append(f"{plan.reused:,} {done} already" if plan.reused else "none asked for yet")
     if plan.surplus:
-        parts.append(f"{plan.surplus:,} more that are paid and no longer asked for")
+        parts.append(f"{plan.surplus:,} more that are {done} and no longer asked for")
     return ", ".join(parts)
 
 
