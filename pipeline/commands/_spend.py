@@ -98,4 +98,4 @@ def _ways_on(plan: Bill, writer: Writer) -> str:
         missing = f'in synth.toml, in dollars per million tokens: [prices."{writer.model}"] input = ... output = ...'
     else:
         missing = "an output limit, as --set generate.max_tokens=1000"
-    return f"--yes          spends what it takes\nfor a bill and a cap: {missing}"
+    return f"--yes          spends what it takes\nfor a bill, and for --max-usd to hold: {missing}"
