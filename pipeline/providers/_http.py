@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.engine.protocol import CallFailed
+from pipeline.hosts.access import Sealed, Secrets
 from pipeline.types import Failure, FailureClass
 
 LANE = 8
@@ -18,36 +18,6 @@ CONNECT_S = 10.0
 """Seconds to connect and to agree on TLS; never more than the whole attempt has."""
 KEEPALIVE_S = 4.0
 """Seconds that an idle connection is kept: less than uvicorn's five, so that we rarely meet one just closed."""
-HIDDEN = "[key]"
-SECRET_NAME = re.compile(r"auth|key|token|secret|cookie", re.I)
-SECRET_LENGTH = 8
-"""Characters; what is shorter, as `EMPTY` or `ollama`, stands in for a key where none is needed."""
-
-
-class Secrets:
-    """Texts that must never be shown. Has no readable form of its own."""
-
-    __slots__ = ("_texts",)
-
-    def __init__(self, texts: list[str]) -> None:
-        self._texts = sorted({text for text in texts if len(text) >= SECRET_LENGTH}, key=len, reverse=True)
-
-    def hide(self, text: str) -> str:
-        """The text without the secrets."""
-        for secret in self._texts:
-            if secret in text:
-                text = text.replace(secret, HIDDEN)
-        return text
-
-    def hide_bytes(self, data: bytes) -> bytes:
-        """The same for an answer. Short ones are words that a story may hold, and are left."""
-        for secret in self._texts:
-            if len(secret) >= 16 and secret.encode() in data:
-                data = data.replace(secret.encode(), HIDDEN.encode())
-        return data
-
-    def __repr__(self) -> str:
-        return f"Secrets({len(self._texts)})"
 
 
 class Reply(NamedTuple):
@@ -82,7 +52,7 @@ class Wire:
         parts = urlsplit(base_url)
         self.base_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         self.secrets, self._timeout_s, self._proxied = secrets, timeout_s, proxied
-        self._headers, self._address = _Sealed(headers), _Sealed({"url": base_url})
+        self._headers, self._address = Sealed(headers), Sealed({"url": base_url})
         self._lanes: list[_Lane] = []
         self._urls: dict[str, Any] = {}
         self._tls: Any = None
@@ -159,19 +129,6 @@ class Wire:
     def _failed(self, kind: FailureClass, reason: str, *, billed: bool) -> CallFailed:
         message = self.secrets.hide(f"{self.base_url}: {reason}")
         return CallFailed(Failure(kind, message, billed=billed))
-
-
-class _Sealed:
-    """Headers that no repr, no traceback with locals and no dump of attributes shows."""
-
-    __slots__ = ("open",)
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        kept = dict(headers)
-        self.open: Callable[[], dict[str, str]] = lambda: kept
-
-    def __repr__(self) -> str:
-        return "_Sealed()"
 
 
 def _reason(error: BaseException) -> str:

@@ -21,12 +21,12 @@ import orjson
 import pipeline
 from pipeline.engine.protocol import Answer, CallFailed, Provider
 from pipeline.errors import RecipeError, did_you_mean
+from pipeline.hosts.access import access
+from pipeline.hosts.failures import NO_MODEL, Said, cut, failure, said
 from pipeline.settings import ProviderEntry, Settings
 from pipeline.types import CallRequest, Failure, Message, Usage
 
-from ._failures import NO_MODEL, Said, cut, failure, said
-from ._hosts import is_loopback, presets
-from ._http import SECRET_NAME, Reply, Secrets, Wire
+from ._http import Reply, Wire
 
 OURS = frozenset({"model", "messages", "n", "stream"})
 """Keys of the body that a recipe does not set: several answers are repeats, each with its own id, and none streams."""
@@ -62,41 +62,19 @@ class OpenAI:
 
     @classmethod
     def build(cls, name: str, entry: ProviderEntry, settings: Settings, env: Mapping[str, str]) -> Provider:
-        """A provider for an entry; opens no connection.
-
-        The key is read from the variable that the entry names, where it is needed: a server on this machine may go
-        without. `${NAME}` in a header's value stands for a variable.
+        """A provider for an entry; opens no connection. See `access` for keys and headers.
 
         Raises:
             RecipeError: the entry has no usable address, or a header names a variable that is not set.
         """
-        if not entry.base_url:
-            note = presets().get(name, {}).get("note", "http://localhost:8000/v1")
-            raise RecipeError(f"provider '{name}' has no base_url", f'[providers.{name}] base_url = "{note}"')
-        base_url = entry.base_url.strip().rstrip("/")
-        if not base_url.lower().startswith(("http://", "https://")):
-            raise RecipeError(f"provider '{name}': base_url '{base_url}' does not start with http:// or https://",
-                              f"--base-url http://{base_url}")
-        local = is_loopback(base_url)
-        key, lacks = _key(name, entry.key_env, env, needed=not local)
+        known = access(name, entry, env)
         headers = {
-            "authorization": f"Bearer {key}", "content-type": "application/json", "accept": "application/json",
-            "accept-encoding": "identity", "connection": "keep-alive",
-            "user-agent": f"synth-pipeline/{pipeline.__version__}",
+            "content-type": "application/json", "accept": "application/json", "accept-encoding": "identity",
+            "connection": "keep-alive", "user-agent": f"synth-pipeline/{pipeline.__version__}",
         }
-        if not key:
-            del headers["authorization"]
-        own = {field.lower(): _filled(name, field, value, env) for field, value in entry.headers.items()}
-        for field, value in own.items():
-            if not (value.isascii() and value.isprintable()):  # the HTTP library would show it in its complaint
-                raise RecipeError(f"[providers.{name}] headers.{field}: holds a character that no header may have")
-        hidden = [value for field, value in own.items()
-                  if SECRET_NAME.search(field) or value not in entry.headers.values()]
-        # A host may echo a header without its scheme, as the key of `Bearer KEY`.
-        secrets = Secrets([key, *hidden, *(word for value in hidden for word in value.split())])
-        wire = Wire(base_url, headers | own, secrets, settings.timeout_s, proxied=not local)
-        keyed = "authorization" in own or "api-key" in own
-        return cls(name, wire, None if keyed else lacks, key_env=None if keyed else entry.key_env)
+        url = known.address.open()["url"]
+        wire = Wire(url, headers | known.headers.open(), known.secrets, settings.timeout_s, proxied=not known.local)
+        return cls(name, wire, known.lacks, key_env=known.key_env)
 
     def body(self, model: str, messages: list[Message], parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The request body; see `Provider.body`.
@@ -245,29 +223,6 @@ def _parsed(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-
-
-def _key(name: str, key_env: str | None, env: Mapping[str, str], *, needed: bool) -> tuple[str, str | None]:
-    """The key, and what is wrong with it."""
-    key = env.get(key_env, "").strip() if key_env else ""
-    if not key:
-        missing = f"{name}: no key: the environment variable {key_env} is not set; export {key_env}=..."
-        return "", missing if needed and key_env else None
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        wrong = f"{name}: {key_env} holds a character that no key has; copy the key again, without quotes or spaces"
-        return "", wrong if needed else None
-    return key, None
-
-
-def _filled(name: str, field: str, value: str, env: Mapping[str, str]) -> str:
-    """A header's value with `${NAME}` replaced."""
-    head, mark, rest = value.partition("${")
-    if not mark:
-        return value
-    variable, _, tail = rest.partition("}")
-    if not env.get(variable):
-        raise RecipeError(f"[providers.{name}] headers.{field}: {variable} is not set", f"export {variable}=...")
-    return head + env[variable].strip() + _filled(name, field, tail, env)
 
 
 plugin: type[OpenAI] = OpenAI

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline import registry
 from pipeline.errors import RecipeError
+from pipeline.hosts import entry_of, is_loopback, presets
 from pipeline.providers import build, hosts, provider_for, split
-from pipeline.providers._hosts import entry_of, is_loopback, presets
 from pipeline.settings import ProviderEntry, Settings
 
 OWN = Settings(providers={

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.providers._failures import RAW_LIMIT, failure, go_duration, kind_of, retry_after, said
+from pipeline.hosts.failures import RAW_LIMIT, failure, go_duration, kind_of, retry_after, said
 
 
 def error(**fields):

@@ -1,4 +1,7 @@
-"""The hosts that are known by name: hosts.json, with what synth.toml, the environment and flags say over it."""
+"""The hosts that are known by name: hosts.json, with what synth.toml, the environment and flags say over it.
+
+What providers and backends share: names and addresses here, keys in `access.py`, refusals in `failures.py`.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,32 @@ def is_loopback(base_url: str | None) -> bool:
     """True where an address is this machine."""
     host = urlsplit(base_url or "").hostname or ""
     return host in LOOPBACK or host.startswith("127.") or host.endswith(".localhost")
+
+
+def split(model_spec: str | None, settings: Settings) -> tuple[str, str]:
+    """A model's name in two: the provider entry, and the name that the host knows.
+
+    `rehearsal` and None are the rehearsal; `ollama:llama3.2:3b` splits at the first colon; a name without a colon, or
+    one that starts with `ft:`, is OpenAI's.
+
+    Raises:
+        RecipeError: what stands before the colon is no entry, or nothing stands after it.
+    """
+    if model_spec is None or model_spec == REHEARSAL:
+        return REHEARSAL, REHEARSAL
+    entry, colon, model = model_spec.partition(":")
+    if not colon or entry == "ft":
+        if model_spec in names(settings):
+            raise RecipeError(f"model '{model_spec}' is a provider without a model", f"--model {model_spec}:MODEL")
+        return "openai", model_spec
+    if entry not in names(settings):
+        raise RecipeError(
+            f"model '{model_spec}': no provider entry is named '{entry}'",
+            f"{did_you_mean(entry, names(settings))}\nor say where it is: [providers.{entry}] base_url in synth.toml",
+        )
+    if not model:
+        raise RecipeError(f"model '{model_spec}': nothing after the colon", f"--model {entry}:MODEL")
+    return entry, model
 
 
 def entry_of(name: str, settings: Settings, env: Mapping[str, str]) -> ProviderEntry:
