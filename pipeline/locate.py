@@ -34,7 +34,9 @@ def dataset_path(name: str, settings: Settings) -> Path:
     given = Path(name)
     if (given / "manifest.json").is_file():
         return given
-    return settings.datasets / Path(name).name.removesuffix(".yaml").removesuffix(".yml")
+    if given.name in ("recipe.yaml", "recipe.yml"):
+        given = given.resolve().parent
+    return settings.datasets / given.name.removesuffix(".yaml").removesuffix(".yml")
 
 
 def open_recipe(name: str, cwd: Path, settings: Settings, sets: Sequence[str] = ()) -> Recipe:
@@ -68,7 +70,7 @@ def _check_names(recipe: Recipe) -> None:
     named: list[tuple[str, str, tuple[str | int, ...]]]
     named = [("rules", item.name, ("curate", i)) for i, item in enumerate(recipe.curate)]
     named += [("rewrites", item.name, ("augment", i)) for i, item in enumerate(recipe.augment)]
-    named += [("formats", name, ("export", "formats", i)) for i, name in enumerate(recipe.export.formats)]
+    named += [("formats", item.name, ("export", "formats", i)) for i, item in enumerate(recipe.export.formats)]
     for family, name, where in named:
         if not name.endswith(".py"):
             try:

@@ -193,7 +193,7 @@ class Item(Section):
 class Export(Section):
     """Which files are written, and how rows are divided."""
 
-    formats: list[str] = Field(default_factory=lambda: ["openai-chat"])
+    formats: list[Item] = Field(default_factory=lambda: [Item(name="openai-chat")])
     validation: float = Field(0.0, ge=0, lt=1, description="share of cells that go to the validation file")
     order: Literal["cell", "given", "name", "name-ignorecase", "shuffled"] = "cell"
     ascii: bool = Field(False, description="escape as json.dumps does")

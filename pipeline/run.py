@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine import Report
-from pipeline.errors import RecipeError
 from pipeline.generate import Options, Writer, generate
 from pipeline.prices import price_of
 from pipeline.providers import provider_for
@@ -36,12 +35,12 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
 
 
 def check_plugins(recipe: Recipe) -> None:
-    """Every rule, rewrite and format that a recipe names, with its options: better said before anything is paid.
+    """The options of every rule, rewrite and format that a recipe names: better said before anything is paid.
 
     Raises:
         RecipeError: an unknown name or option, with its line.
     """
-    from pipeline import formats, registry
+    from pipeline.formats import open_formats
     from pipeline.rewrites import open_rewrites
     from pipeline.rules import open_rules
 
@@ -49,11 +48,7 @@ def check_plugins(recipe: Recipe) -> None:
         for index, item in enumerate(getattr(recipe, section)):
             if not item.name.endswith(".py"):  # code is loaded by the stage that runs it
                 opener([item], lambda _, at=(section, index): recipe.at(*at), None)  # type: ignore[misc]
-    for index, name in enumerate(recipe.export.formats):
-        try:
-            formats.find(registry.resolve("formats", name))
-        except RecipeError as error:
-            raise RecipeError(f"{recipe.at('export', 'formats', index)}: {error.message}", error.hint) from None
+    open_formats(recipe.export.formats, lambda index: recipe.at("export", "formats", index))
 
 
 def run_recipe(

@@ -12,6 +12,7 @@ from pipeline.commands._options import Target, json_option, target
 
 if TYPE_CHECKING:
     from pipeline.export import Exported, Options, Written
+    from pipeline.recipe import Item
     from pipeline.types import Problem
 
 _ORDERS = ("cell", "given", "name", "name-ignorecase", "shuffled")
@@ -54,6 +55,15 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     console.next_command(f"synth check {target.name}" if given["out"] is None else f"synth check {_first(done)}")
 
 
+def _items(options: Options, names: tuple[str, ...]) -> tuple[Item, ...]:
+    """Formats that were named on the command line, with the recipe's options where it has them."""
+    from pipeline.recipe import Item
+    from pipeline.registry import resolve
+
+    known = {resolve("formats", item.name): item for item in options.formats}
+    return tuple(known.get(resolve("formats", name), Item(name=name)) for name in names)
+
+
 def _options(target: Target, given: dict[str, Any]) -> Options:
     """The recipe's `export`, with what was given on the command line above it."""
     from pipeline.export import Options, share
@@ -65,7 +75,7 @@ def _options(target: Target, given: dict[str, Any]) -> Options:
     changes: dict[str, Any] = {key: given[key] for key in ("order", "seed", "out") if given[key] is not None}
     changes |= {key: True for key in ("exact", "include_earlier", "allow_mixed") if given[key]}
     changes |= {"ascii": True} if given["escape"] else {}
-    changes |= {"formats": given["formats"]} if given["formats"] else {}
+    changes |= {"formats": _items(options, given["formats"])} if given["formats"] else {}
     changes |= {"validation": share(given["split"])} if given["split"] is not None else {}
     return options.model_copy(update=changes)
 

@@ -128,7 +128,7 @@ def _sweep(target: Path) -> None:
 
 
 def _plugins(options: Options) -> list[formats.Format]:
-    plugins = {plugin.name: plugin for plugin in map(formats.find, options.formats)}
+    plugins = {plugin.name: plugin for plugin in formats.open_formats(options.formats)}
     without = [name for name, plugin in plugins.items() if options.ascii and not plugin.lines]
     if without:
         raise RecipeError(f"--ascii escapes JSON, and {' and '.join(without)} has no escapes",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import recipe
 from pipeline.errors import RecipeError
+from pipeline.recipe import Item
 
 Order = Literal["cell", "given", "name", "name-ignorecase", "shuffled"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -18,7 +19,7 @@ class Options(BaseModel):
     """How rows are chosen, ordered, divided and written. The defaults are a recipe's.
 
     Attributes:
-        formats: names of format plug-ins, in the order in which they are written.
+        formats: format plug-ins and their options, in the order in which they are written.
         validation: share of groups (cells, prompts) that go to the validation file, 0 for none.
         order: `cell` by axis values, rows without a cell as they came; `given` as they came; `name` and
             `name-ignorecase` by the field `name`, else the id; `shuffled` by a seeded hash.
@@ -32,7 +33,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    formats: tuple[str, ...] = ("openai-chat",)
+    formats: tuple[Item, ...] = (Item(name="openai-chat"),)
     validation: float = Field(0.0, ge=0, lt=1)
     order: Order = "cell"
     ascii: bool = False

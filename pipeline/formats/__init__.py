@@ -8,7 +8,7 @@ What a format cannot hold it refuses, row by row, with a FormatRefusal: nothing 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import zip_longest
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, Protocol
 
 from pipeline.errors import DataError
+from pipeline.options import Options, read_options
+from pipeline.recipe import Item
 from pipeline.types import Example, Message, Problem
 
 
@@ -70,12 +72,17 @@ class Format:
         suffix: of the files it writes; empty where it writes a folder.
         rank: `recognise` asks formats in this order, lowest first.
         lines: True where a file is JSON lines, False for other containers.
+        model: what a recipe may set on it; `how` is what it did set.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str] = ".jsonl"
     rank: ClassVar[int] = 50
     lines: ClassVar[bool] = True
+    model: ClassVar[type[Options]] = Options
+
+    def __init__(self, how: Options | None = None) -> None:
+        self.how = how or self.model()
 
     def values(self, example: Example) -> dict[str, Any]:
         """The JSON object of a line, keys in the order in which they are written.
@@ -252,7 +259,7 @@ def recognise(values: Mapping[str, Any]) -> Format | None:
 
 
 def find(name: str) -> Format:
-    """A format by any spelling of its name.
+    """A format by any spelling of its name, with its options as they are by default.
 
     Raises:
         RecipeError: nothing has that name.
@@ -261,3 +268,23 @@ def find(name: str) -> Format:
 
     found: type[Format] = registry.load("formats", name)
     return found()
+
+
+def open_formats(items: Sequence[Item], where: Callable[[int], str] = "format {}".format) -> list[Format]:
+    """The formats of a recipe's list, options read and checked.
+
+    Args:
+        items: as `recipe.export.formats`.
+        where: the place of the i-th item, for errors.
+
+    Raises:
+        RecipeError: an unknown format or option, with what to write instead.
+    """
+    from pipeline import registry
+
+    found: list[Format] = []
+    for index, item in enumerate(items):
+        kind: type[Format] = registry.load("formats", item.name)
+        (how,) = read_options(kind.name, item.options, where(index), (kind.model,))
+        found.append(kind(how))
+    return found

@@ -1,0 +1,91 @@
+"""Plain text a line, {"text": "Quote by AUTHOR: QUOTE<|endoftext|>"}: a template over a row's fields, and an end.
+
+For base models that are tuned on text without turns. Without a template the prompt and the answer stand
+one behind the other as they are, so the training prompt must end in what divides them. `eos` is written
+behind each text where the trainer does not add it: TRL does, unless the text ends in it already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.errors import RecipeError
+from pipeline.grid.template import Template
+from pipeline.options import Options
+from pipeline.types import Example, Problem
+from pipeline.views import text_of
+
+from . import Format, FormatRefusal, error
+from ._turns import others, turns
+
+KEY = "text"
+
+
+class How(Options):
+    """How a row becomes a text."""
+
+    template: str | None = Field(None, description='as "Quote by {{author}}: {{quote}}"; none: prompt, then answer')
+    eos: str = Field("", description="what every text ends in, as <|endoftext|>; none: the trainer adds it")
+
+
+class Text(Format):
+    """One text a row. What is read back is one answer without a prompt."""
+
+    name = "text"
+    rank = 70
+    model = How
+    how: How
+
+    def values(self, example: Example) -> dict[str, Any]:
+        """See Format."""
+        if any(m["role"] == "assistant" and not text_of(m.get("content")).strip() for m in example.messages):
+            raise FormatRefusal("empty-answer", "an answer is empty or only white space", "drop the row")
+        if self.how.template is None:
+            text = "".join(turn.text for turn in turns(example, self.name))
+        else:
+            texts = {message["role"]: text_of(message.get("content")) for message in example.messages}
+            context = {**example.fields, "fields": example.fields, "prompt": texts.get("user", ""),
+                       "answer": texts.get("assistant", "")}
+            try:
+                text = Template(self.how.template, "text").render(context)
+            except RecipeError as fault:
+                raise FormatRefusal("template", fault.message, fault.hint) from None
+        if self.how.eos and self.how.eos in text:
+            raise FormatRefusal("control-token", f"the text contains {self.how.eos}, where training would end it",
+                                "take it out of the text")
+        return {KEY: text + self.how.eos}
+
+    def read(self, values: Mapping[str, Any]) -> Example:
+        """See Format."""
+        text = values.get(KEY)
+        if not isinstance(text, str):
+            raise FormatRefusal("not-a-text", "'text' is not a text", "make it a string")
+        answer = text.removesuffix(self.how.eos) if self.how.eos else text
+        return Example([{"role": "assistant", "content": answer}], fields=others(values, (KEY,)))
+
+    @classmethod
+    def recognises(cls, values: Mapping[str, Any]) -> bool:
+        """See Format."""
+        return isinstance(values.get(KEY), str) and len(values) == 1
+
+    def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+        """See Format."""
+        text = values.get(KEY)
+        if not isinstance(text, str):
+            yield error("not-a-text", where, "'text' is missing, or not a text", "make it a string")
+        elif not text.removesuffix(self.how.eos).strip():
+            yield error("empty-answer", where, "the text is empty or only white space", "drop the row")
+
+    def normal(self, example: Example) -> Example:
+        """One answer without a prompt: all that is left of the turns."""
+        return self.read(self.values(example))
+
+    def same(self, found: Example, wanted: Example) -> bool:
+        """Whether the text that was read back is the text that the row renders to."""
+        return found.messages == self.normal(wanted).messages
+
+
+plugin: type[Format] = Text
