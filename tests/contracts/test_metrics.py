@@ -19,7 +19,8 @@ texts = st.one_of(
 )
 outputs = st.builds(
     Output, text=texts, tokens=st.one_of(st.none(), st.integers(0, 10_000)),
-    stopped=st.sampled_from([None, True, False]), loss=st.one_of(st.none(), st.floats(0, 50)), trained=st.integers(0, 1000))
+    stopped=st.sampled_from([None, True, False]), loss=st.one_of(st.none(), st.floats(0, 50)),
+    trained=st.integers(0, 1000))
 rows = st.lists(st.tuples(texts, outputs), min_size=1, max_size=6)
 
 
