@@ -141,13 +141,15 @@ def _curated(noted: dict[str, Any], dataset: Dataset) -> _Curated:
     if "kept" in noted:
         judged = noted["kept"] + noted["dropped"] + sum(noted.get("aside", {}).values())
         return _Curated(noted["kept"], noted["dropped"], judged, noted.get("by_rule", {}))
+    from .curate import ranked
+
     states: Counter[str] = Counter()
     by_rule: Counter[str] = Counter()
     for verdict in dataset.verdicts():
         states[verdict.state] += 1
         if verdict.state == "dropped":
             by_rule.update({finding.rule for finding in verdict.findings if finding.outcome == "drop"})
-    return _Curated(states["kept"], states["dropped"], states.total(), dict(by_rule.most_common()))
+    return _Curated(states["kept"], states["dropped"], states.total(), ranked(by_rule))
 
 
 def _exports(folder: Path) -> Iterator[Export]:

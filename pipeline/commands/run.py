@@ -123,8 +123,10 @@ class _Screen:
 
 
 def _curated(done: Curation) -> str:
+    from pipeline.curate import ranked
+
     tally = done.tally
-    by_rule = ", ".join(f"{rule} {count:,}" for rule, count in tally.by_rule.items() if count)
+    by_rule = ", ".join(f"{rule} {count:,}" for rule, count in ranked(tally.by_rule).items() if count)
     dropped = f", {tally.dropped:,} dropped ({by_rule})" if tally.dropped else ""
     aside = sum(done.aside.values())
     return f"{tally.kept:,} of {tally.rows:,}{dropped}" + (f", {aside:,} stand aside" if aside else "")

@@ -21,7 +21,7 @@ from pipeline.rules import AnyRule, CompareRule, Match, RowRule, open_rules
 from pipeline.store import Dataset
 from pipeline.types import Finding, Outcome, Problem, Sample, Verdict
 
-from .tally import Tally
+from .tally import Tally, ranked
 
 REVIEW, REWRITTEN = "review", "rewritten"
 """What decides beside rules: a person, and a rewrite that stands in its parent's place."""
@@ -67,9 +67,9 @@ class Curation:
         """Counts and options, as `--json` prints them and manifest.json keeps them."""
         tally = self.tally
         return {
-            "kept": tally.kept, "dropped": tally.dropped, "by_rule": dict(tally.by_rule),
-            "only_by_rule": dict(tally.only_by_rule), "flagged": tally.flagged,
-            "flagged_by_rule": dict(tally.flagged_by_rule), "errors_by_rule": dict(tally.errors_by_rule),
+            "kept": tally.kept, "dropped": tally.dropped, "by_rule": ranked(tally.by_rule),
+            "only_by_rule": ranked(tally.only_by_rule), "flagged": tally.flagged,
+            "flagged_by_rule": ranked(tally.flagged_by_rule), "errors_by_rule": ranked(tally.errors_by_rule),
             "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules,
         }
 

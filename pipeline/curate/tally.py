@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -31,6 +32,11 @@ class Dropped(NamedTuple):
     rule: str
     reason: str
     text: str
+
+
+def ranked(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts with the largest first, equal ones by name: the same in whatever order rows arrived."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 class Tally:
