@@ -9,16 +9,20 @@ import yaml
 from .errors import RecipeError
 
 Lines = dict[tuple[str | int, ...], int]
+MOST_PARTS = 200_000
+"""Parts of a recipe: aliases of aliases could stand for billions."""
+BRACES = 'put quotes around a text with braces: user: "A tale of a {{hero}}."'
 
 
 def parse(text: str, name: str) -> tuple[Any, Lines]:
     """A YAML document, and the line of every part of it (1-based).
 
     Raises:
-        RecipeError: not YAML, a duplicate key, or a tag other than YAML's own.
+        RecipeError: not YAML, a duplicate key, a key that is no text, or a tag other than YAML's own.
     """
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         lines: Lines = {(): 1}
         if node is not None:
@@ -27,12 +31,17 @@ def parse(text: str, name: str) -> tuple[Any, Lines]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RecipeError(f"{name}:{line}: not YAML: {error.problem}", _hint(error)) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        character = error.character if isinstance(error.character, int) else ord(error.character)
+        raise RecipeError(f"{name}:{line}: a character that YAML does not take: U+{character:04X}") from None
     except yaml.YAMLError as error:
         raise RecipeError(f"{name}: not YAML: {error}") from None
     except RecursionError:
         raise RecipeError(f"{name}: nested too deeply") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return value, lines
 
 
@@ -41,15 +50,21 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
         return "put quotes around a value that holds a colon"
     if "\\t" in str(error.problem) or "tab" in str(error.problem):
         return "indent with spaces, not tabs"
+    if "'}'" in str(error.problem):
+        return BRACES
     return ""
 
 
 def _walk(node: yaml.Node, where: tuple[str | int, ...], lines: Lines, name: str) -> None:
     lines.setdefault(where, node.start_mark.line + 1)
+    if len(lines) > MOST_PARTS:
+        raise RecipeError(f"{name}: more than {MOST_PARTS:,} parts, aliases counted each time")
     if isinstance(node, yaml.MappingNode):
         seen: dict[Any, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise RecipeError(f"{name}:{line}: a key is a text, not a list or a mapping", BRACES)
             if key.value in seen:
                 raise RecipeError(f"{name}:{line}: '{key.value}' stands twice", f"first on line {seen[key.value]}")
             seen[key.value] = line

@@ -27,20 +27,33 @@ NOT_IN_THE_ANSWER = frozenset(
 def canonical(value: Any) -> bytes:
     """UTF-8 JSON with sorted keys and no spaces: the same bytes on every machine.
 
-    Floats print in their shortest form; NaN and the infinities are null. Lone surrogates, which UTF-8 cannot
-    hold, are written as escapes (`\\ud800`), and integers over 64 bits as they are, so that every value that JSON
-    can carry has a digest.
+    Floats print in their shortest form, as Python's repr; NaN and the infinities are null. Lone surrogates,
+    which UTF-8 cannot hold, are written as escapes (`\\ud800`), and integers over 64 bits as they are, so that
+    every value that JSON can carry has a digest.
 
     Raises:
         TypeError: for a value that JSON does not have.
     """
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        import json
+    if _plain(value):
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            pass
+    import json
 
-        finite = json.loads(json.dumps(_string_keys(value)), parse_constant=lambda _: None)
-        return json.dumps(finite, sort_keys=True, separators=(",", ":")).encode("ascii")
+    finite = json.loads(json.dumps(_string_keys(value)), parse_constant=lambda _: None)
+    return json.dumps(finite, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _plain(value: Any) -> bool:
+    """False where a float needs an exponent, which versions of orjson write in different ways (1e16, 1e+16)."""
+    if isinstance(value, float):
+        return value == 0 or 1e-4 <= abs(value) < 1e15
+    if isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            if type(item) is not str and not _plain(item):
+                return False
+    return True
 
 
 def _string_keys(value: Any) -> Any:
