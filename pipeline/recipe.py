@@ -5,19 +5,26 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from . import _yaml
+from . import _faults, _yaml
 from .errors import RecipeError, did_you_mean
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TEXT_FILES = (".md", ".txt", ".j2", ".jinja")
+OURS = {
+    "messages": "they come from the prompt", "model": "it is named by `generate.model`",
+    "n": "one answer is asked for at a time; several of a cell are `sample: {repeats: 5}`",
+    "stream": "answers come whole",
+}
+"""Keys of a request that `params` cannot set, and why."""
 RESERVED = ("salt", "answer", "cell", "fields", "messages")
 
 
@@ -32,7 +39,23 @@ def _scalars(value: Any) -> Any:
         bad = [item for item in value if isinstance(item, dict | list)]
         if bad:
             raise ValueError(f"values are texts or numbers, not {type(bad[0]).__name__}: {bad[0]!r}")
+        if any(item is None or (isinstance(item, float) and not math.isfinite(item)) for item in value):
+            raise ValueError("a value is empty (null), or no number; put quotes around it if it is a text")
         return [str(item) if not isinstance(item, str | int | float | bool) else item for item in value]
+    return value
+
+
+def _json(value: Any, where: str = "params") -> Any:
+    """A value that a request can carry. Numbers for keys (`logit_bias` by token) become texts, as JSON has them."""
+    if isinstance(value, dict):
+        keys = [key for key in value if isinstance(key, bool) or not isinstance(key, str | int)]
+        if keys:
+            raise ValueError(f"{where}: {keys[0]!r} is no key that JSON has; put quotes around it")
+        return {str(key): _json(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json(item, where) for item in value]
+    if not isinstance(value, str | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"{where}: JSON has no such value: {value}; put quotes around it if it is a text")
     return value
 
 
@@ -127,7 +150,14 @@ class Parameters(Section):
     presence_penalty: float | None = None
     seed: int | None = None
     stop: str | list[str] | None = None
-    params: dict[str, Any] = Field(default_factory=dict, description="any other key of the request body")
+    params: Annotated[dict[str, Any], BeforeValidator(_json)] = Field(
+        default_factory=dict, description="any other key of the request body")
+
+    @model_validator(mode="after")
+    def _nothing_of_ours(self) -> Self:
+        for key in OURS.keys() & self.params.keys():
+            raise _faults.fault(f"params.{key}: {OURS[key]}", "params", key)
+        return self
 
     def body(self) -> dict[str, Any]:
         """The keys of the request body that are set, and no other."""
@@ -242,20 +272,24 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
         if not NAME.fullmatch(self.name):
-            raise ValueError(f"name '{self.name}': letters, digits, '.', '_' and '-', starting with a letter or digit")
+            what = "letters, digits, '.', '_' and '-', starting with a letter or digit"
+            raise _faults.fault(f"name '{self.name}': {what}", "name")
         if not self.axes and self.source is None:
             raise ValueError("rows come from `axes` (to write them) or from `source` (they exist already)")
         if self.prompt is not None and self.steps:
-            raise ValueError("`prompt` is sugar for one step: write `prompt` or `steps`")
+            raise _faults.fault("`prompt` is sugar for one step: write `prompt` or `steps`", "steps")
         if self.axes and not self.asks:
-            raise ValueError("`axes` need a `prompt` to fill")
-        names = [*self.axes, *(step.name for step in self.steps)]
-        for name in names:
+            raise _faults.fault("`axes` need a `prompt` to fill", "axes")
+        places: dict[str, tuple[str | int, ...]] = {name: ("axes", name) for name in self.axes}
+        for index, step in enumerate(self.steps):
+            if step.name in places:
+                raise _faults.fault(f"'{step.name}' names two things", "steps", index, "name")
+            places[step.name] = ("steps", index, "name")
+        for name, at in places.items():
             if not VARIABLE.fullmatch(name) or name in RESERVED[:1] or (name in RESERVED and name in self.axes):
                 reserved = ", ".join(RESERVED)
-                raise ValueError(f"'{name}' cannot be a variable: letters, digits and '_', and none of {reserved}")
-        if len(set(names)) != len(names):
-            raise ValueError(f"'{next(n for n in names if names.count(n) > 1)}' names two things")
+                what = f"'{name}' cannot be a variable: letters, digits and '_', and none of {reserved}"
+                raise _faults.fault(what, *at)
         return self
 
     @property
@@ -282,7 +316,7 @@ class Recipe(Section):
 
     def at(self, *where: str | int) -> str:
         """`plots.yaml:12` for a part of the recipe, as `recipe.at("axes", "genre")`."""
-        return _place(self._path, self._lines, where)
+        return _faults.place(self._path, self._lines, where)
 
     def template(self, text: str, *where: str | int) -> str:
         """A template's text: itself, or the file beside the recipe that it names.
@@ -300,6 +334,8 @@ class Recipe(Section):
         except FileNotFoundError:
             beside = [str(p.relative_to(self.folder)) for p in path.parent.glob("*") if p.suffix in TEXT_FILES]
             raise RecipeError(f"{self.at(*where)}: no file {path}", did_you_mean(text, beside)) from None
+        except OSError as error:
+            raise RecipeError(f"{self.at(*where)}: {path}: {error.strerror}", f"ls -l {path}") from None
         except UnicodeDecodeError as error:
             raise RecipeError(f"{path}: not UTF-8 at byte {error.start}", f"iconv -t utf-8 {path}") from None
         return content.removesuffix("\n")
@@ -334,7 +370,7 @@ def parse_recipe(text: str, path: Path | None = None, sets: Sequence[str] = ()) 
     try:
         recipe = Recipe.model_validate(value)
     except ValidationError as error:
-        raise _explain(error, path, lines) from None
+        raise _faults.explain(error, Recipe, value, path, lines) from None
     recipe._path, recipe._text, recipe._lines = path, text, lines
     return recipe
 
@@ -348,48 +384,3 @@ def recipe_schema() -> dict[str, Any]:
     definitions["Item"] = {"anyOf": [{"type": "string"}, {"type": "object"}]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "synth recipe", **schema}
 
-
-def _place(path: Path | None, lines: dict[tuple[str | int, ...], int], where: tuple[str | int, ...]) -> str:
-    name = path.name if path and path.name != "recipe.yaml" else str(path or "recipe")
-    for end in range(len(where), -1, -1):
-        if where[:end] in lines:
-            return f"{name}:{lines[where[:end]]}"
-    return name
-
-
-def _explain(error: ValidationError, path: Path | None, lines: dict[tuple[str | int, ...], int]) -> RecipeError:
-    """All faults of a recipe, a line each; the first one's cure as the hint."""
-    messages, hint = [], ""
-    for fault in error.errors():
-        where = tuple(part for part in fault["loc"] if part not in ("function-before", "list", "nullable"))
-        text = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            text = f"unknown key '{where[-1]}'"
-            hint = hint or did_you_mean(str(where[-1]), _keys_at(where[:-1]))
-        elif fault["type"] == "missing":
-            text = f"'{where[-1]}' is missing"
-        else:
-            text = f"{'.'.join(map(str, where))}: {text}" if where else text
-        line = f"{_place(path, lines, where)}: {text}"
-        if line not in messages:
-            messages.append(line)
-    return RecipeError("\n".join(messages), hint)
-
-
-def _keys_at(where: tuple[str | int, ...]) -> list[str]:
-    """The keys that the model knows at a place of the recipe."""
-    model: Any = Recipe
-    for part in where:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        if field is None:
-            continue
-        model = next((m for m in _models_in(field.annotation)), model)
-    return list(model.model_fields)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]

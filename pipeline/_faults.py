@@ -1,0 +1,115 @@
+"""From what pydantic found to a sentence: the file's line, the place, what is wanted there, the next best key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
+
+from .errors import RecipeError, did_you_mean
+
+Where = tuple[str | int, ...]
+
+WANTED = {
+    "model_type": "keys and values are wanted here, as {{key: value}}: {keys}",
+    "dict_type": "keys and values are wanted here, as {{key: value}}",
+    "list_type": "a list is wanted here, as [one, two]",
+    "string_type": "a text is wanted here; put quotes around {given}",
+    "int_type": "a whole number is wanted here, not {given}",
+    "int_parsing": "a whole number is wanted here, not {given}",
+    "int_from_float": "a whole number is wanted here, not {given}",
+    "float_type": "a number is wanted here, not {given}",
+    "float_parsing": "a number is wanted here, not {given}",
+    "bool_type": "true or false is wanted here, not {given}",
+    "bool_parsing": "true or false is wanted here, not {given}",
+}
+"""Kind of fault -> what a person reads in place of pydantic's words."""
+
+
+def fault(text: str, *at: str | int) -> PydanticCustomError:
+    """What a validator of a whole raises where a part of it is wrong.
+
+    Args:
+        text: what is wrong.
+        at: the part's place below the model.
+    """
+    return PydanticCustomError("recipe", "{text}", {"text": text, "at": at})
+
+
+def place(path: Path | None, lines: Mapping[Where, int], where: Where) -> str:
+    """`plots.yaml:12`: the line of a part, or of the nearest thing around it."""
+    name = path.name if path and path.name != "recipe.yaml" else str(path or "recipe")
+    for end in range(len(where), -1, -1):
+        if where[:end] in lines:
+            return f"{name}:{lines[where[:end]]}"
+    return name
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], value: Any, path: Path | None, lines: Mapping[Where, int]
+) -> RecipeError:
+    """All faults of a recipe, a line each; the first unknown key's cure as the hint.
+
+    Args:
+        error: of the validation.
+        model: what was to be made.
+        value: what it was to be made of.
+        path: the file.
+        lines: of the parts of `value`.
+    """
+    messages, hint = [], ""
+    for found in error.errors():
+        where = (*_real(found["loc"], value), *found.get("ctx", {}).get("at", ()))
+        kind, text = found["type"], found["msg"].removeprefix("Value error, ")
+        if kind == "extra_forbidden":
+            text = f"unknown key '{found['loc'][-1]}'"
+            hint = hint or did_you_mean(str(found["loc"][-1]), _keys_at(model, where[:-1]))
+        elif kind == "missing":
+            text = f"'{found['loc'][-1]}' is missing"
+        elif kind != "recipe":
+            if kind in WANTED:
+                keys = ", ".join(_keys_at(model, where))
+                text = WANTED[kind].format(keys=keys, given=_short(found["input"]))
+            text = f"{'.'.join(map(str, where))}: {text}" if where else text
+        line = f"{place(path, lines, where)}: {text}"
+        if line not in messages:
+            messages.append(line)
+    return RecipeError("\n".join(messages), hint)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _real(loc: Where, value: Any) -> Where:
+    """A place without pydantic's own names for the members of a union: as far as `value` has it, or lacks a key."""
+    real: list[str | int] = []
+    for part in loc:
+        of_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if of_list or (isinstance(value, dict) and part in value):
+            value = value[part]
+            real.append(part)
+    return tuple(real)
+
+
+def _keys_at(model: type[BaseModel], where: Where) -> list[str]:
+    """The keys that a model knows at a place."""
+    at: Any = model
+    for part in where:
+        if isinstance(part, int):
+            continue
+        known = at.model_fields.get(part) if isinstance(at, type) and issubclass(at, BaseModel) else None
+        if known is None:
+            continue
+        at = next((found for found in _models_in(known.annotation)), at)
+    return list(at.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
