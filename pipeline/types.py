@@ -27,6 +27,15 @@ State = Literal["kept", "dropped"]
 Severity = Literal["error", "warning", "note"]
 
 
+def text_of(content: Any) -> str:
+    """The text of a message's content: itself, or its text parts joined by a line break."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """One line of the plan: a cell, and which of its repeats.
@@ -132,8 +141,7 @@ class Call:
     @property
     def text(self) -> str:
         """The answer's text; empty where the message holds none."""
-        content = (self.message or {}).get("content")
-        return content if isinstance(content, str) else ""
+        return text_of((self.message or {}).get("content"))
 
 
 class CallRef(NamedTuple):
@@ -178,23 +186,19 @@ class Sample:
         """Digest of messages, rejected and fields: what was measured and reviewed."""
         return digest("sample", self.messages, self.rejected, self.fields)
 
+    def last(self, role: str) -> Message | None:
+        """The last message of a role."""
+        return next((message for message in reversed(self.messages) if message.get("role") == role), None)
+
     @property
     def answer(self) -> str:
         """The text of the last assistant turn; empty where there is none."""
-        for message in reversed(self.messages):
-            if message.get("role") == "assistant":
-                content = message.get("content")
-                return content if isinstance(content, str) else ""
-        return ""
+        return text_of((self.last("assistant") or {}).get("content"))
 
     @property
     def prompt(self) -> str:
         """The text of the last user turn; empty where there is none."""
-        for message in reversed(self.messages):
-            if message.get("role") == "user":
-                content = message.get("content")
-                return content if isinstance(content, str) else ""
-        return ""
+        return text_of((self.last("user") or {}).get("content"))
 
     @property
     def rehearsal(self) -> bool:

@@ -6,9 +6,8 @@ import re
 import unicodedata
 from functools import cache
 from itertools import islice
-from typing import Any
 
-from .types import Message, Sample
+from .types import Sample
 
 _NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Thai, Lao, Burmese, Khmer, kana and Han: scripts that put no space between words."""
@@ -27,24 +26,6 @@ def _table() -> list[str]:
     return [f" {c} " if alone.match(c) else c if _WORD.match(c) else " " for c in map(chr, range(_TABLED))]
 
 
-def text_of(content: Any) -> str:
-    """The text of a message's content: itself, or its text parts joined by a line break."""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def _last(messages: list[Message], role: str) -> Message | None:
-    return next((message for message in reversed(messages) if message.get("role") == role), None)
-
-
-def reply(sample: Sample) -> Message | None:
-    """The last assistant message."""
-    return _last(sample.messages, "assistant")
-
-
 def answer(sample: Sample) -> str | None:
     """The text of the last assistant message.
 
@@ -52,17 +33,8 @@ def answer(sample: Sample) -> str | None:
         The text, empty where nothing was answered; None where the answer is a call of tools and
         no text, which a rule on texts has nothing to say about.
     """
-    message = reply(sample)
-    if message is None:
-        return ""
-    text = text_of(message.get("content"))
-    return None if not text and message.get("tool_calls") else text
-
-
-def prompt(sample: Sample) -> str:
-    """The text of the last user message; empty where there is none."""
-    message = _last(sample.messages, "user")
-    return text_of(message.get("content")) if message else ""
+    message = sample.last("assistant") or {}
+    return None if message.get("tool_calls") and not sample.answer else sample.answer
 
 
 def words(text: str) -> list[str]:

@@ -15,7 +15,7 @@ def test_answer_and_prompt_are_the_last_of_their_role() -> None:
     sample = Sample("a", [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"},
                           {"role": "user", "content": [{"type": "text", "text": "3"}, {"type": "image_url"}]},
                           {"role": "assistant", "content": [{"type": "text", "text": each} for each in "45"]}])
-    assert (views.prompt(sample), views.answer(sample)) == ("3", "4\n5")
+    assert (sample.prompt, views.answer(sample)) == ("3", "4\n5")
 
 
 def test_nothing_said_is_empty_and_a_call_of_tools_is_no_text() -> None:
@@ -23,7 +23,7 @@ def test_nothing_said_is_empty_and_a_call_of_tools_is_no_text() -> None:
     assert views.answer(Sample("a", [{"role": "assistant", "content": None}])) == ""
     assert views.answer(Sample("a", [{"role": "assistant", "content": None, "tool_calls": [{}]}])) is None
     assert views.answer(Sample("a", [{"role": "assistant", "content": "Look:", "tool_calls": [{}]}])) == "Look:"
-    assert views.prompt(Sample("a", [])) == ""
+    assert (Sample("a", [])).prompt == ""
 
 
 def test_words_in_many_scripts() -> None:

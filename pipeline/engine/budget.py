@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import tokens
+from pipeline import prices, tokens
 from pipeline.errors import CapReached, RecipeError
 from pipeline.prices import Price
 from pipeline.types import Usage
@@ -111,10 +111,7 @@ def cost_of(price: Price | None, usage: Usage | None) -> float | None:
         return 0.0
     if usage is None:
         return None
-    cached = min(usage.cached_tokens, usage.input_tokens)
-    fresh = usage.input_tokens - cached
-    paid = fresh * price.input + cached * (price.input if price.cached is None else price.cached)
-    return (paid + usage.output_tokens * price.output) / 1e6
+    return prices.cost(price, usage)
 
 
 def _next_cap(cap: float, needed: float) -> float:

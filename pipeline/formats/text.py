@@ -15,8 +15,7 @@ from pydantic import Field
 from pipeline.errors import RecipeError
 from pipeline.grid.template import Template
 from pipeline.options import Options
-from pipeline.types import Example, Problem
-from pipeline.views import text_of
+from pipeline.types import Example, Problem, text_of
 
 from . import Format, FormatRefusal, error
 from ._turns import others, turns

@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import Field
 
 from ..similar import Shingler, jaccard
-from ..types import Call, Message, Sample
-from ..views import answer, text_of
+from ..types import Call, Message, Sample, text_of
+from ..views import answer
 from . import Options, Refused, Rewrite
 
 aliases = ("lengthen",)

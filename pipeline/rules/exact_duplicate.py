@@ -11,7 +11,7 @@ from typing import Literal
 
 from ..digest import digest, normal_text
 from ..types import Sample
-from ..views import answer, prompt
+from ..views import answer
 from . import CompareRule, Match, Options, Rule, rank
 
 
@@ -52,7 +52,7 @@ class ExactDuplicate(CompareRule[Measure, Bounds]):
     def _texts(self, sample: Sample) -> list[str]:
         """Prompt, answer or both. A call of tools is told apart from others by what it calls."""
         said = answer(sample)
-        texts = [] if self.how.over == "answer" else [prompt(sample)]
+        texts = [] if self.how.over == "answer" else [sample.prompt]
         if self.how.over != "prompt":
             texts.append(said if said is not None else digest(sample.messages[-1]))
         return texts

@@ -17,7 +17,7 @@ from pydantic import Field
 from ..digest import digest_bytes, normal_text
 from ..similar import Link, Sets, Shingler, jaccard
 from ..types import Sample
-from ..views import answer, has_words, prompt
+from ..views import answer, has_words
 from . import CompareRule, Match, Options, Rule, rank
 
 aliases = ("fuzzy-duplicate",)
@@ -77,10 +77,10 @@ class NearDuplicate(CompareRule[Measure, Bounds]):
         said = answer(sample) or ""
         over = self.how.over
         if over == "auto" and not has_words(said, self.how.shingle):
-            return prompt(sample), f"answer {normal_text(said)}"
+            return sample.prompt, f"answer {normal_text(said)}"
         if over in ("auto", "answer"):
             return said, ""
-        return (prompt(sample), "") if over == "prompt" else (f"{prompt(sample)}\n{said}", "")
+        return (sample.prompt, "") if over == "prompt" else (f"{sample.prompt}\n{said}", "")
 
     def _matches(
         self, cluster: dict[int, list[int]], rows: list[_Row], sets: Sets, nearest: dict[int, Link],

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..types import Sample
-from ..views import answer, reply
+from ..views import answer
 from . import Decision, Measured, Options, RowRule, Rule
 
 PHRASES = Path(__file__).with_name("refusal.phrases")
@@ -79,7 +79,7 @@ class Refusal(RowRule[Measure, Bounds]):
 
 def _by_host(sample: Sample) -> str:
     """What the host says about a refusal: the text of its field, or that its filter stopped the answer."""
-    message = reply(sample) or {}
+    message = sample.last("assistant") or {}
     for text in (sample.provenance.get("refusal"), message.get("refusal")):
         if isinstance(text, str) and text.strip():
             return " ".join(text.split())[:200]
