@@ -41,6 +41,10 @@ class Server:
         """The answers that were sent to the last byte; of one kind (`ok`, or a fault's name) if given."""
         return [event for event in self.ledger() if event["event"] == "answered" and kind in (None, event["kind"])]
 
+    def made(self, what: str) -> list[dict[str, Any]]:
+        """The files, uploads or jobs that were made; see `_tuning`."""
+        return [event for event in self.ledger() if event["event"] == "made" and event["what"] == what]
+
     def paid(self, by: str = "body") -> Counter[str]:
         """How often each body (or `prompt`) was answered at a price: a count above 1 was paid twice."""
         return Counter(event[by] for event in self.answered() if event.get("paid"))

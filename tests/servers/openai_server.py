@@ -6,7 +6,8 @@ Tests use `start(...)` of tests/servers/__init__.py or the fixture `openai_serve
 so that it outlives any kill of the client and shares no state with it.
 
 Paths: POST /v1/chat/completions (not streamed), GET /v1/models, GET /sync (answers once all earlier ledger lines are
-written). A request in absolute form, as a proxy receives it, is served as well.
+written); files, uploads, fine-tuning jobs and GET /v1/models/{id} are in _tuning.py. A request in absolute form, as a
+proxy receives it, is served as well.
 
 The ledger is append-only, one JSON line per event: `received` when a whole request is in, `answered` when the last byte
 of the answer was handed to the kernel, `lost` when the client left before. `n` joins them. `body` and `prompt` are
@@ -29,6 +30,7 @@ from typing import Any
 import orjson
 
 from tests.servers._answers import ANSWERED, ERRORS, FAULTS, MARKER, Reply, completion, error, faulty, tokens
+from tests.servers._tuning import Tuning
 
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
            429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
@@ -49,6 +51,7 @@ class Options:
         context: tokens that a prompt may have.
         answer: a fixed text in place of stories.
         keep: writes the last user message into `received` lines.
+        tune: how files and jobs behave: fields of `_tuning.Plan`.
     """
 
     ledger: str
@@ -67,6 +70,7 @@ class Options:
     answer: str | None = None
     keep: bool = False
     tls: tuple[str, str] | None = None
+    tune: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = set(self.rates) - set(FAULTS)
@@ -104,6 +108,7 @@ class Service:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.file = os.open(options.ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self.tuning = Tuning(options.tune, self.write, options.key)
         self.number = 0
         self.paid = 0
         self.tries: dict[bytes, int] = {}
@@ -242,15 +247,23 @@ class Connection(asyncio.Protocol):
             name, _, value = line.partition(b":")
             headers[name.lower()] = value.strip()
         length = int(headers.get(b"content-length", b"0"))
-        if len(self.buffer) < end + 4 + length:
-            return
-        body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
         method, target, _ = head[0].split(b" ", 2)
         if b"://" in target:
             target = b"/" + target.split(b"://", 1)[1].partition(b"/")[2]
-        token = headers.get(b"authorization")
+        if self.service.tuning.half_read(method.decode(), target.decode("latin-1")):
+            self.transport.pause_reading()
+            return
+        if len(self.buffer) < end + 4 + length:
+            return
+        body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
+        token = headers[b"authorization"].decode("latin-1") if b"authorization" in headers else None
         self.busy = True
-        self.serve(method, target.partition(b"?")[0], body, token.decode("latin-1") if token else None)
+        kind = headers.get(b"content-type", b"").decode("latin-1")
+        if self.service.tuning.route(method.decode(), target.decode("latin-1").partition("?")[0])[0]:
+            reply, event = self.service.tuning.serve(method.decode(), target.decode("latin-1"), kind, body, token)
+            self.send(reply, event | {"status": reply.status})
+        else:
+            self.serve(method, target.partition(b"?")[0], body, token)
 
     def serve(self, method: bytes, path: bytes, body: bytes, token: str | None) -> None:
         options = self.service.options
