@@ -122,26 +122,42 @@ def _beat(path: Path, mine: bytes, done: threading.Event) -> None:
                 os.utime(path)
 
 
-def _remove_or_raise(path: Path, folder: Path, output: str) -> None:
-    """Removes a lock whose owner is gone; raises where the owner lives."""
-    owner: dict[str, Any] = {}
+def holder(folder: Path, output: str) -> str | None:
+    """Who is at work on an output, as `pid 12 on host`; None where nobody is. Changes nothing."""
     try:
-        age = time.time() - path.stat().st_mtime
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return
+        owner, gone = _owner(folder / ".locks" / f"{output}.lock")
+    except OSError:
+        return None
+    return None if gone else f"pid {owner.get('pid', '?')} on {owner.get('host', '?')}"
+
+
+def _owner(path: Path) -> tuple[dict[str, Any], bool]:
+    """What a lock says of its owner, and whether that is gone. Raises FileNotFoundError where there is no lock."""
+    owner: dict[str, Any] = {}
+    age = time.time() - path.stat().st_mtime
+    text = path.read_text(encoding="utf-8")
     with suppress(ValueError):
         found = json.loads(text)
         owner = found if isinstance(found, dict) else {}
-    pid, host = owner.get("pid"), owner.get("host")
-    here = host == socket.gethostname() and isinstance(pid, int)
+    pid = owner.get("pid")
     if not owner:  # its owner died, or is, between making the file and writing into it
-        gone = age > BEAT_S
-    else:
-        gone = not _alive(pid, owner.get("born")) if here and isinstance(pid, int) else age > STALE_S
+        return owner, age > BEAT_S
+    if owner.get("host") == socket.gethostname() and isinstance(pid, int):
+        return owner, not _alive(pid, owner.get("born"))
+    return owner, age > STALE_S
+
+
+def _remove_or_raise(path: Path, folder: Path, output: str) -> None:
+    """Removes a lock whose owner is gone; raises where the owner lives."""
+    try:
+        owner, gone = _owner(path)
+    except FileNotFoundError:
+        return
     if gone:
         path.unlink(missing_ok=True)
         return
+    pid, host = owner.get("pid"), owner.get("host")
+    here = host == socket.gethostname() and isinstance(pid, int)
     hint = f"wait for it, or stop it: kill {pid}" if here else f"if that machine is gone: rm {path}"
     doing = f"`synth {owner['doing']}`" if owner.get("doing") else "another process"
     raise DataError(f"{folder}: {output} is in use by {doing} (pid {pid or '?'} on {host or '?'})", hint)
