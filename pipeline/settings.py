@@ -99,6 +99,8 @@ def load_settings(cwd: Path, env: Mapping[str, str], flags: Mapping[str, Any] | 
             values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path}: {error}") from None
+        except OSError as error:
+            raise RecipeError(f"{path}: {error.strerror}", f"ls -l {path}") from None
         if "datasets" in values:
             values["datasets"] = path.parent / str(values["datasets"])
     origin = {key: str(path) for key in values}
@@ -119,6 +121,8 @@ def _explain(error: ValidationError, origin: Mapping[str, str], path: Path | Non
     where = ".".join(str(part) for part in fault["loc"])
     place = origin.get(str(fault["loc"][0]) if fault["loc"] else "", str(path or FILE))
     if fault["type"] == "extra_forbidden":
-        known = Settings.model_fields if len(fault["loc"]) == 1 else ProviderEntry.model_fields
+        tables: dict[str, type[_Table]] = {"providers": ProviderEntry, "prices": PriceEntry}
+        table = tables.get(str(fault["loc"][0]), Settings) if len(fault["loc"]) > 1 else Settings
+        known = table.model_fields
         return RecipeError(f"{place}: unknown key '{where}'", did_you_mean(str(fault["loc"][-1]), known))
     return RecipeError(f"{place}: {where}: {fault['msg']}")

@@ -71,6 +71,7 @@ def test_every_variable_is_a_setting_and_is_read(tmp_path: Path) -> None:
     ("[providers.mine]\nurl = 'x'\n", ["synth.toml", "providers.mine.url", "base_url"]),
     ("[prices.m]\nin = 1\noutput = 2\n", ["synth.toml", "prices.m", "input"]),
     ("[prices.m]\ninput = 1\n", ["synth.toml", "prices.m.output"]),
+    ("[prices.m]\ninput = 1\noutput = 2\ncache = 1\n", ["synth.toml", "'prices.m.cache'", "did you mean 'cached'?"]),
     ("[providers]\nmine = 'http://x'\n", ["synth.toml", "providers.mine"]),
     ("datasets = 3\nmodel = 7\n", ["synth.toml", "model"]),
 ])
