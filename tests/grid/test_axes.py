@@ -86,9 +86,8 @@ def test_an_empty_axis_and_a_value_twice(recipe) -> None:
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "123456789012345678901234567890"])
 def test_numbers_that_json_does_not_have(recipe, value: str) -> None:
-    error = fault(recipe(f"  n: [1, {value}]"))
-    assert error.message.startswith("tales.yaml:5: axis 'n'")
-    assert "quotes" in error.hint
+    with pytest.raises(RecipeError, match=r"tales\.yaml:5: ax[ei]s(?s:.*)quotes"):
+        load_axes(recipe(f"  n: [1, {value}]"))
 
 
 def test_numbers(recipe) -> None:

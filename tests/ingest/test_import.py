@@ -123,7 +123,7 @@ def test_the_snapshot_is_a_recipe_that_later_verbs_need_no_file_for(bring: Impor
         assert recipe is not None
         assert (recipe.name, recipe.source and recipe.source.file) == ("mine", "../../rows.jsonl")
         assert (recipe.train.user, recipe.train.assistant) == ("{{q}}", "{{a}}")
-        assert (recipe.export.formats, recipe.export.order) == (["openai-chat"], "given")
+        assert ([item.name for item in recipe.export.formats], recipe.export.order) == (["openai-chat"], "given")
     snapshot = workdir / "datasets/mine/recipe.yaml"
     snapshot.write_text(snapshot.read_text() + "curate: [refusal]\n")
     bring()

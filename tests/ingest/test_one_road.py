@@ -81,6 +81,6 @@ def test_rows_that_a_source_cannot_give_are_said(workdir: Path, capsys: pytest.C
     capsys.readouterr()
     assert main(["generate", "mine"]) == 0
     err = capsys.readouterr().err
-    assert "2 rows of the source are left out; the first: " in err
+    assert "2 rows are left out; the first: " in err
     assert "rows.jsonl:2: not JSON" in err
     assert len(samples("mine")) == 1
