@@ -19,8 +19,8 @@ from ..errors import RecipeError, did_you_mean
 from ..settings import Settings
 from ..types import Problem
 
-__all__ = ["AnyBackend", "Backend", "Bill", "Job", "Options", "Parameters", "Report", "TuneProgress", "Tuned",
-           "open_backend"]
+__all__ = ["CANCELLED", "FAILED", "RUNNING", "SUCCEEDED", "TERMINAL", "AnyBackend", "Backend", "Bill", "Job", "Options",
+           "Parameters", "RemoteBackend", "RemoteJob", "Report", "TuneProgress", "Tuned", "open_backend"]
 
 SUCCEEDED, FAILED, CANCELLED, RUNNING = "succeeded", "failed", "cancelled", "running"
 TERMINAL = frozenset({SUCCEEDED, FAILED, CANCELLED})
@@ -90,8 +90,8 @@ class TuneProgress:
         seconds_left: by the backend's own reckoning.
         parameters: said once, before the first step.
         logged: a line of metrics.jsonl: step, epoch, train_loss, validation_loss, train_token_accuracy,
-            validation_token_accuracy, learning_rate, at; what is not known is left out. A step that is logged again
-            replaces what was logged of it before.
+            validation_token_accuracy, learning_rate, at (UTC, ISO 8601); what is not known is left out. Of a step
+            that is logged again the later values count.
         remote: what a host knows this run by, as file and job ids; it is on disk when `report` returns.
         warning: something a person should know when all is done.
     """
@@ -167,10 +167,12 @@ class Backend(ABC, Generic[How]):
 
     Attributes:
         model: the class of its options.
+        fewest: rows that it needs in the training file.
         remote: whether rows leave this machine, and a host keeps the job.
     """
 
     model: ClassVar[type[Options]] = Options
+    fewest: ClassVar[int] = 1
     remote: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
@@ -204,6 +206,44 @@ class Backend(ABC, Generic[How]):
         Raises:
             SynthError: what a person can mend; the next run goes on from here.
         """
+
+
+class RemoteJob(NamedTuple):
+    """A job as its host lists it.
+
+    Attributes:
+        state: the host's word.
+        created: UTC, ISO 8601; empty where the host does not say.
+        tuned: the model that came of it.
+        finetune: our id, for one that we made.
+        dataset: its name, for one that we made.
+    """
+
+    id: str
+    base: str
+    state: str
+    created: str
+    tuned: str | None
+    finetune: str | None
+    dataset: str | None
+
+
+class RemoteBackend(Backend[How]):
+    """A backend whose host keeps the job: one may leave it alone and come back."""
+
+    remote: ClassVar[bool] = True
+
+    @abstractmethod
+    def submit(self, job: Job[How], report: Report) -> Tuned:
+        """As `run`, up to where the host has the job."""
+
+    @abstractmethod
+    def jobs(self, options: How) -> list[RemoteJob]:
+        """The jobs that the host knows, newest first."""
+
+    @abstractmethod
+    def cancel(self, options: How, job_id: str) -> str:
+        """Asks the host to end a job; returns its state."""
 
 
 AnyBackend = Backend[Any]
