@@ -222,7 +222,7 @@ def _wilson(share: float, count: int) -> tuple[float, float]:
     """Wilson's score interval of a share: wide for few rows, even where all agree."""
     middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     half = _Z / (1 + _Z**2 / count) * (share * (1 - share) / count + _Z**2 / (4 * count**2)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if share == 0 else max(0.0, middle - half), 1.0 if share == 1 else min(1.0, middle + half)
 
 
 def _by_chance(differences: Numbers, seed: int) -> float:

@@ -32,6 +32,7 @@ def test_shares_have_wilsons_interval(yes: int, of: int, low: float, high: float
     """Known values: five of five is far from proof that it is always so."""
     found = summary(Share("share"), [1.0] * yes + [0.0] * (of - yes), ones(of), seed=0)
     assert (found.mean, found.rows) == (yes / of, of)
+    assert 0 <= (found.low or 0) <= found.mean <= (found.high or 0) <= 1
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
 
