@@ -63,7 +63,7 @@ def test_rehearsals_and_own_servers_cost_nothing():
 
 def test_local_names_are_presets():
     home = Path(pipeline.__file__).parent
-    hosts = orjson.loads((home / "providers" / "hosts.json").read_bytes())
+    hosts = orjson.loads((home / "hosts" / "hosts.json").read_bytes())
     assert set(orjson.loads((home / "prices.json").read_bytes())["local"]) == {
         name for name, host in hosts.items() if host.get("local")}
 
@@ -85,4 +85,9 @@ def test_training_prices_and_names():
     assert training_price_of("gpt-4o-mini-2024-07-18").usd == 3.0
     assert training_price_of("ft:gpt-4.1:org:x:id").usd == 25.0
     assert training_price_of("gpt-6-luna") is None
+    assert training_price_of("gpt-4o-mini", "together") is None
+    own = Settings(prices={"together:m": PriceEntry(input=1, output=1, training=0.5),
+                           "n": PriceEntry(input=1, output=1)})
+    assert training_price_of("m", "together", own).usd == 0.5
+    assert training_price_of("m", "openai", own) is training_price_of("n", "together", own) is None
     assert base_model("ft:gpt-4.1-mini-2025-04-14:org::id") == "gpt-4.1-mini"

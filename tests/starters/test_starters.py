@@ -132,7 +132,7 @@ def test_conversations_are_recognised(here: Path) -> None:
     recipe = load_recipe(write_from("mine", here, look_at("rows.jsonl", here)))
     assert recipe.source is not None
     assert (recipe.source.format, recipe.train.messages) == ("sharegpt", "conversations")
-    assert recipe.export.formats == ["sharegpt"]
+    assert [item.name for item in recipe.export.formats] == ["sharegpt"]
 
 
 @pytest.mark.parametrize(("data", "message"), [
