@@ -56,7 +56,8 @@ def _keys(name: str, section: BaseModel, skipped: set[str]) -> Iterator[tuple[st
     for key, field in fields.items():
         dotted = f"{name}.{key}"
         if key not in section.model_fields_set and not field.is_required() and dotted not in skipped:
-            yield dotted, getattr(section, key)
+            value = getattr(section, key)
+            yield dotted, [item.name for item in value] if key == "formats" else value
 
 
 def _counts(recipe: Recipe, name: str) -> bool:
