@@ -1,4 +1,4 @@
-"""Writes what is generated: docs/recipe.schema.json, README.md's transcripts and the picture in docs/.
+"""Writes what is generated: docs/recipe.schema.json, README.md's transcripts, the picture and the notebook in docs/.
 
     python docs/regenerate.py
 
@@ -114,12 +114,25 @@ def picture(folder: Path) -> str:
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
+def notebook(path: Path, folder: Path) -> str:
+    """A notebook with its cells run again in a folder that holds the dataset `plots`."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    book = nbformat.read(path, as_version=4)
+    NotebookClient(book, timeout=120, kernel_name="python3", record_timing=False).execute(cwd=str(folder))
+    book.metadata.language_info = {"name": "python"}
+    return str(nbformat.writes(book)) + "\n"
+
+
 def main() -> None:
     """Writes all of it."""
     (ROOT / "docs" / "recipe.schema.json").write_text(schema(), encoding="utf-8")
     page = ROOT / "README.md"
     with tempfile.TemporaryDirectory() as folder:
         page.write_text(readme(page.read_text(encoding="utf-8"), Path(folder)), encoding="utf-8")
+        book = ROOT / "docs" / "inspect.ipynb"
+        book.write_text(notebook(book, Path(folder)), encoding="utf-8")
         (ROOT / "docs" / "run.svg").write_text(picture(Path(folder)), encoding="utf-8")
 
 
