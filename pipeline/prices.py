@@ -90,10 +90,19 @@ def _price(row: dict[str, float] | None, date: str, source: str) -> Price | None
     return Price(row["input"], row["output"], row.get("cached"), date, source) if row else None
 
 
-def training_price_of(model: str) -> TrainingPrice | None:
-    """What OpenAI asks to tune a model; None where it cannot be tuned or the price is not known."""
+def training_price_of(
+    model: str, namespace: str = "openai", settings: Settings | None = None
+) -> TrainingPrice | None:
+    """What a host asks to tune a model; None where it cannot be tuned or the price is not known.
+
+    The table knows OpenAI's own; `training` of `settings.prices` wins over it, as in `price_of`.
+    """
+    for key in (f"{namespace}:{model}", model):
+        entry = settings.prices.get(key) if settings else None
+        if entry is not None and entry.training is not None:
+            return TrainingPrice(entry.training, "", f"prices.{key} of synth.toml")
     tuned = _table()["tuned"]
-    usd = tuned["training"].get(base_model(model))
+    usd = tuned["training"].get(base_model(model)) if namespace == "openai" else None
     return TrainingPrice(usd, tuned["date"], tuned["source"]) if usd is not None else None
 
 

@@ -46,11 +46,12 @@ class ProviderEntry(_Table):
 
 
 class PriceEntry(_Table):
-    """A price in US dollars for a million tokens."""
+    """A price in US dollars for a million tokens; `training` for each that a fine-tune goes through."""
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached: float | None = Field(None, ge=0)
+    training: float | None = Field(None, ge=0)
 
 
 class Settings(_Table):

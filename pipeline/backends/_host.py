@@ -40,6 +40,11 @@ PART = 64 << 20
 KIND = "application/jsonl"
 UNUSED = "unused"
 """What the package gets for a key; no request carries it."""
+NEEDED = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "host",
+                    "transfer-encoding"})
+"""Headers of the package's that are sent; all others are ours."""
+RAW = "x-stainless-raw-response"
+"""By this header of its request the package knows that an answer is to be left as it is."""
 
 Found = TypeVar("Found")
 
@@ -206,17 +211,16 @@ class Host:
             address = self._access.address.open()["url"]
             wire = httpx2.Client(
                 timeout=httpx2.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
-                trust_env=not self._access.local, event_hooks={"request": [self._sign]},
+                trust_env=not self._access.local, event_hooks={"request": [self._sign], "response": [_want_raw]},
             )
             self._client = OpenAI(api_key=UNUSED, base_url=address, max_retries=0, http_client=wire)
         return self._client
 
     def _sign(self, request: httpx2.Request) -> None:
         """Puts our headers on a request in place of the package's, which tell about this machine."""
-        for field in list(request.headers):
-            theirs = field.startswith(("x-stainless-", "openai-"))
-            if theirs or request.headers[field] == f"Bearer {UNUSED}":
-                del request.headers[field]
+        by_address = request.headers.get("authorization", "").startswith("Basic ")  # a password in the base URL
+        for field in set(request.headers) - NEEDED - ({"authorization"} if by_address else set()):
+            del request.headers[field]
         request.headers["user-agent"] = f"synth-pipeline/{pipeline.__version__}"
         request.headers.update(self._access.headers.open())
 
@@ -263,3 +267,8 @@ class Host:
         place = self.base_url if told.kind in ("connection", "timeout", "parse") else self.name
         message = self._access.secrets.hide(told.message.removeprefix(f"{self.name}: "))
         return Refused(f"{place}: {message}", hints.get(told.kind, ""), told, unsure)
+
+
+def _want_raw(response: httpx2.Response) -> None:
+    """Puts back the one header by which the package goes on; it was not sent."""
+    response.request.headers[RAW] = "true"
