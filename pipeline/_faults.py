@@ -51,7 +51,7 @@ def place(path: Path | None, lines: Mapping[Where, int], where: Where) -> str:
 def explain(
     error: ValidationError, model: type[BaseModel], value: Any, path: Path | None, lines: Mapping[Where, int]
 ) -> RecipeError:
-    """All faults of a recipe, a line each; the first unknown key's cure as the hint.
+    """All faults of a recipe, a line each; the cures of unknown keys as the hint.
 
     Args:
         error: of the validation.
@@ -60,13 +60,13 @@ def explain(
         path: the file.
         lines: of the parts of `value`.
     """
-    messages, hint = [], ""
+    messages, hints = [], dict[str, str]()
     for found in error.errors():
         where = (*_real(found["loc"], value), *found.get("ctx", {}).get("at", ()))
         kind, text = found["type"], found["msg"].removeprefix("Value error, ")
         if kind == "extra_forbidden":
             text = f"unknown key '{found['loc'][-1]}'"
-            hint = hint or did_you_mean(str(found["loc"][-1]), _keys_at(model, where[:-1]))
+            hints.setdefault(str(found["loc"][-1]), did_you_mean(str(found["loc"][-1]), _keys_at(model, where[:-1])))
         elif kind == "missing":
             text = f"'{found['loc'][-1]}' is missing"
         elif kind != "recipe":
@@ -77,7 +77,13 @@ def explain(
         line = f"{place(path, lines, where)}: {text}"
         if line not in messages:
             messages.append(line)
-    return RecipeError("\n".join(messages), hint)
+    return RecipeError("\n".join(messages), _hint(hints))
+
+
+def _hint(hints: Mapping[str, str]) -> str:
+    """The cure of the one unknown key; of several, a line each that says whose it is."""
+    told = {key: cure for key, cure in hints.items() if cure}
+    return "\n".join(told.values() if len(hints) == 1 else (f"{key}: {cure}" for key, cure in told.items()))
 
 
 def _short(value: Any) -> str:

@@ -21,6 +21,7 @@ from .locate import shipped
 from .prices import price_of
 from .providers import Host, build, hosts, provider_for
 from .settings import FILE, VARIABLES, Settings, load_settings
+from .words import price as dollars
 
 DISTRIBUTION = "synth-pipeline"
 EXTRAS = {
@@ -75,7 +76,7 @@ def checks(
     else:
         found.append(_settings(cwd, env))
     if settings is not None:
-        found += [_keys(settings, env), _model(settings, env)]
+        found += [_keys(settings, env), _model(settings, env, online)]
         found += [_host(host, settings, env) for host in _to_ask(settings, env)] if online else []
     found.append(_vocabularies(env))
     if settings is not None:
@@ -171,19 +172,24 @@ def _settings(cwd: Path, env: Mapping[str, str]) -> Check:
 
 def _keys(settings: Settings, env: Mapping[str, str]) -> Check:
     """Which variables hold a key. What they hold is looked at only for white space and quotes around it."""
-    named = {host.key_env: host.name for host in hosts(settings, env) if host.has_key and host.key_env}
+    named: dict[str, list[str]] = {}
+    for host in hosts(settings, env):
+        if host.has_key and host.key_env:
+            named.setdefault(host.key_env, []).append(host.name)
     for variable in named:
         value = env[variable]
         if value != value.strip() or value[0] in "'\"" or value.isspace():
             return Check("keys", "gap", f"{variable} has white space or quotes around it", f"export {variable}=...")
     if named:
-        told = ", ".join(f"{variable} ({name})" for variable, name in named.items())
+        whose = {variable: "whichever host is asked" if variable == settings.key_env else ", ".join(names)
+                 for variable, names in named.items()}
+        told = ", ".join(f"{variable} ({names})" for variable, names in whose.items())
         return Check("keys", "ok", f"set: {told}; never shown, never written")
     return Check("keys", "gap", "no key is set: all runs are rehearsals, or go to a server of your own",
                  "export OPENAI_API_KEY=...")
 
 
-def _model(settings: Settings, env: Mapping[str, str]) -> Check:
+def _model(settings: Settings, env: Mapping[str, str], online: bool) -> Check:
     if settings.model is None:
         what = "none is named on this machine: recipes that name none are rehearsed"
         return Check("model", "ok", what, "synth run NAME --model openai:gpt-4.1-mini")
@@ -201,15 +207,17 @@ def _model(settings: Settings, env: Mapping[str, str]) -> Check:
     if price is None:
         cure = f'in synth.toml: [prices."{model}"] with input = and output =, in dollars per million tokens'
         return Check("model", "gap", f"{told} at {host.base_url}: no price is known, so no bill and no cap", cure)
-    return Check("model", "ok", f"{told} at {host.base_url}, ${price.input:g} in and ${price.output:g} out per million "
-                 "tokens; not contacted (--online asks it)")
+    asked = "" if online else "; not contacted (--online asks it)"
+    return Check("model", "ok", f"{told} at {host.base_url}, {dollars(price.input)} in and {dollars(price.output)} out "
+                 f"per million tokens{asked}")
 
 
 def _to_ask(settings: Settings, env: Mapping[str, str]) -> list[Host]:
     """The hosts that this machine means to use: that of its model, those of synth.toml, those with a key."""
     known = {host.name: host for host in hosts(settings, env) if host.type != "rehearsal"}
     wanted = [provider_for(settings.model, settings, env)[0].namespace] if settings.model else []
-    wanted += ["openai"] if settings.base_url else []
+    if settings.base_url:  # one address is given: it is asked once, not under every name that has a key
+        return [known[name] for name in [*wanted, "openai"][:1] if name in known]
     wanted += [*settings.providers, *(host.name for host in known.values() if host.has_key)]
     return [known[name] for name in dict.fromkeys(wanted) if name in known]
 

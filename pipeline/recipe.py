@@ -82,6 +82,8 @@ class Axis(Section):
     @model_validator(mode="before")
     @classmethod
     def _sugar(cls, value: Any) -> Any:
+        if not isinstance(value, list | dict):
+            raise ValueError("a list is wanted here, as [one, two], or {file: ...}, {faker: ...}, {numbers: ...}")
         return {"values": value} if isinstance(value, list) else value
 
     @model_validator(mode="after")

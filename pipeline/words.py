@@ -34,6 +34,11 @@ def money(usd: float | None) -> str:
     return f"${usd:,.2f}"
 
 
+def price(usd: float) -> str:
+    """US dollars for a million tokens, whole: $2.00, $0.40, $0.075."""
+    return f"${usd:,.2f}" if round(usd, 2) == usd else f"${usd:,g}"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 row`, `1,944 rows`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

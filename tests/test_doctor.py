@@ -156,3 +156,16 @@ def test_online_asks_the_host(workdir: Path) -> None:
         gone = server.base_url
     found = look(workdir, {"OPENAI_API_KEY": KEY}, model="openai:story-small", online=True, base_url=gone)
     assert found["openai"].state == "fail"
+
+
+def test_an_address_that_is_given_is_asked_once_whatever_keys_are_there(workdir: Path) -> None:
+    keys = {"OPENAI_API_KEY": KEY, "GROQ_API_KEY": KEY, "BANK_KEY": KEY}
+    with running() as server:
+        flags = {"base_url": server.base_url, "key_env": "BANK_KEY"}
+        found = look(workdir, keys, online=True, **flags)
+        named = look(workdir, keys, online=True, model="openai:gpt-4.1-mini", **flags)
+    hosts = {"openai", "groq", "deepseek", "mistral", "together", "openrouter", "fireworks"}
+    assert hosts & set(found) == {"openai"}
+    assert found["keys"].what.startswith("set: BANK_KEY (whichever host is asked)")
+    assert "$0.40 in and $1.60 out" in named["model"].what
+    assert "not contacted" not in named["model"].what

@@ -93,7 +93,7 @@ def test_values_keep_their_kind() -> None:
     ("[baker, pilot]", "[baker, null]", ["tales.yaml:3", "axes.hero", "null"]),
     ("[baker, pilot]", "[baker, .nan]", ["tales.yaml:3", "axes.hero"]),
     ("[baker, pilot]", "[[baker], pilot]", ["tales.yaml:3", "list", "baker"]),
-    ("[baker, pilot]", "baker", ["tales.yaml:3", "axes.hero", "values, weights, file"]),
+    ("[baker, pilot]", "baker", ["tales.yaml:3", "axes.hero", "a list is wanted here"]),
     ("[baker, pilot]", "{values: [a, b], weights: [1]}", ["tales.yaml:3", "1 weights for 2 values"]),
     ("[baker, pilot]", "{values: [a, b], weights: [-1, 1]}", ["tales.yaml:3", "weights"]),
     ("[baker, pilot]", "{values: [a], file: b.txt}", ["tales.yaml:3", "exactly one"]),
@@ -127,6 +127,8 @@ def test_values_keep_their_kind() -> None:
     ("train:", "---\ntrain:", ["tales.yaml:5", "not YAML"]),
     ("train:", "generat: {max_tokens: 5}\ntrain:", ["tales.yaml:5", "'generat'", "did you mean 'generate'?"]),
     ("train:", "generate: {max_token: 5}\ntrain:", ["tales.yaml:5", "'max_token'", "did you mean 'max_tokens'?"]),
+    ("train:", "generat: {}\nexprot: {}\ntrain:",
+     ["generat: did you mean 'generate'?", "exprot: did you mean 'export'?"]),
 ])
 def test_faults_have_a_line_and_a_cure(old: str, new: str, words: list[str]) -> None:
     assert old in GOOD

@@ -54,6 +54,14 @@ MAKE_A_NAME = ("synth init", "synth import")
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+MEANT = {
+    "help": "--help", "verbs": "--help", "commands": "--help", "list": "status", "ls": "status", "info": "status",
+    "validate": "check", "verify": "check", "lint": "check", "show": "inspect", "view": "inspect", "head": "inspect",
+    "new": "init", "create": "init", "filter": "curate", "cost": "status --cost", "diff": "curate NAME --diff",
+    "rules": "plugins rules", "formats": "plugins formats", "providers": "plugins providers",
+}
+"""Words that other tools have for what we call something else."""
+
 """Exit codes of a shell for a process that SIGINT (2) or SIGPIPE (13) ended: 128 + the signal."""
 
 MACHINE_FAULTS = {
@@ -94,7 +102,8 @@ class Verbs(click.Group):
         """As click's own, with a nearby verb for a word that is none."""
         word = args[0]
         if not word.startswith("-") and word not in self.list_commands(ctx):
-            near = did_you_mean(word, self.list_commands(ctx))
+            verb = MEANT.get(word.casefold())
+            near = f"did you mean '{verb}'?" if verb else did_you_mean(word, self.list_commands(ctx))
             hint = f": {near}" if near.startswith("did you mean") else ""
             raise click.UsageError(f"there is no verb '{word}'{hint}", ctx)
         return super().resolve_command(ctx, args)

@@ -22,6 +22,7 @@ from pipeline.words import money as money
 from pipeline.words import number as number
 from pipeline.words import percent as percent
 from pipeline.words import plural as plural
+from pipeline.words import price as price
 from pipeline.words import shown as shown
 from pipeline.words import size as size
 

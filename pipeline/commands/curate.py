@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pipeline.recipe import Item
 
 UNEVEN_SHOWN = 5
+_GLUED = re.compile(r"\s*([\w./-]+)\s*(?::(?=\{)|(?=\{))\s*(\{.*\})\s*", re.DOTALL)
+"""`length {min: 5}` and `length:{min: 5}`: YAML takes the first for a text, and the second for another key."""
 REASON, TEXT = 60, 70
 """Columns that a reason and the beginning of a text may take."""
 
@@ -65,7 +68,7 @@ def rules_of(texts: Sequence[str]) -> list[Item]:
 
     found: list[Item] = []
     for text in texts:
-        value, _ = _yaml.parse(text, "--rule")
+        value, _ = _yaml.parse(_spaced(text), "--rule")
         for each in value if isinstance(value, list) else [value]:
             try:
                 found.append(Item.model_validate(each))
@@ -73,6 +76,21 @@ def rules_of(texts: Sequence[str]) -> list[Item]:
                 raise RecipeError(f"--rule {text}: no rule; write one as a recipe does",
                                   "--rule 'length: {min: 100, unit: chars}'") from None
     return found
+
+
+def _spaced(text: str) -> str:
+    """The text, where YAML reads it as a rule with options.
+
+    Raises:
+        RecipeError: options stand behind a name without the colon and the space that YAML wants.
+    """
+    glued = _GLUED.fullmatch(text)
+    if glued is None:
+        return text
+    name, options = glued[1], glued[2]
+    options = re.sub(r":(?=[^\s/])", ": ", options)
+    raise RecipeError(f"--rule {text}: between a rule and its options stand a colon and a space",
+                      f"--rule '{name}: {options}'")
 
 
 def show(done: Curation) -> None:

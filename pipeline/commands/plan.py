@@ -87,8 +87,9 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
     if plan.new_calls:
         rows.append(("tokens", _tokens(plan)))
         if writer.price is not None and writer.price.date and not writer.provider.rehearsal:
-            rows.append(("prices", f"${writer.price.input:g} in and ${writer.price.output:g} out per million tokens, "
-                         f"as of {writer.price.date} ({writer.price.source})"))
+            price = writer.price
+            rows.append(("prices", f"{console.price(price.input)} in and {console.price(price.output)} out per million "
+                         f"tokens, as of {price.date} ({price.source})"))
         elif writer.price is None:
             known = f'none is known: write [prices."{writer.model}"] with input and output into synth.toml'
             rows.append(("prices", known))

@@ -40,7 +40,8 @@ class FinishReason(RowRule[Measure, Bounds]):
         """Drops the listed ones."""
         if measured.value not in self.bounds.drop:
             return Decision("keep")
-        return Decision("drop", f"{measured.value}: {MEANING.get(str(measured.value), 'listed in `drop`')}")
+        what = MEANING.get(str(measured.value), "ended for a reason that `drop` lists")
+        return Decision("drop", f"{what}: the host says '{measured.value}'")
 
 
 plugin: type[Rule[Measure, Bounds]] = FinishReason

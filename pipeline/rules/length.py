@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ..types import Sample, Scalar
 from ..views import answer
+from ..words import plural
 from . import Decision, Measured, OptionFault, Options, RowRule, Rule
 
 if TYPE_CHECKING:
@@ -100,10 +101,11 @@ class Length(RowRule[Measure, Bounds]):
         """Drops what lies outside the bounds."""
         value, low, high = int(measured.value or 0), self.bounds.min, self.bounds.max
         about = "about " if self.context() is False else ""
+        told = f"{about}{plural(value, self.how.unit.removesuffix('s'))}"
         if low is not None and value < low:
-            return Decision("drop", f"{about}{value:,} {self.how.unit} < {low:,}")
+            return Decision("drop", f"{told} < {low:,}")
         if high is not None and value > high:
-            return Decision("drop", f"{about}{value:,} {self.how.unit} > {high:,}")
+            return Decision("drop", f"{told} > {high:,}")
         return Decision("keep")
 
 

@@ -91,6 +91,9 @@ def test_python_dash_m_and_cli_py_are_the_same_program() -> None:
     ("words", "told"),
     [
         (["plann"], "there is no verb 'plann': did you mean 'plan'?\n       synth --help"),
+        (["ls"], "there is no verb 'ls': did you mean 'status'?"),
+        (["Validate"], "there is no verb 'Validate': did you mean 'check'?"),
+        (["help"], "there is no verb 'help': did you mean '--help'?"),
         (["zzzz"], "there is no verb 'zzzz'\n       synth --help"),
         (["--bad"], "no such option '--bad'.\n       synth --help"),
         (["plugins", "--bad"], "synth plugins --help"),
@@ -166,3 +169,21 @@ def test_a_reader_that_leaves_ends_it_quietly() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(20) == 141
+
+
+def test_words_of_other_tools_lead_to_a_verb_that_there_is() -> None:
+    verbs = {verb for verbs in VERBS.values() for verb in verbs}
+    assert {meant.split()[0] for meant in commands.MEANT.values()} <= {*verbs, "--help"}
+    assert not set(commands.MEANT) & verbs
+
+
+def test_in_one_pipe_the_table_comes_before_the_talk(workdir: Path) -> None:
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"text": f"row {i} of the file"}) + "\n" for i in range(3)))
+    assert main(["import", "x", "rows.jsonl", "--completion", "text"]) == 0
+    export = "import sys; from pipeline.commands import main; sys.exit(main(['export', 'x']))"
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run([sys.executable, "-c", export], **pipe, text=True, check=True)
+    firsts = [line.split()[0] for line in done.stdout.splitlines()]
+    assert firsts[0] == "format"
+    assert firsts[-1] == "next"
+    assert "train.jsonl" in done.stdout.splitlines()[1]

@@ -14,6 +14,7 @@ from tests.rules.rows import judged, row
 def test_what_the_host_says(reason: str | None, outcome: str) -> None:
     found = judged("finish-reason", row("A text.", provenance={"finish_reason": reason}))
     assert (found.outcome, found.value) == (outcome, reason)
+    assert not found.reason.startswith("length"), "that is another rule's name"
 
 
 def test_rows_that_no_model_wrote_say_nothing() -> None:

@@ -35,7 +35,7 @@ def test_both_bounds_are_inclusive(length: int, outcome: str) -> None:
 
 def test_the_reason_says_what_was_measured_and_compared() -> None:
     assert judged("length", row("x" * 1500), max=1200, unit="bytes").reason == "1,500 bytes > 1,200"
-    assert judged("length", row("x"), min=2, unit="bytes").reason == "1 bytes < 2"
+    assert judged("length", row("x"), min=2, unit="bytes").reason == "1 byte < 2"
 
 
 def test_without_bounds_it_only_measures() -> None:
