@@ -46,14 +46,6 @@ VERBS: dict[str, dict[str, str]] = {
 }
 """Section of the help -> verb -> one line. The only list of verbs."""
 
-NAMES_SHOWN = 5
-"""Recipes and datasets that are offered where a NAME was left out."""
-
-MAKE_A_NAME = ("synth init", "synth import")
-"""Verbs whose NAME is a new one."""
-
-INTERRUPTED = 130
-BROKEN_PIPE = 141
 MEANT = {
     "help": "--help", "verbs": "--help", "commands": "--help", "list": "status", "ls": "status", "info": "status",
     "validate": "check", "verify": "check", "lint": "check", "show": "inspect", "view": "inspect", "head": "inspect",
