@@ -54,6 +54,14 @@ MEANT = {
 }
 """Words that other tools have for what we call something else."""
 
+NAMES_SHOWN = 5
+"""Recipes and datasets that are offered where a NAME was left out."""
+
+MAKE_A_NAME = ("synth init", "synth import")
+"""Verbs whose NAME is a new one."""
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
 """Exit codes of a shell for a process that SIGINT (2) or SIGPIPE (13) ended: 128 + the signal."""
 
 MACHINE_FAULTS = {
