@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from types import UnionType
+from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from .errors import RecipeError, did_you_mean
 
@@ -96,6 +98,46 @@ def _choices(model: type[Options], key: str) -> str:
     words = getattr(model.model_fields[key].annotation, "__args__", ()) if key in model.model_fields else ()
     texts = [word for word in words if isinstance(word, str)]
     return f"{key} is one of {', '.join(texts)}" if texts else ""
+
+
+class Described(NamedTuple):
+    """An option as a person reads of it: what it takes, what it is where nobody sets it, and why one would."""
+
+    name: str
+    takes: str
+    default: str
+    description: str
+
+
+_TAKES = {str: "text", int: "whole number", float: "number", bool: "true or false", list: "list", dict: "mapping"}
+
+
+def described(*models: type[BaseModel]) -> list[Described]:
+    """The options that some models take, in order."""
+    return [
+        Described(name, _takes(field.annotation), _default(field), field.description or "")
+        for model in models for name, field in model.model_fields.items()
+    ]
+
+
+def _takes(annotation: Any) -> str:
+    """`bytes, chars or words`, `whole number`: what may be written, from a field's annotation."""
+    if get_origin(annotation) is Literal:
+        *most, last = map(str, get_args(annotation))
+        return f"{', '.join(most)} or {last}" if most else last
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_takes(member) for member in members))
+    return _TAKES.get(get_origin(annotation) or annotation, "value")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in (None, "", {}) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def own_folder(recipe: Path | None, dataset: Path) -> Path | None:

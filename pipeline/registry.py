@@ -53,6 +53,20 @@ def plugins(family: str) -> dict[str, Plugin]:
     return dict(sorted(found.items()))
 
 
+def called(name: str) -> list[Plugin]:
+    """The plug-ins of all families that have a name, in any of its spellings."""
+    wanted = printed(name)
+    return [plugin for family in FAMILIES for plugin in plugins(family).values()
+            if wanted == plugin.name or wanted in plugin.aliases]
+
+
+def about(plugin: Plugin) -> str:
+    """All that a plug-in's file says of it: its docstring; the summary where there is no file."""
+    if not plugin.origin.endswith(".py"):
+        return plugin.summary
+    return ast.get_docstring(ast.parse(Path(plugin.origin).read_text(encoding="utf-8"))) or plugin.summary
+
+
 def resolve(family: str, name: str) -> str:
     """The printed name of a plug-in, from any of its spellings.
 

@@ -1,13 +1,15 @@
-"""`synth plugins`: what can be named in a recipe, by family."""
+"""`synth plugins`: what can be named in a recipe, by family, and what each takes."""
 
 from __future__ import annotations
 
 import click
+from pydantic import BaseModel
 
 from pipeline.commands import _console as console
 from pipeline.commands._options import json_option
 from pipeline.errors import RecipeError, did_you_mean
-from pipeline.registry import FAMILIES, Plugin, plugins
+from pipeline.options import Described, described
+from pipeline.registry import FAMILIES, Plugin, about, called, load, plugins
 
 IN_A_RECIPE = {
     "providers": "generate: {model: openai:gpt-4.1-mini}",
@@ -21,15 +23,21 @@ IN_A_RECIPE = {
 
 
 @click.command("plugins")
-@click.argument("family", required=False, metavar="[FAMILY]")
+@click.argument("family", required=False, metavar="[FAMILY|NAME]")
 @json_option
 def command(family: str | None, json_: bool) -> None:
-    """Lists the providers, rules, rewrites and formats that a recipe can name.
+    """Lists the providers, rules, rewrites and formats that a recipe can name, or shows one with its options.
+
+    \b
+    synth plugins              all of them
+    synth plugins rules        those of a family
+    synth plugins length       one: what it does, and its options
 
     A file of your own works too: `rule: ./my_rule.py` beside the recipe.
     """
     if family is not None and family not in FAMILIES:
-        raise RecipeError(f"there is no family '{family}'", did_you_mean(family, FAMILIES))
+        _one(family, json_)
+        return
     found = {name: list(plugins(name).values()) for name in FAMILIES if name == (family or name)}
     if json_:
         console.as_json({name: [_described(plugin) for plugin in members] for name, members in found.items()})
@@ -42,6 +50,40 @@ def command(family: str | None, json_: bool) -> None:
                 console.listed(f"  {plugin.name}", _said(plugin), width + 4)
             console.out()
     console.next_command("synth init NAME --blank", "a recipe of your own")
+
+
+def _one(name: str, json_: bool) -> None:
+    """The plug-ins of a name in full, with their options."""
+    found = called(name)
+    if not found:
+        names = [plugin.name for family in FAMILIES for plugin in plugins(family).values()]
+        raise RecipeError(f"there is no plug-in and no family '{name}'", did_you_mean(name, [*FAMILIES, *names]))
+    if json_:
+        console.as_json([{**_described(plugin), "family": plugin.family, "about": about(plugin),
+                          "options": [option._asdict() for option in _options(plugin)]} for plugin in found])
+        return
+    for plugin in found:
+        also = f", also {', '.join(plugin.aliases)}" if plugin.aliases else ""
+        console.out(f"{console.styled(plugin.name, 'bold')}   "
+                    f"{console.styled(f'one of the {plugin.family}{also}', 'dim')}")
+        text = plugin.summary if plugin.family == "providers" else about(plugin)  # the rest is for who changes them
+        for line in text.splitlines():
+            console.out(f"  {line}".rstrip())
+        console.out()
+        rows = [(option.name, option.takes, option.default, option.description) for option in _options(plugin)]
+        for line in console.table(rows, ("option", "takes", "default", ""), indent=2, wide="") if rows else []:
+            console.out(line)
+        if not rows:
+            console.out("  takes no options", "dim")
+        console.out()
+    console.next_command(f"synth plugins {found[0].family}", "the others")
+
+
+def _options(plugin: Plugin) -> list[Described]:
+    """What a recipe can set on a plug-in; nothing where its family takes no options."""
+    kind = load(plugin.family, plugin.name)
+    models = kind.models if isinstance(getattr(kind, "models", None), tuple) else (getattr(kind, "model", None),)
+    return described(*(model for model in models if isinstance(model, type) and issubclass(model, BaseModel)))
 
 
 def _said(plugin: Plugin) -> str:

@@ -41,8 +41,8 @@ class Measure(Options):
 class Bounds(Options):
     """How much is enough, and how much too much. Both inclusive."""
 
-    min: int | None = Field(None, ge=0)
-    max: int | None = Field(None, ge=0)
+    min: int | None = Field(None, ge=0, description="the least that is kept; also as 2 KiB or 200 words")
+    max: int | None = Field(None, ge=0, description="the most that is kept")
 
 
 class Length(RowRule[Measure, Bounds]):

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from ..types import Sample
 from ..views import answer
 from . import Decision, Measured, Options, RowRule, Rule
@@ -47,7 +49,7 @@ class Measure(Options):
 class Bounds(Options):
     """What becomes of a row that refuses in part."""
 
-    partial: Literal["flag", "drop", "keep"] = "flag"
+    partial: Literal["flag", "drop", "keep"] = Field("flag", description="what becomes of a row that refuses in part")
 
 
 class Refusal(RowRule[Measure, Bounds]):

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.commands import main
 from pipeline.commands.plugins import IN_A_RECIPE
-from pipeline.registry import FAMILIES, plugins
+from pipeline.registry import FAMILIES, Plugin, plugins
 
 
 def test_lists_every_plugin_with_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,9 +34,31 @@ def test_every_family_says_how_a_recipe_names_it() -> None:
     assert tuple(IN_A_RECIPE) == FAMILIES
 
 
-def test_unknown_family(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plugins", "rule"]) == 2
-    assert "did you mean 'rules'?" in capsys.readouterr().err
+def test_unknown_family_or_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for word, meant in (("rule", "rules"), ("lenght", "length"), ("openai-cht", "openai-chat")):
+        assert main(["plugins", word]) == 2
+        assert f"did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_one_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "length"]) == 0
+    shown = capsys.readouterr().out
+    assert "Both bounds are inclusive" in shown, "all that its file says"
+    options = {line.split()[0]: line for line in shown.splitlines() if line.startswith("  ") and line.split()}
+    assert "bytes, chars, words or tokens" in options["unit"]
+    assert "must be given" in options["unit"]
+    assert "as-is" in options["newline"]
+    assert "whole number" in options["min"]
+
+
+@pytest.mark.parametrize("plugin", [plugin for family in FAMILIES for plugin in plugins(family).values()],
+                         ids=lambda plugin: f"{plugin.family}-{plugin.name}")
+def test_every_plugin_is_shown_by_each_of_its_names(plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (plugin.name, plugin.name.replace("-", "_"), *plugin.aliases):
+        assert main(["plugins", name, "--json"]) == 0
+        found = [one for one in json.loads(capsys.readouterr().out) if one["family"] == plugin.family]
+        assert [one["name"] for one in found] == [plugin.name]
+        assert all(option["takes"] != "value" for option in found[0]["options"])
 
 
 def test_listing_imports_no_plugin() -> None:
