@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine import Report
@@ -15,6 +16,12 @@ from pipeline.store import Dataset
 
 if TYPE_CHECKING:
     from pipeline.augment import AugmentPlan
+    from pipeline.backends import Report as TuneReport
+    from pipeline.finetune import How
+    from pipeline.finetune import Plan as TuningPlan
+    from pipeline.finetune import Run as TuningRun
+    from pipeline.recipe import Finetune as Section
+    from pipeline.types import Problem
 
 REHEARSAL = "rehearsal"
 
@@ -93,3 +100,30 @@ def run_recipe(
     yield "curate", curation
     curation.require_rows(dataset.name)
     yield "export", export(dataset, Export.of(recipe.export))
+
+
+def plan_tuning(
+    recipe: Recipe, dataset: Dataset, settings: Settings, env: Mapping[str, str], how: How | None = None,
+    section: Section | None = None,
+) -> TuningPlan:
+    """What tuning on the dataset's export would do and cost; see `finetune.plan_finetune`."""
+    from pipeline.export.check import check_file
+    from pipeline.finetune import How, plan_finetune
+
+    def check(train: Path, validation: Path | None) -> list[Problem]:
+        found: list[Problem] = []
+        check_file(train, found.append, validation=validation)
+        return found
+
+    return plan_finetune(recipe, dataset, settings, env, check, how or How(), section)
+
+
+def tune(plan: TuningPlan, report: TuneReport | None = None, *, detach: bool = False) -> TuningRun:
+    """Does what was planned; see `finetune.finetune`. A line that a host refuses is shown with its rows."""
+    from pipeline.finetune import finetune
+    from pipeline.trace import rows_of
+
+    def trace(path: Path, line: int) -> list[str]:
+        return [row.sample.id for row in rows_of(plan.dataset, path, line)]
+
+    return finetune(plan, report, detach=detach, trace=trace)

@@ -147,6 +147,7 @@ class Bill(NamedTuple):
         usd_expected: None without a price.
         usd_worst: None without a price.
         note: where the price comes from, with its date.
+        unsure: the line that makes the worst case certain, where a host may go over it; empty where it is.
     """
 
     tokens: int
@@ -155,6 +156,7 @@ class Bill(NamedTuple):
     usd_expected: float | None
     usd_worst: float | None
     note: str = ""
+    unsure: str = ""
 
 
 class Backend(ABC, Generic[How]):
@@ -282,15 +284,20 @@ def _options(name: str, model: type[Options], given: Mapping[str, Any], where: C
         return model.model_validate(dict(given))
     except ValidationError as error:
         faults = cast(list[dict[str, Any]], error.errors())
-    lines, hint = [], ""
+    said: dict[str, list[str]] = {}
+    hint = ""
     for fault in faults:
         path = [str(part) for part in fault["loc"]]
         key = path[0] if path else "backend"
-        text = f"{'.'.join(path)}: {str(fault['msg']).removeprefix('Value error, ')}" if path else str(fault["msg"])
+        text = str(fault["msg"]).removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             text, near = f"unknown option '{path[-1]}'", did_you_mean(path[-1], model.model_fields)
             hint = hint or near
         elif fault["type"] == "missing":
             text = f"'{'.'.join(path)}' is missing"
-        lines.append(f"{where(key)}: {name}: {text}")
+        elif path:
+            text = f"{key}: {text[:1].lower()}{text[1:]}"
+        known = said.setdefault(key, [])
+        known.append(text.removeprefix(f"{key}: ") if known else text)  # one of a union's members each
+    lines = [f"{where(key)}: {name}: {', or '.join(texts)}" for key, texts in said.items()]
     raise RecipeError("\n".join(lines), hint)

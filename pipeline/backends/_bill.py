@@ -116,7 +116,8 @@ def bill_of(found: Measured, epochs: int | None, price: TrainingPrice | None) ->
         notes.append(f"${price.usd:g} for a million tokens, {f'as of {price.date}' if price.date else price.source}")
     if epochs is None:
         notes.append(f"epochs: auto, which is {times} by OpenAI's rule")
-    return Bill(found.tokens * times, found.exact, times, usd, worst, "; ".join(notes))
+    unsure = f"--set finetune.n_epochs={times}   the host decides on `auto`, maybe otherwise" if epochs is None else ""
+    return Bill(found.tokens * times, found.exact, times, usd, worst, "; ".join(notes), unsure)
 
 
 def charged(trained_tokens: object, price: TrainingPrice | None, state: str) -> float | None:

@@ -33,8 +33,9 @@ class Finetune:
         seconds: of work, over all runs.
         problems: code, severity, where, message, fix of each.
         attempt: 1, and one more after each failure.
-        cost_usd: None while it is not known.
+        cost_usd: of this attempt; None while it is not known.
         usd_worst: the most it may cost, counted while the cost is not known.
+        earlier_usd: what attempts before this one cost.
         remote: what a host knows it by.
         more: what another version of synth wrote, kept as it is.
     """
@@ -56,13 +57,14 @@ class Finetune:
     attempt: int = 1
     cost_usd: float | None = 0.0
     usd_worst: float | None = 0.0
+    earlier_usd: float = 0.0
     remote: dict[str, Any] | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def spent_usd(self) -> float:
-        """What it cost, or may cost where that is not known yet; 0 without a price."""
-        return (self.usd_worst or 0.0) if self.cost_usd is None else self.cost_usd
+        """What all attempts cost, or may cost where that is not known yet; 0 without a price."""
+        return self.earlier_usd + ((self.usd_worst or 0.0) if self.cost_usd is None else self.cost_usd)
 
     def as_json(self) -> dict[str, Any]:
         """As the file has it."""
@@ -140,12 +142,13 @@ def forget_metrics(folder: Path) -> None:
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl by step. What was logged twice counts once, the later values over the earlier ones."""
+    """The lines of metrics.jsonl by step. Of what was logged twice the later values count, and the first `at`."""
     steps: dict[int, dict[str, Any]] = {}
     for line in jsonl_reader(folder / METRICS):
         step = line.get("step")
         if isinstance(step, int):
-            steps[step] = {**steps.get(step, {}), **line}
+            before = steps.get(step, {})
+            steps[step] = {**before, **line, **{key: before[key] for key in ("at",) if key in before}}
     return [steps[step] for step in sorted(steps)]
 
 

@@ -63,6 +63,7 @@ def test_listed_oldest_first_and_damaged_ones_named(tmp_path: Path) -> None:
 def test_spent_is_the_worst_until_it_is_known() -> None:
     assert replace(ONE, cost_usd=None, usd_worst=2.5).spent_usd == 2.5
     assert replace(ONE, cost_usd=1.5, usd_worst=2.5).spent_usd == 1.5
+    assert replace(ONE, cost_usd=1.5, usd_worst=2.5, earlier_usd=0.5).spent_usd == 2.0
     assert replace(ONE, cost_usd=None, usd_worst=None).spent_usd == 0.0
 
 
