@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -47,9 +47,9 @@ class HostOptions(Options):
 
     base: str = Field(default_factory=lambda: str(table()["default_base"]),
                       description="HOST:MODEL, or a model of OpenAI's; ft:... goes on with a tuned one")
-    n_epochs: Auto | int = Field("auto", ge=1, le=50)
-    batch_size: Auto | int = Field("auto", ge=1, le=256)
-    learning_rate_multiplier: Auto | float = Field("auto", gt=0)
+    n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
+    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0)] = "auto"
     suffix: str | None = Field(None, min_length=1, max_length=SUFFIX, description="in the model's name; the dataset's")
 
 
