@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 from pipeline.types import Problem
 
-from ._guess import likely
+from ._guess import likely, wide
 from ._lines import breaks
 from ._open import codec, kind, opened
 
 _BLOCK = 1 << 20
+
+
 class EncodingFault(NamedTuple):
     """The first line that is not in the encoding, how many are not, and of how many.
 
@@ -64,7 +66,7 @@ def encoding_fault(path: Path, encoding: str | None = None) -> EncodingFault | N
             pass  # `rows` reports it when it comes to the place
     if first is None:
         return None
-    guess = likely(sample)
+    guess = wide(head) or likely(sample)
     return EncodingFault(_said(path, name or "utf-8", first, guess), bad, lines, guess, first[1])
 
 
@@ -86,7 +88,7 @@ def _said(path: Path, name: str, first: tuple[int, bytes, UnicodeError], guess: 
     number, line, error = first
     column = error.start if isinstance(error, UnicodeDecodeError) else 0
     text = f"byte 0x{line[column]:02X} at column {column + 1} is not {name}"
-    if guess:
+    if guess and not guess.startswith("utf"):  # two bytes a character: a cut anywhere would be read askew
         shown = line[max(0, column - 24) : column + 24].decode(guess, "ignore").strip()
         text += f"; in {guess} it reads “{shown}”"
     return Problem("error", "encoding", f"{path}:{number}", text, f"--encoding {guess or 'NAME'}")

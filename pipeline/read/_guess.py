@@ -20,6 +20,21 @@ _CANDIDATES: tuple[tuple[str, str, re.Pattern[str], float], ...] = (
 )
 """What is typed, what it is tried with, the characters its languages use, and how much they count."""
 
+_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_ZEROS = 0.2
+"""Share of zero bytes that no text in a one-byte encoding has; in UTF-16 every second byte of ASCII is one."""
+
+
+def wide(head: bytes) -> str | None:
+    """The encoding of more than one byte a character that the beginning of a file is in; None for any other.
+
+    A byte order mark says it, and so do many zeros.
+    """
+    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if marked or head.count(0) <= _ZEROS * len(head):
+        return marked
+    return "utf-16-be" if head.startswith(b"\0") else "utf-16-le"
+
 
 def likely(sample: bytes) -> str | None:
     """The encoding that bytes which are not UTF-8 are probably in; None where nothing fits.
@@ -27,6 +42,8 @@ def likely(sample: bytes) -> str | None:
     A candidate must decode them all; the one wins whose characters beyond ASCII are most often letters and
     marks of its languages, and the more usual one where two are equal.
     """
+    if found := wide(sample):
+        return found
     best, name = 0.5, None
     for shown, tried, letters, counts in _CANDIDATES:
         try:

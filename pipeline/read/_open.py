@@ -120,11 +120,16 @@ class Chunks:
         return b"".join(parts)
 
 
+def _reads(path: Path) -> bool:
+    """Whether a path is a file of rows, by its name."""
+    return path.name.lower().removesuffix(".gz").endswith(tuple(KINDS)) and path.is_file()
+
+
 def _open(path: Path) -> BufferedReader:
     try:
         return path.open("rb")
     except FileNotFoundError:
-        near = [str(p) for p in sorted(path.parent.glob("*"))] if path.parent.is_dir() else []
-        raise DataError(f"{path}: no such file", did_you_mean(str(path), near[:200])) from None
+        beside = [p.name for p in sorted(path.parent.glob("*")) if _reads(p)] if path.parent.is_dir() else []
+        raise DataError(f"{path}: no such file", did_you_mean(path.name, beside[:200])) from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None

@@ -337,6 +337,25 @@ def test_the_encoding_of_a_file_is_named(tmp_path: Path, text: str, encoding: st
     assert encoding_fault(path, encoding) is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_two_bytes_a_character_are_seen_without_a_mark(read: Read, tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes("text,label\nhéllo wörld there,a\nthe end öf it,b\n".encode(encoding))
+    fault = encoding_fault(path)
+    assert fault is not None
+    assert fault.problem.fix == f"--encoding {encoding}"
+    assert "reads" not in fault.problem.message
+
+
+def test_a_missing_file_is_compared_with_files_of_rows(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "tales.yaml").touch()
+    with pytest.raises(DataError) as error:
+        list(rows(tmp_path / "zzz.jsonl", lambda _: None))
+    assert error.value.hint == "known: rows.csv"
+
+
 def test_utf8_has_no_encoding_fault(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes("é\u2028日本\n".encode() * 300_000)
