@@ -1,0 +1,64 @@
+"""What was spent, what may have been, and what a kept row costs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.words import money, number, plural
+
+from .material import Material
+
+
+class Cost(NamedTuple):
+    """The section: a sentence, and names with amounts and what they mean."""
+
+    lead: str
+    facts: list[tuple[str, str, str]]
+
+
+def cost(material: Material) -> Cost | None:
+    """The section; None where nothing was asked."""
+    spent, kept = material.spent, material.rows.kept
+    if not spent.answered + spent.failed + spent.copied:
+        return None
+    unknown = bool(spent.unpriced)
+    facts = [("Spent", _sum(spent.usd, unknown), plural(spent.answered, "answer"))]
+    if spent.unconfirmed_usd:
+        facts.append(("Unconfirmed", money(spent.unconfirmed_usd), "the most that requests without an answer may cost"))
+    if kept:
+        facts.append(("Per kept row", per_kept(material), f"all that was spent, over {plural(kept, 'row')}"))
+    lost = material.rows.usd.get("dropped")
+    if lost:
+        facts.append(("On dropped rows", money(lost), plural(material.rows.dropped, "row")))
+    facts += [("Tokens in", number(spent.input_tokens), "prompts"),
+              ("Tokens out", number(spent.output_tokens), "answers")]
+    if spent.copied:
+        facts.append(("Copied", number(spent.copied), "answers that another dataset paid for"))
+    if spent.failed:
+        kinds = [f"{kind.replace('_', ' ')} {number(count)}" for kind, count in material.failures.most_common()]
+        facts.append(("Failed", number(spent.failed), ", ".join(kinds)))
+    return Cost(_lead(material), facts)
+
+
+def per_kept(material: Material) -> str:
+    """What a kept row costs, with what was spent on the others."""
+    spent, kept = material.spent, material.rows.kept
+    if not kept or (spent.unpriced and not spent.usd):
+        return "unknown"
+    return money(spent.usd / kept)
+
+
+def _sum(usd: float, unknown: bool) -> str:
+    return "unknown" if unknown and not usd else f"at least {money(usd)}" if unknown else money(usd)
+
+
+def _lead(material: Material) -> str:
+    spent = material.spent
+    if not spent.usd and not spent.unconfirmed_usd and not spent.unpriced:
+        return "A rehearsal costs nothing: nobody real was asked." if material.rows.rehearsed else "Nothing was spent."
+    said = f"{_sum(spent.usd, bool(spent.unpriced)).capitalize()} for {plural(spent.answered, 'answer')}."
+    if spent.unpriced:
+        said += f" Of {plural(spent.unpriced, 'answer')} no price was known."
+    if spent.unconfirmed_usd:
+        said += f" Up to {money(spent.unconfirmed_usd)} more for requests that never answered."
+    return said
