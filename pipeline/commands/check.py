@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +26,8 @@ _STYLES = {"error": "bad", "warning": "warn", "note": "dim"}
 
 @click.command("check")
 @target()
-@click.option("--for", "wanted", metavar="FORMAT", help="Who reads it, as openai, llama2. [as its rows are]")
+@click.option("--for", "wanted", metavar="FORMAT",
+              help="Who reads it, as openai, llama2; of a dataset, the export to check. [as its rows are; all]")
 @click.option("--validation", type=click.Path(path_type=Path, exists=True), metavar="FILE",
               help="A second file; none of its rows may stand in the first one.")
 @click.option("--all", "everything", is_flag=True, help=f"Show every problem, not {SHOWN} of each kind.")
@@ -41,15 +43,19 @@ def command(target: Target, wanted: str | None, validation: Path | None, everyth
     Exit status: 0 without errors, 4 with any.
     """
     from pipeline.export import check
+    from pipeline.store import Dataset
 
     talk = _Talk(everything or not console.screen(), json_)
-    path = Path(target.name)
+    path, name = Path(target.name), target.name
     if _is_file(path):
         done = check.check_file(path, talk.take, target=wanted, validation=validation)
     elif path.suffix and not (target.path / "manifest.json").is_file():
         raise DataError(f"{path}: no such file", did_you_mean(path.name, [beside.name for beside in _beside(path)]))
     else:
-        with target.dataset() as dataset:
+        found = _exported(path, wanted)
+        folder, wanted = found or (target.path, wanted)
+        name = str(folder) if found else name
+        with Dataset.open(folder) as dataset:
             done = check.check_dataset(dataset, talk.take, target=wanted)
     talk.end()
     if json_:
@@ -58,9 +64,11 @@ def command(target: Target, wanted: str | None, validation: Path | None, everyth
         console.fact("read", _sentence(one))
     errors = talk.count["error"]
     if errors:
-        hint = f"synth check {target.name} --all" if talk.hidden else f"mend these, then: synth check {target.name}"
+        again = shlex.join(["synth", "check", name, *(["--for", wanted] if wanted else []),
+                            *(["--validation", str(validation)] if validation else [])])
+        hint = f"{again} --all" if talk.hidden else f"mend these, then: {again}"
         raise DataError(f"{target.name}: {console.plural(errors, 'error')}", hint)
-    console.next_command(f"synth import NAME {path}" if _is_file(path) else f"synth inspect {target.name} --sample 5")
+    console.next_command(f"synth import NAME {path}" if _is_file(path) else f"synth inspect {name} --sample 5")
 
 
 class _Talk:
@@ -103,6 +111,14 @@ def _beside(path: Path) -> list[Path]:
 
 def _is_file(path: Path) -> bool:
     return path.is_file() or (path / "completions").is_dir()
+
+
+def _exported(path: Path, wanted: str | None) -> tuple[Path, str | None] | None:
+    """The dataset of an exports folder, or of one format's folder in it, and which format is meant."""
+    exports = path if path.name == "exports" else path.parent
+    if not path.is_dir() or exports.name != "exports" or not (exports.parent / "manifest.json").is_file():
+        return None
+    return exports.parent, wanted if path == exports else path.name
 
 
 def _sentence(one: Checked) -> str:

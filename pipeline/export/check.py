@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from pipeline import formats
 from pipeline.digest import canonical, normal_text
 from pipeline.errors import DataError, did_you_mean
 from pipeline.formats import Format, FormatRefusal
-from pipeline.read import Row, kind, rows
+from pipeline.read import Row, encoding_of, kind, rows
 from pipeline.types import Example, Problem
 
 from .write import MANIFEST, NAMES, measure
@@ -44,6 +45,7 @@ _IN_A_TRAINING_FILE: dict[str, tuple[Any, str]] = {
     "blank-line": ("error", "take the line out: hosts want a JSON object on every line"),
     "not-lines": ("error", "one JSON object per line: synth import NAME FILE, then synth export NAME"),
     "duplicate-key": ("error", "give each key once: readers differ in which one they take"),
+    "encoding": ("error", "hosts read UTF-8 only: mend these bytes, or write the file again in UTF-8"),
     "crlf": ("warning", "end lines in LF, as every host expects: tr -d '\\r' < FILE > NEW"),
 }
 """What a reader forgives and a host does not: code -> (severity, fix)."""
@@ -100,11 +102,18 @@ def check_file(
 def check_dataset(dataset: Dataset, report: Report, *, target: str | None = None) -> list[Checked]:
     """Checks every export of a dataset, and that its files are those of its manifest.
 
+    Args:
+        dataset: what was exported.
+        report: receives every problem as it is found.
+        target: only the export of this format, as `openai` or `llama2`; None for all.
+
     Raises:
-        DataError: nothing was exported yet.
+        DataError: nothing was exported yet, or not in that format.
+        RecipeError: an unknown target.
     """
     done: list[Checked] = []
-    for manifest in sorted(dataset.exports.glob(f"*/{MANIFEST}")):
+    wanted = formats.find(target).name if target else "*"
+    for manifest in sorted(dataset.exports.glob(f"{wanted}/{MANIFEST}")):
         listed = orjson.loads(manifest.read_bytes())["files"]
         paths = {Path(file["name"]).stem: manifest.parent / file["name"] for file in listed}
         for file in listed:
@@ -114,7 +123,10 @@ def check_dataset(dataset: Dataset, report: Report, *, target: str | None = None
                                f"synth export {dataset.name} --format {manifest.parent.name}"))
         done += check_file(paths[NAMES[0]], report, target=target, validation=paths.get(NAMES[1]))
     if not done:
-        raise DataError(f"{dataset.name}: nothing is exported yet", f"synth export {dataset.name}")
+        others = sorted(each.parent.name for each in dataset.exports.glob(f"*/{MANIFEST}"))
+        what = f"not exported as {wanted}, but as {', '.join(others)}" if others else "nothing is exported yet"
+        raise DataError(f"{dataset.name}: {what}",
+                        f"synth export {dataset.name}{f' --format {wanted}' if target else ''}")
     return done
 
 
@@ -131,6 +143,11 @@ class _Check:
         self._report, self._target, self._against = report, target, against
         self._shape: Format | None = None
         self._known: list[Format] = [each() for each in formats.formats()]
+
+    @cached_property
+    def _encoding(self) -> str | None:
+        """What the file is in, looked at once and only where something is wrong with it; None where nobody can tell."""
+        return encoding_of(self.checked.path)
 
     def run(self) -> None:
         """Reads all rows and says what is wrong."""
@@ -155,6 +172,8 @@ class _Check:
         lines = not path.is_dir() and kind(path) in ("jsonl", "json")
         if lines and problem.code in _IN_A_TRAINING_FILE:
             severity, fix = _IN_A_TRAINING_FILE[problem.code]
+            if problem.code in ("bom", "encoding") and self._encoding != "utf-8":
+                fix = f"hosts read UTF-8 only: iconv -f {self._encoding or 'ENCODING'} -t utf-8 FILE > NEW"
             problem = replace(problem, severity=severity, fix=fix.replace("FILE", str(path)))
         if problem.code != "empty":
             self._say(problem)

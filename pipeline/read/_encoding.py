@@ -14,6 +14,8 @@ from ._lines import breaks
 from ._open import codec, kind, opened
 
 _BLOCK = 1 << 20
+TOLERATED = 0.01
+"""Share of lines that may be in another encoding before the file as a whole is taken to be."""
 
 
 class EncodingFault(NamedTuple):
@@ -68,6 +70,20 @@ def encoding_fault(path: Path, encoding: str | None = None) -> EncodingFault | N
         return None
     guess = wide(head) or likely(sample)
     return EncodingFault(_said(path, name or "utf-8", first, guess), bad, lines, guess, first[1])
+
+
+def encoding_of(path: Path) -> str | None:
+    """`utf-8`, or what a text file seems to be in by its beginning and its faults; None where nothing fits.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    with opened(path) as stream:
+        found = wide(stream.read(4096))
+    if found is not None:
+        return found
+    fault = encoding_fault(path)
+    return "utf-8" if fault is None or fault.bad <= TOLERATED * fault.lines else fault.guess
 
 
 def _faults(block: bytes, name: str) -> list[tuple[int, bytes, UnicodeError]]:

@@ -15,13 +15,10 @@ from pipeline.digest import canonical, digest, digest_bytes
 from pipeline.errors import DataError
 from pipeline.recipe import Source
 
-from ._encoding import EncodingFault, encoding_fault
+from ._encoding import TOLERATED, EncodingFault, encoding_fault
 from ._open import Report, kind
 from ._rows import file_digest, rows
 from .folders import pairs
-
-TOLERATED = 0.01
-"""Share of lines that may be in another encoding before the file as a whole is taken to be."""
 
 _CACHE_KIB = 65_536
 

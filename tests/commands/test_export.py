@@ -138,6 +138,44 @@ def test_check_a_dataset(tales: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert shown.err.splitlines()[-1] == "next   synth inspect tales --sample 5"
 
 
+def test_check_one_export_of_a_dataset_by_format_or_folder(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "tales", "--format", "openai-chat", "--format", "llama2"]) == 0
+    capsys.readouterr()
+    for words in (["tales", "--for", "llama2"], ["datasets/tales/exports/llama2"]):
+        assert main(["check", *words]) == 0
+        said = capsys.readouterr().err
+        assert "llama2/train.jsonl" in said
+        assert "openai-chat" not in said, "the other exports are not held against it"
+    assert main(["check", "tales", "--for", "llama-2"]) == 2
+    assert "did you mean 'llama2'?" in capsys.readouterr().err
+    assert main(["check", "datasets/tales/exports"]) == 0
+    said = capsys.readouterr().err
+    assert "llama2/train.jsonl" in said
+    assert "openai-chat/train.jsonl" in said
+    assert main(said.splitlines()[-1].split()[2:]) == 0, "the next command can be typed"
+    assert main(["check", "tales", "--for", "gemma"]) == 4
+    said = capsys.readouterr().err
+    assert "not exported as gemma, but as llama2, openai-chat" in said
+    assert "synth export tales --format gemma" in said
+
+
+def test_what_to_do_after_mending_keeps_who_reads_it(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "chat.jsonl").write_text('{"messages": []}\n')
+    assert main(["check", "chat.jsonl", "--for", "openai"]) == 4
+    assert "then: synth check chat.jsonl --for openai" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_training_file_in_another_encoding_is_to_be_converted(
+    workdir: Path, capsys: pytest.CaptureFixture[str], encoding: str
+) -> None:
+    (workdir / "old.jsonl").write_bytes('{"prompt": "café?", "completion": "déjà vu à Orléans"}\n'.encode(encoding))
+    assert main(["check", "old.jsonl"]) == 4
+    shown = capsys.readouterr()
+    assert f"iconv -f {encoding} -t utf-8 old.jsonl" in shown.out
+    assert "--encoding" not in shown.out + shown.err, "check has no such option"
+
+
 def test_a_terminal_is_not_flooded(
     workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
