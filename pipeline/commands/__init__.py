@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,13 @@ VERBS: dict[str, dict[str, str]] = {
     "Ship": {
         "check": "prove that a training file is what a trainer expects",
         "export": "write the kept rows as training files",
+    },
+    "Tune": {
+        "try": "a prompt of your own to base and tuned model, side by side",
+    },
+    "Judge": {
+        "evaluate": "held-out prompts to base and tuned model, with a verdict",
+        "report": "one page on everything that became of a dataset",
     },
     "All": {
         "run": "the whole road: generate, curate, augment, export",
@@ -91,7 +99,7 @@ class Verbs(click.Group):
         """The click command of a verb; None for a word that is none."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        stem = f"{cmd_name}_" if cmd_name == "import" else cmd_name
+        stem = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
         command = importlib.import_module(f"pipeline.commands.{stem}").command
         assert isinstance(command, click.Command), f"pipeline/commands/{stem}.py: `command` is no click command"
         return command

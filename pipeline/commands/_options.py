@@ -62,12 +62,15 @@ class Target:
         return Dataset.open(self.path)
 
 
-def target(*, sets: bool = False, asks: bool = False, optional: bool = False) -> Callable[[Verb], Verb]:
+def target(
+    *, sets: bool = False, asks: bool = False, hosts: bool = False, optional: bool = False
+) -> Callable[[Verb], Verb]:
     """Adds NAME and the options below to a verb, which gets them as one argument `target`.
 
     Args:
         sets: with `--set`, for verbs that read the recipe.
         asks: with the options of how this machine asks models, `--model` to `--timeout`.
+        hosts: with the same options, without `--model`, for verbs that ask models named elsewhere.
         optional: NAME may be left out; `target.name` is empty then.
     """
 
@@ -82,7 +85,7 @@ def target(*, sets: bool = False, asks: bool = False, optional: bool = False) ->
 
         added: list[Callable[[Any], Any]] = [_DATASETS]
         added += [click.option("--set", "sets", multiple=True, metavar="A.B=C", help=_SET)] if sets else []
-        added += _ASKING if asks else []
+        added += _ASKING if asks else _ASKING[:-1] if hosts else []
         added += [click.argument("name", required=not optional, metavar="[NAME]" if optional else "NAME")]
         command: Any = wrapper
         for decorator in added:

@@ -9,13 +9,14 @@ again.
 
 from __future__ import annotations
 
-from .finetunes import Finetune, tuned_model
+from .compare import in_order, shown
+from .finetunes import TunedModel, tuned_model
 from .hosted import Bill
 from .options import How, how_of
 from .pair import Decoding
 from .run import Evaluated, Options, evaluate, plan_evaluation
 
 __all__ = [
-    "Bill", "Decoding", "Evaluated", "Finetune", "How", "Options", "evaluate", "how_of", "plan_evaluation",
-    "tuned_model",
+    "Bill", "Decoding", "Evaluated", "How", "Options", "TunedModel", "evaluate", "how_of", "in_order",
+    "plan_evaluation", "shown", "tuned_model",
 ]

@@ -21,12 +21,12 @@ class Judged:
     """The outputs of both models for some rows.
 
     Attributes:
-        references: the held-out answers.
+        references: the held-out answers, as a model would have written them.
         base: what the base model made of each.
         tuned: what the tuned model made of each.
     """
 
-    references: list[str] = field(default_factory=list)
+    references: list[Output] = field(default_factory=list)
     base: list[Output] = field(default_factory=list)
     tuned: list[Output] = field(default_factory=list)
 
@@ -63,7 +63,7 @@ def compare(
         note: receives a sentence for each metric that failed.
     """
     found = []
-    for metric in open_metrics():
+    for metric in in_order(open_metrics()):
         rows = written if metric.of == "generation" else scored
         try:
             compared = _one(metric, rows, training, seed)
@@ -77,20 +77,27 @@ def compare(
     return [_sure(each, next(answers)) if each.metric.better != "neither" else each for each in found]
 
 
+def in_order(metrics: Iterable[Metric]) -> list[Metric]:
+    """What says most first: loss, how answers end, whatever else has a better side; lengths last."""
+    first = ("loss", "accuracy", "macro_recall", "unparseable", "stop_rate", "repetition", "copied")
+    place = {key: number for number, key in enumerate(first)}
+    return sorted(metrics, key=lambda each: (each.better == "neither", place.get(each.key, len(place)), each.key))
+
+
 def _sure(compared: Compared, sure: bool) -> Compared:
     return replace(compared, sure=sure)
 
 
 def _one(metric: Metric, rows: Judged, training: Callable[[], Iterable[str]], seed: int) -> Compared:
     metric.prepare([*rows.base, *rows.tuned], training)
-    before, after = (_values(metric, rows.references, side) for side in (rows.base, rows.tuned))
-    weights = metric.weights(rows.references, rows.base)
-    own = [Output(text) for text in rows.references]
-    ideal = _values(metric, rows.references, own) if metric.of == "generation" else []
+    texts, own = [row.text for row in rows.references], rows.references
+    before, after = (_values(metric, texts, side) for side in (rows.base, rows.tuned))
+    weights = metric.weights(texts, rows.base)
+    ideal = _values(metric, texts, own) if metric.of == "generation" else []
     return Compared(
         metric, summary(metric, before, weights, seed), summary(metric, after, weights, seed),
-        change(before, after, weights, seed),
-        summary(metric, ideal, metric.weights(rows.references, own), seed).mean if ideal else None,
+        change(metric, before, after, weights, seed),
+        summary(metric, ideal, metric.weights(texts, own), seed).mean if ideal else None,
     )
 
 
@@ -113,8 +120,8 @@ def as_json(compared: Sequence[Compared]) -> dict[str, Any]:
             sides[REFERENCE][key] = each.reference
     intervals = {side: {each.metric.key: [getattr(each, side).low, getattr(each, side).high] for each in compared}
                  for side in (BASE, TUNED)}
-    changes = {each.metric.key: {**each.change._asdict(), "better_is": each.metric.better, "sure": each.sure}
-               for each in compared}
+    changes = {each.metric.key: {**each.change._asdict(), "better_is": each.metric.better, "better": each.better,
+                                 "sure": each.sure} for each in compared}
     return {**sides, "intervals": intervals, "changes": changes}
 
 
@@ -166,7 +173,8 @@ def shown(metric: Metric, value: float | None) -> str:
     """A metric's number as people read it: shares in per cent; a dash where there is none."""
     if value is None:
         return "-"
-    return f"{value:.0%}" if metric.share else f"{value:,.{metric.digits}f}"
+    text = f"{value:.0%}" if metric.share else f"{value:,.{metric.digits}f}"
+    return text if any(digit in text for digit in "123456789") else text.lstrip("-")
 
 
 def _length(size: Compared) -> str:

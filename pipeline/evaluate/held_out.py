@@ -20,7 +20,7 @@ from pipeline.errors import DataError
 from pipeline.store import Dataset
 from pipeline.types import Example, Message, text_of
 
-from .finetunes import File, Finetune
+from .finetunes import File, TunedModel
 
 FORMAT = "openai-chat"
 """What backends train on."""
@@ -80,7 +80,7 @@ class HeldOut(NamedTuple):
     notes: list[str]
 
 
-def held_out(dataset: Dataset, tuned: Finetune, prompts: int, answers: int, seed: int) -> HeldOut:
+def held_out(dataset: Dataset, tuned: TunedModel, prompts: int, answers: int, seed: int) -> HeldOut:
     """Chooses held-out rows: the same for a seed whatever the order of the file.
 
     Args:
@@ -202,7 +202,7 @@ def _first(rows: Iterable[Row], count: int, place: Callable[[Row], float]) -> li
     return [row for _, _, row in sorted(heap, key=lambda entry: -entry[0])]
 
 
-def _same_bytes(file: File, tuned: Finetune, name: str) -> None:
+def _same_bytes(file: File, tuned: TunedModel, name: str) -> None:
     """Raises DataError where a file is not what the model was tuned on: then nothing is known to be held out."""
     try:
         with file.path.open("rb") as data:

@@ -9,7 +9,7 @@ from pipeline.digest import hash_int
 from pipeline.errors import DataError
 from pipeline.metrics import Output
 
-from .finetunes import Finetune
+from .finetunes import TunedModel
 from .pair import Ask, Both, Decoding, Tell
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Here:
         self._loaded = loaded
 
     @classmethod
-    def load(cls, tuned: Finetune, device: str | None) -> Here:
+    def load(cls, tuned: TunedModel, device: str | None) -> Here:
         """Loads base and adapter as they were tuned.
 
         Raises:
@@ -46,8 +46,8 @@ class Here:
         return {"device": self._loaded.device, "compute": self._loaded.compute, "notes": list(self._loaded.notes)}
 
     def count(self, text: str) -> int:
-        """Tokens of the model's own tokenizer."""
-        return len(self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
+        """Tokens of an answer by the model's own tokenizer, its stop token included."""
+        return len(self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"]) + 1
 
     def write(self, asks: Sequence[Ask], decoding: Decoding, tell: Tell) -> Both:
         """Both models' answers, the base model's first; each prompt is drawn with the same dice for both.

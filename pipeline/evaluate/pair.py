@@ -64,7 +64,7 @@ class Pair(Protocol):
         ...
 
     def count(self, text: str) -> int:
-        """Tokens of a text, or an estimate."""
+        """Tokens of an answer as this model counts what it writes, or an estimate."""
         ...
 
     def write(self, asks: Sequence[Ask], decoding: Decoding, tell: Tell) -> Both:

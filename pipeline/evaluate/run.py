@@ -22,7 +22,7 @@ from pipeline.store.files import jsonl_bytes, jsonl_reader, write_atomic
 from pipeline.store.journal import now
 
 from .compare import BASE, TUNED, Judged, as_json, compare, verdict
-from .finetunes import Finetune, tuned_model
+from .finetunes import TunedModel, tuned_model
 from .held_out import HeldOut, Row, held_out, training_answers
 from .hosted import Bill, Hosted, WriterOf
 from .options import How, how_of
@@ -93,7 +93,7 @@ class Plan(NamedTuple):
         bill: of models at a host; None for models on this machine.
     """
 
-    tuned: Finetune
+    tuned: TunedModel
     how: How
     rows: HeldOut
     folder: Path
@@ -118,7 +118,7 @@ def plan_evaluation(dataset: Dataset, recipe: Recipe, finetune_id: str | None, o
     bill = None
     if not tuned.local and not made:
         host = _hosted(dataset, tuned, options)
-        bill = host.bill(_asks(rows.prompts), _decoding(how, host, rows.prompts))
+        bill = host.bill(_asks(rows.prompts), decoding_of(how, host, [row.reference for row in rows.prompts]))
     return Plan(tuned, how, rows, folder, made, bill)
 
 
@@ -168,7 +168,7 @@ def _whole(folder: Path) -> bool:
     return bool(value) and value.get("prompts") == (value.get("held_out") or {}).get("asked")
 
 
-def open_pair(dataset: Dataset, tuned: Finetune, options: Options, tell: Tell) -> Pair:
+def open_pair(dataset: Dataset, tuned: TunedModel, options: Options, tell: Tell) -> Pair:
     """Base and tuned model, ready to be asked; on this machine in one load.
 
     Raises:
@@ -183,39 +183,71 @@ def open_pair(dataset: Dataset, tuned: Finetune, options: Options, tell: Tell) -
     return Here.load(tuned, options.device)
 
 
-def _hosted(dataset: Dataset, tuned: Finetune, options: Options) -> Hosted:
-    entry = str(tuned.remote.get("provider") or "openai")
+def decoding_of(how: How, pair: Pair | Hosted, references: Sequence[str]) -> Decoding:
+    """How answers are decoded, with what nobody said taken from answers that are as they should be.
+
+    Args:
+        how: what was said.
+        pair: counts tokens.
+        references: such answers.
+    """
+    limit, heat = how.max_tokens, how.temperature
+    if limit is None:
+        longest = max((pair.count(text) for text in references), default=MOST)
+        limit = min(MOST, math.ceil(longest * ROOM) + MARGIN)
+    if heat is None:
+        heat = 0.0 if references and all(len(reference) <= SHORT for reference in references) else WARM
+    return Decoding(heat, how.top_p if heat else 1.0, limit, how.seed)
+
+
+def _hosted(dataset: Dataset, tuned: TunedModel, options: Options) -> Hosted:
     assert options.writer_of is not None, "a model at a host needs somebody to ask"
-    writers = tuple(options.writer_of(f"{entry}:{model}") for model in (tuned.base, tuned.model))
+    writers = tuple(options.writer_of(f"{tuned.host}:{model}") for model in (tuned.base, tuned.model))
     return Hosted((writers[0], writers[1]), dataset, options.settings)
 
 
+class _Asked(NamedTuple):
+    """What both models made of the held-out rows."""
+
+    decoding: Decoding
+    prompts: list[Row]
+    written: Judged
+    answers: list[Row]
+    scored: Judged
+    models: dict[str, Any]
+
+
+def _ask(pair: Pair, plan: Plan, notes: list[str], tell: Tell) -> _Asked:
+    prompts, answers = plan.rows.prompts, plan.rows.answers
+    decoding = decoding_of(plan.how, pair, [row.reference for row in prompts])
+    scored = pair.score([Ask(row.messages, row.tools) for row in answers], tell)
+    written = pair.write(_asks(prompts), decoding, tell)
+    return _Asked(
+        decoding, *_judged(pair, prompts, written, notes),
+        *(_judged(pair, answers, scored, notes) if scored else ([], Judged())),
+        models={BASE: pair.base, TUNED: pair.tuned, **pair.facts},
+    )
+
+
 def _evaluate(dataset: Dataset, plan: Plan, options: Options, tell: Tell) -> Evaluated:
-    started = time.monotonic()
+    started, notes = time.monotonic(), list(plan.rows.notes)
     pair = open_pair(dataset, plan.tuned, options, tell)
     try:
-        decoding = _decoding(plan.how, pair, plan.rows.prompts)
-        scored = pair.score([Ask(row.messages, row.tools) for row in plan.rows.answers], tell)
-        both = pair.write(_asks(plan.rows.prompts), decoding, tell)
-        facts = pair.facts
+        asked = _ask(pair, plan, notes, tell)
     finally:
         pair.close()
-    notes = list(plan.rows.notes)
-    written, prompts = _judged(plan.rows.prompts, both, notes)
-    losses, answers = _judged(plan.rows.answers, scored, notes) if scored else (Judged(), [])
-    if not prompts and not answers:
+    if not asked.prompts and not asked.answers:
         raise YieldError(f"{dataset.name}: no prompt was answered by both models", f"synth status {dataset.name}")
-    compared = compare(written, losses, _Training(plan.tuned), plan.how.seed, notes.append)
+    compared = compare(asked.written, asked.scored, _Training(plan.tuned), plan.how.seed, notes.append)
     value = {
-        "id": plan.folder.name, "finetune": plan.tuned.id, "created": now(), "decoding": decoding._asdict(),
-        "prompts": len(prompts), **as_json(compared),
-        "verdict": verdict(compared, len(prompts), plan.tuned.rehearsal), "notes": notes,
-        "rehearsal": plan.tuned.rehearsal,
-        "models": {BASE: pair.base, TUNED: pair.tuned, **facts},
-        "held_out": {"rows": plan.rows.rows, "asked": len(plan.rows.prompts), "scored": len(answers)},
+        "id": plan.folder.name, "finetune": plan.tuned.id, "created": now(), "decoding": asked.decoding._asdict(),
+        "prompts": len(asked.prompts), **as_json(compared),
+        "verdict": verdict(compared, len(asked.prompts), plan.tuned.rehearsal), "notes": notes,
+        "rehearsal": plan.tuned.rehearsal, "models": asked.models,
+        "held_out": {"rows": plan.rows.rows, "asked": len(plan.rows.prompts), "scored": len(asked.answers)},
         "options": plan.how.model_dump(mode="json"), "seconds": round(time.monotonic() - started, 2),
     }
-    sides = [_side(row, base, tuned) for row, base, tuned in zip(prompts, written.base, written.tuned, strict=True)]
+    sides = [_side(*row) for row in zip(asked.prompts, asked.written.base, asked.written.tuned, strict=True)]
     write_atomic(plan.folder / SIDES, map(jsonl_bytes, sides))
     write_atomic(plan.folder / EVALUATION, orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
     return Evaluated(plan.folder, value, sides)
@@ -228,37 +260,26 @@ def _asks(rows: Sequence[Row]) -> list[Ask]:
 class _Training:
     """The training answers, read from the file each time they are asked for."""
 
-    def __init__(self, tuned: Finetune) -> None:
+    def __init__(self, tuned: TunedModel) -> None:
         self._path = tuned.train.path
 
     def __call__(self) -> Iterable[str]:
         return training_answers(self._path)
 
 
-def _decoding(how: How, pair: Pair | Hosted, prompts: Sequence[Row]) -> Decoding:
-    limit = how.max_tokens
-    if limit is None:
-        longest = max((pair.count(row.reference) for row in prompts), default=0)
-        limit = min(MOST, math.ceil(longest * ROOM) + MARGIN)
-    heat = how.temperature
-    if heat is None:
-        heat = 0.0 if all(len(row.reference) <= SHORT for row in prompts) else WARM
-    return Decoding(heat, how.top_p if heat else 1.0, limit, how.seed)
-
-
-def _judged(rows: Sequence[Row], both: Both, notes: list[str]) -> tuple[Judged, list[Row]]:
+def _judged(pair: Pair, rows: Sequence[Row], both: Both, notes: list[str]) -> tuple[list[Row], Judged]:
     """Rows that both models have something for; how many others there are is noted."""
     judged, kept = Judged(), []
     for row, base, tuned in zip(rows, both.base, both.tuned, strict=True):
         if base is not None and tuned is not None:
-            judged.references.append(row.reference)
+            judged.references.append(Output(row.reference, pair.count(row.reference)))
             judged.base.append(base)
             judged.tuned.append(tuned)
             kept.append(row)
     if len(kept) < len(rows):
-        notes.append(f"{len(rows) - len(kept)} of {len(rows)} prompts got no usable answer from one of the models, "
-                     "and are left out")
-    return judged, kept
+        notes.append(f"{len(rows) - len(kept)} of {len(rows)} held-out rows have no usable answer, or are longer than "
+                     "the model's context, and are left out")
+    return kept, judged
 
 
 def _side(row: Row, base: Output, tuned: Output) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from pipeline.digest import digest, hash_unit
@@ -10,13 +11,21 @@ from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.draws import is_legal
 from pipeline.grid.prompts import prompts_of
-from pipeline.recipe import Recipe
+from pipeline.metrics import Output
+from pipeline.recipe import Recipe, load_recipe
 from pipeline.store import Dataset
+from pipeline.store.finetunes import RECIPE
 from pipeline.types import Cell, Message, Sample, Scalar
 
-from .finetunes import Finetune
+from .finetunes import TunedModel
 from .held_out import rows_of
+from .hosted import Bill, Hosted
+from .options import How
+from .pair import Ask, Decoding, Interrupted, Tell
+from .run import Options, decoding_of, open_pair
 
+LOOK = 50
+"""Training answers that are looked at for their length."""
 TRIES = 1000
 """Cells that are drawn in search of a legal one."""
 WHOLE = ("cell", "fields")
@@ -32,6 +41,16 @@ class Blank(NamedTuple):
 
     name: str
     values: tuple[Scalar, ...]
+
+
+class Trial(NamedTuple):
+    """One prompt and what both models made of it. None where a model gave no usable answer."""
+
+    filled: Filled
+    decoding: Decoding
+    trained: bool
+    base: Output | None
+    tuned: Output | None
 
 
 class Filled(NamedTuple):
@@ -66,6 +85,18 @@ def blanks(recipe: Recipe, text: str | None = None) -> list[Blank]:
     used = frozenset[str]().union(*(template.needed for template in templates if template))
     named = [Blank(name, axes.values[name]) for name in axes.names if name in used or "cell" in used]
     return [*named, *(Blank(name, ()) for name in sorted(used - set(axes.names) - set(WHOLE)))]
+
+
+def as_tuned(recipe: Recipe, tuned: TunedModel) -> tuple[Recipe, list[str]]:
+    """The recipe with the training prompt that the model knows, and a note where today's is another."""
+    try:
+        then = load_recipe(tuned.folder / RECIPE)
+    except RecipeError:  # not kept, or of another version: today's is the best guess
+        return recipe, []
+    if then.train == recipe.train:
+        return recipe, []
+    return (recipe.model_copy(update={"train": then.train}),
+            [f"the training prompt changed since {tuned.id} was tuned: it is asked with the one of then"])
 
 
 def fill(recipe: Recipe, dataset: Dataset, given: Mapping[str, str], seed: int, text: str | None = None) -> Filled:
@@ -103,12 +134,70 @@ def fill(recipe: Recipe, dataset: Dataset, given: Mapping[str, str], seed: int, 
     return Filled([*head, {"role": "user", "content": user}], values, drawn, notes)
 
 
-def trained_on(tuned: Finetune, messages: list[Message]) -> bool:
+class Attempts:
+    """Base and tuned model, loaded once, for any number of prompts. Use as a context manager.
+
+    Args:
+        dataset: whose tuned model it is.
+        tuned: the model.
+        how: how answers are decoded; the seed counts up from its own, prompt by prompt.
+        options: see Options.
+        tell: receives what is being done.
+    """
+
+    def __init__(self, dataset: Dataset, tuned: TunedModel, how: How, options: Options, tell: Tell) -> None:
+        self.tuned, self.tell = tuned, tell
+        self.pair = open_pair(dataset, tuned, options, tell)
+        self.decoding = decoding_of(how, self.pair, _answers(tuned))
+
+    def __enter__(self) -> Attempts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pair.close()
+
+    def bill(self, prompts: Sequence[Filled]) -> Bill | None:
+        """What these prompts would cost; None on this machine."""
+        if not isinstance(self.pair, Hosted):
+            return None
+        bills = [self.pair.bill([Ask(filled.messages)], self._turn(turn)) for turn, filled in enumerate(prompts)]
+        expected, worst = [bill.usd_expected for bill in bills], [bill.usd_worst for bill in bills]
+        return Bill(sum(bill.new_calls for bill in bills),
+                    None if None in expected else sum(usd or 0.0 for usd in expected),
+                    None if None in worst else sum(usd or 0.0 for usd in worst))
+
+    def ask(self, prompts: Sequence[Filled]) -> Iterator[Trial]:
+        """Asks both models, prompt by prompt.
+
+        Raises:
+            KeyboardInterrupt: a person stopped it.
+        """
+        for turn, filled in enumerate(prompts):
+            decoding = self._turn(turn)
+            try:
+                both = self.pair.write([Ask(filled.messages)], decoding, self.tell)
+            except Interrupted:
+                raise KeyboardInterrupt from None
+            yield Trial(filled, decoding, trained_on(self.tuned, filled.messages), both.base[0], both.tuned[0])
+
+    def _turn(self, turn: int) -> Decoding:
+        return self.decoding._replace(seed=self.decoding.seed + turn)
+
+
+def _answers(tuned: TunedModel) -> list[str]:
+    """Some answers that it was trained on; none where the file is gone."""
+    try:
+        return [row.reference for row in islice(rows_of(tuned.train.path), LOOK)]
+    except (OSError, DataError):
+        return []
+
+
+def trained_on(tuned: TunedModel, messages: list[Message]) -> bool:
     """Whether a prompt stands in the training file word for word, so that its answer may be learned by heart."""
     asked = digest("prompt", messages, None)
     try:
         return any(row.asked == asked for row in rows_of(tuned.train.path))
-    except OSError:
+    except (OSError, DataError):  # the file is gone or was changed: nobody knows
         return False
 
 
@@ -130,17 +219,17 @@ def _known(recipe: Recipe, given: Mapping[str, str], names: list[str]) -> None:
 
 
 def _meant(name: str, value: str, axes: Axes, notes: list[str]) -> Scalar:
-    """The axis' own value that a text means, whatever its case; any other text as it stands, with a note."""
+    """The axis' own value that a text is, or begins alone, whatever its case; other texts as they stand, noted."""
     values = axes.values.get(name)
     if values is None:
         return value
     folded = {str(each).casefold(): each for each in values}
-    found = folded.get(value.casefold())
-    if found is None:
-        notes.append(f"{name}: '{value}' is none of its {len(values)} values: "
-                     f"{did_you_mean(value, map(str, values[:20]))}")
-        return value
-    return found
+    begun = [each for text, each in folded.items() if text.startswith(value.casefold())]
+    if value.casefold() in folded or len(begun) == 1:
+        return folded.get(value.casefold(), begun[0])
+    near = did_you_mean(value, map(str, values)).removeprefix("known: ")
+    notes.append(f"'{value}' is none of the {len(values)} values of {name}: {near}")
+    return value
 
 
 def _cell(recipe: Recipe, axes: Axes, fixed: Mapping[str, Any], seed: int) -> Cell:

@@ -3,10 +3,11 @@
 `measure` looks at one output; `summary` and `change` look at all of them. Where a number is missing (a host
 that does not say whether it stopped) it is left out and counted, never guessed.
 
-An interval is the percentile bootstrap over rows (Efron 1979), or Wilson's score interval (1927) for shares,
-since resampling five equal answers would give an interval of no width. Whether tuned differs from base is
-Fisher's randomisation test on the pairs: had the model made no difference, each difference could as well
-have the other sign. It is exact for few rows, so that five prompts can never show more than chance would.
+An interval is the percentile bootstrap over rows (Efron 1979), or for shares Wilson's score interval (1927) and, for
+their change, that of Agresti and Min (2005), since resampling five equal answers would give an interval of no width.
+Whether tuned differs from base is Fisher's randomisation test on the pairs: had the model made no difference, each
+difference could as well have the other sign. It is exact for few rows, so that five prompts can never show more than
+chance would.
 """
 
 from __future__ import annotations
@@ -132,8 +133,8 @@ class Change(NamedTuple):
 
     Attributes:
         mean: of the differences, weighted; None where there is no such row.
-        low: of the 95% bootstrap interval.
-        high: of the 95% bootstrap interval.
+        low: of the 95% interval.
+        high: of the 95% interval.
         rows: that both were measured on.
         up: of these, rows on which tuned has the larger number.
         down: of these, rows on which tuned has the smaller number.
@@ -176,7 +177,9 @@ def summary(metric: Metric, values: Sequence[float | None], weights: Sequence[fl
     return Summary(_tidy(mean), _tidy(low), _tidy(high), len(known), missing)
 
 
-def change(base: Sequence[float | None], tuned: Sequence[float | None], weights: Sequence[float], seed: int) -> Change:
+def change(
+    metric: Metric, base: Sequence[float | None], tuned: Sequence[float | None], weights: Sequence[float], seed: int
+) -> Change:
     """What tuning changed, pair by pair: see Change."""
     import numpy as np
 
@@ -185,9 +188,10 @@ def change(base: Sequence[float | None], tuned: Sequence[float | None], weights:
     if not pairs:
         return Change(None, None, None, 0, 0, 0, 1.0)
     differences, heavy = (np.array(column, dtype=np.float64) for column in zip(*pairs, strict=True))
-    low, high = _bootstrap(differences, heavy, seed)
     mean = float(np.average(differences, weights=heavy))
     up, down = int((differences > 0).sum()), int((differences < 0).sum())
+    even = bool((heavy == heavy[0]).all())
+    low, high = _agresti(up, down, len(pairs)) if metric.share and even else _bootstrap(differences, heavy, seed)
     p = _tidy(_by_chance(differences * heavy, seed))
     return Change(_tidy(mean), _tidy(low), _tidy(high), len(pairs), up, down, p)
 
@@ -223,6 +227,14 @@ def _wilson(share: float, count: int) -> tuple[float, float]:
     middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     half = _Z / (1 + _Z**2 / count) * (share * (1 - share) / count + _Z**2 / (4 * count**2)) ** 0.5
     return 0.0 if share == 0 else max(0.0, middle - half), 1.0 if share == 1 else min(1.0, middle + half)
+
+
+def _agresti(up: int, down: int, count: int) -> tuple[float, float]:
+    """The interval of a difference of paired shares: Agresti and Min (2005), half a pair added to each kind."""
+    gained, lost, pairs = up + 0.5, down + 0.5, count + 2
+    middle = (gained - lost) / pairs
+    half = _Z * ((gained + lost) - (gained - lost) ** 2 / pairs) ** 0.5 / pairs
+    return max(-1.0, middle - half), min(1.0, middle + half)
 
 
 def _by_chance(differences: Numbers, seed: int) -> float:

@@ -29,8 +29,9 @@ def of(count: int, base: str = STUCK, tuned: str = PROSE, fall: float = 1.0) -> 
     before = [4 + dice.random() for _ in range(count)]
     after = [value - fall * (0.5 + dice.random()) for value in before]
     references = [f"{PROSE} {number}" for number in range(count)]
-    written = Judged(references, outputs([base] * count, base == PROSE), outputs([tuned] * count, tuned == PROSE))
-    scored = Judged(references, losses(before), losses(after))
+    texts = [Output(text, len(text) // 4) for text in references]
+    written = Judged(texts, outputs([base] * count, base == PROSE), outputs([tuned] * count, tuned == PROSE))
+    scored = Judged(texts, losses(before), losses(after))
     return compare(written, scored, lambda: ["an answer", PROSE[:20]], 0, lambda note: None)
 
 
@@ -47,13 +48,14 @@ def test_the_keys_that_are_always_there() -> None:
     low, high = value["intervals"]["tuned"]["stop_rate"]
     assert low < 0.8 < high <= 1.0
     assert value["changes"]["stop_rate"] == {
-        "mean": 1.0, "low": 1.0, "high": 1.0, "rows": 12, "up": 12, "down": 0,
-        "p": 0.000488281, "better_is": "higher", "sure": True}
+        "mean": 1.0, "low": value["changes"]["stop_rate"]["low"], "high": 1.0, "rows": 12, "up": 12, "down": 0,
+        "p": 0.000488281, "better_is": "higher", "better": True, "sure": True}
+    assert 0.5 < value["changes"]["stop_rate"]["low"] < 1
     orjson.dumps(value)
 
 
 def test_a_loss_that_is_not_known_is_null() -> None:
-    written = Judged([PROSE], [Output(PROSE, 40, True)], [Output(PROSE, 40, True)])
+    written = Judged([Output(PROSE)], [Output(PROSE, 40, True)], [Output(PROSE, 40, True)])
     value = as_json(compare(written, Judged(), lambda: [], 0, lambda note: None))
     assert value["base"]["loss"] is None
     assert value["tuned"]["loss"] is None
@@ -107,7 +109,7 @@ def test_a_metric_that_raises_is_a_note() -> None:
     original = Repetition.measure
     try:
         Repetition.measure = lambda *_: 1 / 0  # type: ignore[assignment,method-assign]
-        written = Judged([PROSE], [Output(PROSE)], [Output(PROSE)])
+        written = Judged([Output(PROSE)], [Output(PROSE)], [Output(PROSE)])
         found = compare(written, Judged(), lambda: [], 0, notes.append)
     finally:
         Repetition.measure = original  # type: ignore[method-assign]

@@ -33,7 +33,7 @@ def plots(tmp_path: Path) -> Path:
     rows = [tuned.row(number) for number in range(60)]
     return tuned.dataset(tmp_path / "plots", rows[:40], rows[40:], [tuned.sample(number) for number in range(60)],
                          backend="openai", base="gpt-4.1-mini", model=FT,
-                         remote={"provider": "openai", "job": "ftjob-1"})
+                         remote={"host": "openai", "job": "ftjob-1"})
 
 
 def options(server: Server, recipe: Recipe, how: How | None = None, **given: object) -> Options:
@@ -146,7 +146,7 @@ def test_a_host_that_stops_halfway_loses_nothing(
 def test_labels_are_written_without_dice(tmp_path: Path, recipe: Recipe, openai_server: Callable[..., Server]) -> None:
     rows = [tuned.row(number, ("positive", "negative", "neutral")[number % 3]) for number in range(60)]
     path = tuned.dataset(tmp_path / "moods", rows[:40], rows[40:], backend="openai", base="gpt-4.1-mini", model=FT,
-                         remote={"provider": "openai"})
+                         remote={"host": "openai"})
     server = openai_server(answer="Positive.")
     with Dataset.open(path) as dataset:
         done = evaluate(dataset, recipe, None, options(server, recipe, How(prompts=20)))

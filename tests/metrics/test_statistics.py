@@ -21,6 +21,9 @@ class Share(Metric):
     share = True
 
 
+PLAIN = Plain("plain")
+
+
 def ones(count: int) -> list[float]:
     return [1.0] * count
 
@@ -63,22 +66,22 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_nearly_the_same(
 
 def test_no_five_pairs_show_more_than_chance() -> None:
     """Two of the 32 sign patterns are as extreme: p = 1/16, above 5%. Six pairs can do it."""
-    assert change(ones(5), [9.0] * 5, ones(5), seed=0).p == pytest.approx(2 / 32)
-    assert change(ones(6), [9.0] * 6, ones(6), seed=0).p == pytest.approx(2 / 64)
-    assert not any(surely([change(ones(5), [float(9 + n) for n in range(5)], ones(5), seed=0)]))
-    assert surely([change(ones(6), [9.0] * 6, ones(6), seed=0)]) == [True]
+    assert change(PLAIN, ones(5), [9.0] * 5, ones(5), seed=0).p == pytest.approx(2 / 32)
+    assert change(PLAIN, ones(6), [9.0] * 6, ones(6), seed=0).p == pytest.approx(2 / 64)
+    assert not any(surely([change(PLAIN, ones(5), [float(9 + n) for n in range(5)], ones(5), seed=0)]))
+    assert surely([change(PLAIN, ones(6), [9.0] * 6, ones(6), seed=0)]) == [True]
 
 
 def test_the_sign_of_a_change() -> None:
-    found = change([5.0, 4.0, 3.0, None], [4.0, 4.0, 1.0, 7.0], [1.0, 1.0, 2.0, 1.0], seed=0)
+    found = change(PLAIN, [5.0, 4.0, 3.0, None], [4.0, 4.0, 1.0, 7.0], [1.0, 1.0, 2.0, 1.0], seed=0)
     assert (found.rows, found.up, found.down) == (3, 0, 2)
     assert found.mean == pytest.approx(-5 / 4)
     assert found.p == 0.5, "of the two pairs that differ, two of four patterns are as extreme"
 
 
 def test_no_difference_and_no_rows_are_chance() -> None:
-    assert change([1.0] * 20, [1.0] * 20, ones(20), seed=0) == Change(0.0, 0.0, 0.0, 20, 0, 0, 1.0)
-    assert change([None], [1.0], ones(1), seed=0) == Change(None, None, None, 0, 0, 0, 1.0)
+    assert change(PLAIN, [1.0] * 20, [1.0] * 20, ones(20), seed=0) == Change(0.0, 0.0, 0.0, 20, 0, 0, 1.0)
+    assert change(PLAIN, [None], [1.0], ones(1), seed=0) == Change(None, None, None, 0, 0, 0, 1.0)
 
 
 def test_an_untuned_model_is_seldom_said_to_have_changed() -> None:
@@ -88,8 +91,18 @@ def test_an_untuned_model_is_seldom_said_to_have_changed() -> None:
     for trial in range(300):
         base = [dice.expovariate(1) for _ in range(20)]
         tuned = [dice.expovariate(1) for _ in range(20)]
-        found += surely([change(base, tuned, ones(20), seed=trial)])[0]
+        found += surely([change(PLAIN, base, tuned, ones(20), seed=trial)])[0]
     assert found / 300 <= 0.09
+
+
+def test_a_change_of_shares_has_a_width_even_where_nothing_changed() -> None:
+    found = change(Share("share"), ones(5), ones(5), ones(5), seed=0)
+    assert found.mean == 0
+    assert (found.low, found.high) == (pytest.approx(-0.28, abs=0.01), pytest.approx(0.28, abs=0.01))
+    whole = change(Share("share"), [0.0] * 40, ones(40), ones(40), seed=0)
+    assert whole.low is not None
+    assert 0.85 < whole.low < 1
+    assert whole.high == 1
 
 
 def test_holm_asks_more_of_many_than_of_one() -> None:
@@ -106,7 +119,7 @@ def test_holm_asks_more_of_many_than_of_one() -> None:
 @given(st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min_size=1, max_size=12), st.integers(0, 2**64))
 def test_swapping_base_and_tuned_turns_the_sign_and_nothing_else(pairs: list[tuple[float, float]], seed: int) -> None:
     base, tuned = [a for a, _ in pairs], [b for _, b in pairs]
-    there, back = change(base, tuned, ones(len(pairs)), seed), change(tuned, base, ones(len(pairs)), seed)
+    there, back = change(PLAIN, base, tuned, ones(len(pairs)), seed), change(PLAIN, tuned, base, ones(len(pairs)), seed)
     assert there.mean is not None
     assert back.mean is not None
     assert there.mean == -back.mean
