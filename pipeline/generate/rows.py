@@ -87,24 +87,27 @@ class Scan(NamedTuple):
         unrendered: whether the training prompt of some row is out of date.
         others: ids of rows that carry another writer's name -> their draws.
         real: whether the set holds rows that no rehearsal made.
+        mine: whether a row of this very writer stands.
     """
 
     unrendered: bool
     others: dict[str, str]
     real: bool
+    mine: bool
 
 
 def scan(dataset: Dataset, marks: Mapping[str, Any]) -> Scan:
     """Reads all rows once. Memory grows only with the rows of other writers."""
-    unrendered = real = False
+    unrendered = real = mine = False
     others: dict[str, str] = {}
     for sample in dataset.samples():
         made = sample.provenance
         unrendered = unrendered or made.get("train") not in (None, marks["train"])
         real = real or not sample.rehearsal
+        mine = mine or made.get("writer") == marks["writer"]
         if made.get("writer") not in (None, marks["writer"]) and sample.parent is None:
             others[sample.id] = str(made.get("draw"))
-    return Scan(unrendered, others, real)
+    return Scan(unrendered, others, real, mine)
 
 
 def render_anew(recipe: Recipe, dataset: Dataset) -> int:

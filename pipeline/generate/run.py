@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ from pipeline.store.plan import SURPLUS, WANTED
 from pipeline.types import Call, CallRequest, Draw, Problem, Sample
 
 from .plan import Writer, answered, misfit, paid_cells, parameters, request_of, transitions, writer_digest
-from .rows import render_anew, row_of_calls, row_of_source, scan, train_digest
+from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
 
 T = TypeVar("T")
 
@@ -133,15 +133,18 @@ class _Run:
         self.others: dict[str, str] = {}
         self.renewed: set[str] = set()
         self.standing = self.answered = self.added = 0
+        self.unnoted = False
 
     def go(self, report: Report | None) -> Generated:
         self._hand_edits()
+        if rebuilt := self.dataset.rebuild():
+            self.notes.append(str(rebuilt))
         self.dataset.save_recipe(self.recipe)
         self._plan()
         found = scan(self.dataset, self.marks)
         self.others = found.others
         rendered = render_anew(self.recipe, self.dataset) if found.unrendered else 0
-        self._note(found.real)
+        self._note(found)
         interrupted = False
         with self.dataset.sample_writer() as rows:
             if self.recipe.asks:
@@ -157,14 +160,25 @@ class _Run:
             self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes)
         )
 
-    def _note(self, real: bool) -> None:
-        """Names the writer whose rows are the set. A rehearsal does not take that from rows that were paid for."""
-        noted = {**self.marks, "model": self._model(), "rows": self.wanted}
+    def _note(self, found: Scan) -> None:
+        """Names the writer whose rows are the set, once one of them stands: a run that makes none changes nothing.
+
+        A rehearsal does not take that from rows that were paid for.
+        """
         before = self.dataset.manifest().get("generate")
-        if self.recipe.asks and self.writer.provider.rehearsal and real and isinstance(before, dict):
-            noted = {**noted, **{key: before[key] for key in ("writer", "model") if key in before}}
+        if not self.recipe.asks or not isinstance(before, dict) or before.get("writer") in (None, self.marks["writer"]):
+            self._noted({})
+        elif self.writer.provider.rehearsal and found.real:
+            self._noted({key: before[key] for key in ("writer", "model") if key in before})
             self.notes.append("real rows are there, and stay the set: rows of a rehearsal stand aside")
-        self.dataset.note("generate", noted)
+        elif found.mine or not found.others:
+            self._noted({})
+        else:
+            self.unnoted = True  # until a row comes, those of the writer before are the set
+
+    def _noted(self, kept: Mapping[str, object]) -> None:
+        self.unnoted = False
+        self.dataset.note("generate", {**self.marks, "model": self._model(), "rows": self.wanted, **kept})
 
     def _copy(self, rows: SampleWriter) -> None:
         """Rows of a source that nothing is asked for."""
@@ -181,11 +195,9 @@ class _Run:
 
     def _hand_edits(self) -> None:
         if self.options.adopt:
-            edits = self.dataset.adopt()
-            self.notes.append(f"{edits}: kept as your decisions")
+            self.notes.append(self.dataset.adopt().adopted())
         elif self.options.restore:
-            copy, missing = self.dataset.restore()
-            self.notes.append(f"{missing} rows brought back; your version is {copy}")
+            self.notes.append(str(self.dataset.restore()))
         elif edits := self.dataset.hand_edits():
             raise DataError(
                 f"{self.dataset.path / 'samples.jsonl'}: {edits}",
@@ -274,6 +286,8 @@ class _Run:
         self.added += added
         if not added and sample.id in self.others:
             self.renewed.add(sample.id)  # its calls are those of today's recipe: only the words around them changed
+        if self.unnoted and (added or sample.id in self.renewed):
+            self._noted({})
         if sample.provenance["draw"] in self.keys:
             self.answered += 1
             self.standing += not self.dataset.deleted(sample.id)

@@ -206,10 +206,9 @@ class _Waiting:
 
 def _hand_edits(dataset: Dataset, edits: Literal["adopt", "restore"] | None) -> tuple[str, ...]:
     if edits == "adopt":
-        return (f"{dataset.adopt()}: kept as your decisions",)
+        return (dataset.adopt().adopted(),)
     if edits == "restore":
-        copy, missing = dataset.restore()
-        return (f"{missing} rows brought back; your version is {copy}",)
+        return (str(dataset.restore()),)
     if found := dataset.hand_edits():
         raise DataError(
             f"{dataset.path / 'samples.jsonl'}: {found}",

@@ -23,10 +23,13 @@ from ..recipe import TEXT_FILES, Recipe, load_recipe
 from ..types import Call, Finding, Problem, Sample, Verdict
 from . import plan as _plan
 from .calls import CallStore
-from .files import append_lines, jsonl_bytes, jsonl_reader, refusal, write_atomic
+from .edits import HandEdits, Rebuilt, Restored
+from .files import jsonl_bytes, jsonl_reader, refusal, write_atomic
+from .hand import Hand
 from .journal import now
 from .locks import lock, mutex
-from .samples import HandEdits, SampleFile
+from .reviews import Reviews, decision
+from .samples import SampleFile
 from .standing import Aside, any_real, standing
 from .writer import SampleWriter
 
@@ -43,15 +46,22 @@ _OURS = frozenset(
 
 
 class Dataset:
-    """One dataset's folder. Use as a context manager, or `close` it."""
+    """One dataset's folder. Use as a context manager, or `close` it.
+
+    Attributes:
+        verb: what was typed, for those who find the dataset in use; each stage names itself where it is empty.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.verb = ""
         self.name = path.resolve().name
         self.calls = CallStore(path)
         self.plan = _plan.PlanLog(path / "plan.jsonl")
         self.exports = path / "exports"
+        self._reviews = Reviews(path / "reviews.jsonl")
         self._samples = SampleFile(path / "samples.jsonl", self.calls)
+        self._hand = Hand(self._samples, self.calls, self._reviews)
 
     @classmethod
     def open(cls, path: Path) -> Dataset:
@@ -93,7 +103,7 @@ class Dataset:
 
     def lock(self, output: str, doing: str = "") -> AbstractContextManager[None]:
         """Exclusive use of `samples`, `verdicts` or `exports`. Raises DataError where another has it."""
-        return lock(self.path, output, doing or output)
+        return lock(self.path, output, self.verb or doing or output)
 
     # -- recipe and manifest ---------------------------------------------------------------------
 
@@ -145,7 +155,7 @@ class Dataset:
         """Appends rows; for one process at a time (`lock("samples")`)."""
         self.calls.mend()
         clean = self._untouched() or self._claim()
-        writer = SampleWriter(self._samples, self.calls)
+        writer = SampleWriter(self._samples, self.calls, self._hand.rebuild)
         try:
             yield writer
         finally:
@@ -160,7 +170,7 @@ class Dataset:
     def _claim(self) -> bool:
         """Takes note of rows that are ours though the log does not say so; returns whether no hand changed any."""
         if not self._samples.path.exists():
-            self._samples.forget_all()  # deleted as a whole: no decision on any row, all are made again for nothing
+            self.rebuild()
             return True
         found = self._samples.compare()
         self._samples.claim(found.unlogged)
@@ -186,32 +196,35 @@ class Dataset:
         return self._samples.compare().edits
 
     def adopt(self) -> HandEdits:
-        """Keeps hand edits as decisions: recorded in reviews.jsonl, the file is not touched."""
+        """Keeps hand edits as decisions: recorded in reviews.jsonl with the rows, the file is not touched."""
         if not self._samples.path.exists():
             return HandEdits([], [], [], [])
-        found = self._samples.compare()
-        edits = found.edits
-        taken = {*edits.edited, *edits.added}
-        digests = {sample.id: sample.digest for sample in self.samples() if sample.id in taken}
-        decided = [(key, "drop", "") for key in edits.deleted]
-        decided += [(key, "edit", digests[key]) for key in (*edits.edited, *edits.added)]
-        self._review([_decision(key, action, digest, "hand") for key, action, digest in decided])
-        self._samples.adopt(found)
+        edits = self._hand.adopt()
         self.note("samples", self._samples.signature())
         return edits
 
-    def restore(self) -> tuple[Path, int]:
-        """Undoes hand edits after a copy of the file.
+    def restore(self) -> Restored:
+        """Undoes hand edits after a copy of the file; where there are none, those that were adopted.
 
-        Returns:
-            The copy, and how many rows `synth generate` will make again for nothing.
+        `synth generate` makes the rows that come back, for nothing.
         """
         stem = f"samples.by-hand-{time.strftime('%Y%m%dT%H%M%S')}"
         names = (f"{stem}{f'.{turn}' if turn else ''}.jsonl" for turn in range(1000))
         copy = next(self.path / name for name in names if not (self.path / name).exists())
-        missing = self._samples.restore(self._samples.compare(), copy)
+        done = self._hand.restore(copy)
         self.note("samples", self._samples.signature())
-        return copy, missing
+        return done
+
+    def rebuild(self) -> Rebuilt:
+        """Where samples.jsonl is gone as a whole, which is no decision on any row: makes ready to write all rows again.
+
+        What was adopted of a hand is written from reviews.jsonl. For the one process that holds `lock("samples")`.
+        """
+        return Rebuilt() if self._samples.path.exists() else self._hand.rebuild()
+
+    def decisions(self) -> dict[str, int]:
+        """How many rows were `written`, or stand `edited` or `deleted` by hand, as the log has it."""
+        return self._hand.counts()
 
     def rewrite(self, renew: Callable[[Sample], Sample | None]) -> int:
         """Renders rows anew where the training prompt changed; rows that a hand edited stay as they are.
@@ -246,17 +259,11 @@ class Dataset:
 
     def review(self, sample_id: str, action: str, digest: str, *, by: str) -> None:
         """Appends one decision of a person: keep, drop or edit."""
-        self._review([_decision(sample_id, action, digest, by)])
-
-    def _review(self, decisions: list[dict[str, Any]]) -> None:
-        if decisions:
-            with mutex(self.path):
-                append_lines(self.path / "reviews.jsonl", map(jsonl_bytes, decisions))
+        self._reviews.append([decision(sample_id, action, digest, by)])
 
     def reviews(self) -> dict[str, dict[str, Any]]:
         """The last keep or drop of each row that a person decided on."""
-        lines = jsonl_reader(self.path / "reviews.jsonl", "sed -i {line}d {path}   forgets that one decision")
-        return {str(line.get("sample")): line for line in lines if line.get("action") in ("keep", "drop")}
+        return self._reviews.standing()
 
     def write_verdicts(self, verdicts: Iterable[Verdict]) -> Path:
         """Replaces verdicts.jsonl as a whole."""
@@ -284,10 +291,6 @@ class Dataset:
         """Ids of rows whose draw is paid and legal, and no longer asked for."""
         surplus = {key for key, state in self.plan.states().items() if state == _plan.SURPLUS}
         return {s.id for s in self.samples() if s.provenance.get("draw") in surplus} if surplus else set()
-
-
-def _decision(sample_id: str, action: str, digest: str, by: str) -> dict[str, Any]:
-    return {"sample": sample_id, "action": action, "digest": digest, "by": by, "at": now()}
 
 
 def _verdict_line(verdict: Verdict) -> dict[str, Any]:

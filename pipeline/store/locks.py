@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import DataError
 from .files import refusal
@@ -129,6 +129,33 @@ def holder(folder: Path, output: str) -> str | None:
     except OSError:
         return None
     return None if gone else f"pid {owner.get('pid', '?')} on {owner.get('host', '?')}"
+
+
+class Holder(NamedTuple):
+    """Who is at work on an output: the verb that was typed, and where it runs."""
+
+    output: str
+    doing: str
+    pid: str
+    host: str
+
+    def __str__(self) -> str:
+        """`run (pid 12 on host)`."""
+        return f"{self.doing} (pid {self.pid} on {self.host})"
+
+
+def holders(folder: Path) -> Iterator[Holder]:
+    """Everyone at work on a dataset who is still alive; a lock that a dead process left says nothing. Changes nothing.
+
+    Args:
+        folder: the dataset.
+    """
+    for path in sorted((folder / ".locks").glob("*.lock")):
+        with suppress(OSError):
+            owner, gone = _owner(path)
+            if not gone:
+                told = (str(owner.get(key, "?")) for key in ("pid", "host"))
+                yield Holder(path.stem, str(owner.get("doing", path.stem)), *told)
 
 
 def _owner(path: Path) -> tuple[dict[str, Any], bool]:

@@ -2,7 +2,7 @@
 
 Every row carries the digest of what we wrote, and written.jsonl names every row that was written. A row
 whose digest no longer fits was edited; a row that the log names and the file lacks was deleted. Both
-stand as decisions until `adopt` records them or `restore` brings ours back.
+stand as decisions until a person adopts them or has ours brought back (see hand.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..digest import digest_bytes
 from ..types import CallRef, Problem, Sample
 from .calls import CallStore
+from .edits import HandEdits
 from .files import jsonl_bytes, last_break, loads, refusal, write_atomic
 
 _OPTIONAL = ("rejected", "label", "tools", "parent", "source")
@@ -24,28 +25,6 @@ _OURS = b'{"id":"'
 _ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
 _NO_ROW = (ValueError, TypeError, KeyError, AttributeError)
 """What a line can raise that is no row."""
-
-
-class HandEdits(NamedTuple):
-    """What someone else's hand did to samples.jsonl: ids of rows, and lines that are no rows."""
-
-    deleted: list[str]
-    edited: list[str]
-    added: list[str]
-    broken: list[Problem]
-
-    def __bool__(self) -> bool:
-        return bool(self.deleted or self.edited or self.added or self.broken)
-
-    def __str__(self) -> str:
-        """`3 rows deleted, 2 edited by hand`."""
-        names = ("deleted", "edited", "added", "unreadable")
-        counts = (len(self.deleted), len(self.edited), len(self.added), len(self.broken))
-        parts = [f"{count} {name}" for count, name in zip(counts, names) if count]
-        if not parts:
-            return "no rows changed by hand"
-        count, rest = parts[0].split(" ", 1)
-        return ", ".join([f"{count} row{'s' if count != '1' else ''} {rest}", *parts[1:]]) + " by hand"
 
 
 class Line(NamedTuple):
@@ -161,41 +140,6 @@ class SampleFile:
         for sample_id, digest in unlogged:
             self.note(sample_id, digest, "written")
 
-    def adopt(self, found: Compared) -> None:
-        """Records edits as the user's decisions; the file is not touched."""
-        self.claim(found.unlogged)
-        taken = {*found.edits.edited, *found.edits.added}
-        digests = {line.sample.id: line.sample.digest for line in self.lines() if line.sample.id in taken}
-        for sample_id in taken & digests.keys():
-            self.note(sample_id, digests[sample_id], "edited")
-        for key in (*found.edits.deleted, *found.unreadable):
-            self.note(key, "", "deleted")
-        self._calls.written.flush(durable=True)
-
-    def restore(self, found: Compared, copy: Path) -> int:
-        """Takes edited, added and broken rows out of the file, after a copy, so that ours can be made again.
-
-        Returns:
-            How many rows have to be made again: those that the hand edited, deleted or broke.
-        """
-        write_atomic(copy, self._bytes())
-        self.claim(found.unlogged)
-        away = {*found.edits.edited, *found.edits.added}
-        write_atomic(self.path, (line.data for line in self.lines() if line.sample.id not in away))
-        lost = [*found.edits.edited, *found.edits.deleted]
-        lost += [key for key in found.unreadable if self._calls.index.sample(key)]
-        for sample_id in lost:
-            self.note(sample_id, "", "forgotten")
-        self._calls.written.flush(durable=True)
-        return len(lost)
-
-    def forget_all(self) -> None:
-        """The file is gone: rows that were written may be written again; deleted ones stay deleted."""
-        for sample_id, _, state in self._calls.index.samples():
-            if state in ("written", "edited"):
-                self.note(sample_id, "", "forgotten")
-        self._calls.written.flush()
-
     def rewrite(self, renew: Callable[[Sample], Sample | None]) -> int:
         """See Dataset.rewrite."""
         changed = dict[str, str]()
@@ -307,12 +251,6 @@ class SampleFile:
         shown = _ID.match(data)
         known = self._calls.index.sample(shown[1].decode("utf-8", "replace")) if shown else None
         return known is None or known[1] == "forgotten"
-
-    def _bytes(self) -> Iterator[bytes]:
-        if self.path.exists():
-            with self.path.open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    yield chunk
 
     def _raw(self) -> Iterator[tuple[int, bytes]]:
         if self.path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from ..types import Sample
@@ -21,9 +22,10 @@ class SampleWriter:
         disturbed: someone else changed the file meanwhile.
     """
 
-    def __init__(self, file: SampleFile, calls: CallStore) -> None:
+    def __init__(self, file: SampleFile, calls: CallStore, rebuild: Callable[[], object]) -> None:
         self._file = file
         self._calls = calls
+        self._rebuild = rebuild
         self._handle: int | None = None
         self._place: _Place | None = None
         self.added = 0
@@ -80,7 +82,8 @@ class SampleWriter:
             os.close(self._handle)
             self._handle = None
             if now is None:
-                self._file.forget_all()  # deleted: every row may be made again
+                self._rebuild()  # deleted: every row may be made again
+                now = self._now()
         if now is None:
             path.parent.mkdir(parents=True, exist_ok=True)
         else:

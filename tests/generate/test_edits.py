@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import YieldError
 from pipeline.generate import Options, Writer, generate
 from pipeline.store import Dataset
 from pipeline.types import CallRef, Sample
@@ -156,6 +157,29 @@ def test_another_prompt_pays_for_all_and_sets_the_old_rows_aside(tales: Folder) 
     tales.edit("A short tale", "A tale")
     assert planned(tales) == 0, "and back again costs nothing"
     assert {row.answer.split()[2] for row in tales.standing()} == {"tale"}
+
+
+def test_a_run_without_a_row_of_its_own_leaves_the_set_as_it_is(tales: Folder) -> None:
+    tales.edit("A tale", "A short tale")
+    tales.says = lambda prompt, turn: no("content_filter")
+    with pytest.raises(YieldError):
+        tales.run()
+    assert {row.answer.split()[2] for row in tales.standing()} == {"tale"}, "still those of the prompt before"
+    assert len(tales.standing()) == 12
+    tales.says = lambda prompt, turn: f"story: {prompt}" if "pilot in Oslo" in prompt else no("content_filter")
+    with pytest.raises(YieldError):
+        tales.run(retry=())
+    assert [row.answer for row in tales.standing()] == ["story: A short tale of a pilot in Oslo."]
+
+
+def test_rows_of_that_writer_make_it_the_writer_again(tales: Folder) -> None:
+    tales.edit("A tale", "A short tale")
+    tales.run(rows=1)
+    assert len(tales.standing()) == 1
+    tales.edit("A short tale", "A tale")
+    tales.says = lambda prompt, turn: no("server")
+    tales.run()
+    assert len(tales.standing()) == 12
 
 
 @pytest.mark.parametrize("edit", [

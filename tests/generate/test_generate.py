@@ -313,6 +313,26 @@ def test_restore(tales: Folder) -> None:
 
 # -- in use, damaged -----------------------------------------------------------------------------
 
+def test_what_was_adopted_outlives_the_file(tales: Folder) -> None:
+    tales.run()
+    lines = tales.file.read_bytes().splitlines(keepends=True)
+    lines[0] = lines[0].replace(b"story: A tale", b"mine: A tale")
+    added = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"added"}]}\n'
+    tales.file.write_bytes(b"".join(lines[:-2]) + added)
+    tales.run(adopt=True)
+    before = {(row.id, row.answer) for row in tales.rows()}
+    tales.file.unlink()
+    done = tales.run()
+    assert {(row.id, row.answer) for row in tales.rows()} == before
+    assert done.notes == (
+        "samples.jsonl was gone; rows: 9 made again for nothing, 2 edited by hand are back, 2 stay deleted",)
+    assert len(tales.standing()) == 11
+    assert tales.prompts.total() == 12
+    tales.run(restore=True)
+    assert sorted(row.answer for row in tales.rows()) == sorted(f"story: {prompt}" for prompt in tales.prompts)
+    assert tales.run().added == 0
+
+
 def test_in_use_by_another(tales: Folder) -> None:
     with (
         Dataset.create(tales.home) as dataset, dataset.lock("samples", "augment"),

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.store.locks import STALE_S, lock, mutex
+from pipeline.store import Dataset
+from pipeline.store.locks import STALE_S, holders, lock, mutex
 
 HOLDER = """
 import sys, time
@@ -86,6 +87,27 @@ def test_a_killed_owner_holds_nothing(tmp_path: Path) -> None:
         time.sleep(0.05)  # not waited for: it is a zombie, and a zombie holds nothing
         with lock(tmp_path, "samples", "augment"):
             assert json.loads(file(tmp_path).read_text())["pid"] == os.getpid()
+
+
+def test_who_is_at_work_is_told_of_the_living_alone(tmp_path: Path) -> None:
+    assert list(holders(tmp_path)) == []
+    with held_by_another(tmp_path) as other, lock(tmp_path, "exports", "export"):
+        told = [str(each) for each in holders(tmp_path)]
+        host = socket.gethostname()
+        assert told == [f"export (pid {os.getpid()} on {host})", f"generate (pid {other.pid} on {host})"]
+        other.send_signal(signal.SIGKILL)
+        time.sleep(0.05)
+        assert [each.output for each in holders(tmp_path)] == ["exports"]
+    assert file(tmp_path).exists(), "looking takes nothing away"
+
+
+def test_a_stage_of_another_verb_is_told_as_what_was_typed(tmp_path: Path) -> None:
+    with Dataset.create(tmp_path / "set") as dataset:
+        dataset.verb = "run"
+        with dataset.lock("samples", "generate"):
+            assert [each.doing for each in holders(dataset.path)] == ["run"]
+            with pytest.raises(DataError, match="in use by `synth run`"), dataset.lock("samples", "augment"):
+                pass
 
 
 def test_the_number_of_a_dead_owner_may_belong_to_another_now(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.store import Dataset
-from pipeline.store.samples import HandEdits, from_row, to_row
+from pipeline.store.edits import HandEdits, Rebuilt, Restored
+from pipeline.store.samples import from_row, to_row
 from pipeline.types import CallRef, Problem, Sample
 from tests.made import sample
 
@@ -156,7 +157,7 @@ def adopt(path: Path) -> HandEdits:
         return dataset.adopt()
 
 
-def restore(path: Path) -> tuple[Path, int]:
+def restore(path: Path) -> Restored:
     with Dataset.open(path) as dataset, dataset.lock("samples"):
         return dataset.restore()
 
@@ -176,7 +177,8 @@ def test_adopted_edits_are_decisions(path: Path) -> None:
     os.utime(path / "samples.jsonl", ns=(1, 1))
     assert edits(path) == (0, 0, 0, 0), "nor are they asked about again when the file has to be compared"
     with Dataset.open(path) as dataset:
-        assert {key: line["action"] for key, line in dataset.reviews().items()} == dict.fromkeys(found.deleted, "drop")
+        dropped = {key for key, line in dataset.reviews().items() if line["action"] == "drop"}
+        assert dropped == {*found.deleted, sample(2).id}, "the row of a line that cannot be read is dropped with it"
     (path / "written.jsonl").unlink()  # the log is a convenience: what is as we wrote it is ours again
     assert edits(path)[0] == 0
 
@@ -203,15 +205,16 @@ def test_a_deleted_row_put_back_after_adoption_is_found(path: Path) -> None:
 def test_restored_rows_come_back_and_the_edits_are_copied(path: Path) -> None:
     before = sorted(answers(path))
     mine = edited(path, mixed)
-    copy, missing = restore(path)
-    assert copy.read_bytes() == mine
-    assert missing == 4
+    done = restore(path)
+    assert done.copy.read_bytes() == mine
+    assert (done.rows, done.adopted, done.standing) == (4, False, 0)
+    assert str(done) == f"4 rows brought back; your version is {done.copy}"
     assert edits(path) == (0, 0, 0, 0)
     assert write(path, *range(6)) == 4
     assert sorted(answers(path)) == before
-    again, none = restore(path)
-    assert again != copy, "the copy is never overwritten"
-    assert none == 0
+    again = restore(path)
+    assert again.copy != done.copy, "the copy is never overwritten"
+    assert (again.rows, again.adopted) == (0, False)
 
 
 def test_a_file_that_is_gone_is_made_again(path: Path) -> None:
@@ -231,6 +234,104 @@ def test_an_emptied_file_is_a_decision_that_is_asked_about(path: Path) -> None:
     assert edits(path) == (6, 0, 0, 0)
     restore(path)
     assert write(path, *range(6)) == 6
+
+
+def rebuild(path: Path) -> Rebuilt:
+    with Dataset.open(path) as dataset, dataset.lock("samples"):
+        return dataset.rebuild()
+
+
+def test_adopted_rows_outlive_their_file(path: Path) -> None:
+    """Row 0 was edited, 1, 2 and 4 deleted or broken, one was added: adopted, all of it counts for good."""
+    edited(path, lambda rows: [*mixed(rows), b'{"messages":[{"role":"user","content":"no id"}]}\n'])
+    adopt(path)
+    with Dataset.open(path) as dataset:
+        before = [row for row in dataset.samples() if row.id not in (sample(3).id, sample(5).id)]
+    (path / "samples.jsonl").unlink()
+    done = rebuild(path)
+    assert (done.again, done.adopted, done.deleted, done.lost) == (2, 3, 3, 0)
+    assert str(done) == (
+        "samples.jsonl was gone; rows: 2 made again for nothing, 3 edited by hand are back, 3 stay deleted")
+    with Dataset.open(path) as dataset:
+        assert list(dataset.samples()) == before, "word for word, the one that was named by its bytes too"
+    assert edits(path) == (0, 0, 0, 0)
+    assert write(path, *range(6)) == 2
+    os.utime(path / "samples.jsonl", ns=(1, 1))
+    assert edits(path) == (0, 0, 0, 0)
+    assert not rebuild(path), "a file that stands is left alone"
+
+
+def test_adopted_rows_outlive_their_file_when_it_goes_during_a_run(path: Path) -> None:
+    edited(path, mixed)
+    adopt(path)
+    with Dataset.open(path) as dataset, dataset.lock("samples"), dataset.sample_writer() as rows:
+        assert rows.add(sample(6))
+        (path / "samples.jsonl").unlink()
+        assert rows.add(sample(7))
+    assert "mine" in answers(path)
+    assert write(path, *range(8)) == 3, "3, 5 and 6"
+    assert edits(path) == (0, 0, 0, 0)
+
+
+def test_an_edit_that_an_earlier_version_adopted_is_said_to_be_lost(path: Path) -> None:
+    edited(path, lambda rows: [reworded(rows[0]), *rows[1:]])
+    adopt(path)
+    reviews = path / "reviews.jsonl"
+    lines_ = [json.loads(line) for line in reviews.read_text().splitlines()]
+    reviews.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "row"}) + "\n" for line in lines_))
+    (path / "samples.jsonl").unlink()
+    assert str(rebuild(path)).endswith("5 made again for nothing, 1 edited by hand are lost")
+
+
+def test_what_was_not_decided_is_undone_first_and_then_what_was_adopted(path: Path) -> None:
+    before = sorted(answers(path))
+    edited(path, mixed)
+    adopt(path)
+    adopted = sorted(answers(path))
+    edited(path, lambda rows: [reworded(rows[0], "worse"), *rows[1:-1]])  # the edited row again; the added one deleted
+    first = restore(path)
+    assert (first.rows, first.adopted, first.standing) == (2, False, 5)
+    assert "5 adopted before stand: --restore once more" in str(first)
+    assert sorted(answers(path)) == adopted
+    assert edits(path) == (0, 0, 0, 0)
+    second = restore(path)
+    assert (second.rows, second.adopted, second.standing) == (5, True, 0)
+    assert str(second).startswith("5 adopted decisions undone; your version is ")
+    write(path, *range(6))
+    assert sorted(answers(path)) == before
+    assert edits(path) == (0, 0, 0, 0)
+    with Dataset.open(path) as dataset:
+        assert dataset.reviews() == {}, "no row that is back is dropped by curating"
+    (path / "samples.jsonl").unlink()
+    rebuild(path)
+    assert write(path, *range(6)) == 6, "nor does a decision that was undone come back"
+
+
+def test_a_row_deleted_and_put_back_is_not_dropped(path: Path) -> None:
+    gone = lines(path)[1]
+    edited(path, lambda rows: [rows[0], *rows[2:]])
+    adopt(path)
+    edited(path, lambda rows: [*rows, gone])
+    adopt(path)
+    with Dataset.open(path) as dataset:
+        assert dataset.reviews() == {}
+
+
+def test_a_deleted_row_that_was_put_back_goes_again_when_that_is_undone(path: Path) -> None:
+    gone = lines(path)[1]
+    edited(path, lambda rows: [rows[0], *rows[2:]])
+    adopt(path)
+    edited(path, lambda rows: [*rows, gone])
+    assert restore(path).rows == 0
+    assert write(path, *range(6)) == 0
+    assert edits(path) == (0, 0, 0, 0)
+
+
+def test_what_adopting_means_is_said(path: Path) -> None:
+    assert adopt(path).adopted() == "nothing was changed by hand: there is nothing to adopt"
+    edited(path, mixed)
+    assert adopt(path).adopted() == ("2 rows deleted, 1 edited, 1 added, 1 unreadable by hand: kept as your decisions; "
+                                     "what stood on a line that cannot be read is dropped")
 
 
 def test_looking_writes_nothing(path: Path) -> None:
