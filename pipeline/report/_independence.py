@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import erfc, exp, lgamma, log, sqrt
 from typing import NamedTuple
 
+SURE = 0.01
+"""Chance below which a relation is called one."""
 FEWEST_EXPECTED, FEW = 5, 0.2
 """Cochran's rule (Biometrics 1954): the test holds where no cell expects fewer than 1 and at most a
 fifth fewer than 5."""
@@ -49,6 +51,16 @@ def independence(table: Sequence[Sequence[int]]) -> Independence | None:
     expected = [each for _, each in cells]
     sound = min(expected) >= 1 and sum(each < FEWEST_EXPECTED for each in expected) <= FEW * len(expected)
     return Independence(statistic, df, _tail(statistic, df), v, sound)
+
+
+def numbers(test: Independence) -> str:
+    """The test as it is cited: `χ² 43.2, 2 df, p < 0.001, Cramér’s V 0.70`."""
+    return f"χ² {test.statistic:,.1f}, {test.df} df, {chance(test.p)}, Cramér’s V {test.v:.2f}"
+
+
+def chance(p: float) -> str:
+    """`p < 0.001`, `p = 0.184`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _tail(statistic: float, df: int) -> float:

@@ -39,5 +39,7 @@ def brief(value: Any, limit: int = NAME) -> str:
 
 
 def moment(stamp: Any) -> str:
-    """`2026-11-21 08:47` of an ISO 8601 stamp; its beginning where it is none."""
-    return brief(stamp)[:16].replace("T", " ") if isinstance(stamp, str) else ""
+    """`2026-11-21 08:47 UTC` of an ISO 8601 stamp; its beginning where it is none."""
+    if not isinstance(stamp, str):
+        return ""
+    return brief(stamp)[:16].replace("T", " ") + (" UTC" if stamp.endswith("Z") else "")

@@ -15,7 +15,7 @@ from pipeline.grid.legal import rules_of
 from pipeline.grid.pairwise import legal_pairs
 from pipeline.words import number, percent, plural
 
-from ._independence import Independence, independence
+from ._independence import SURE, Independence, chance, independence, numbers
 from ._svg import share_bar
 from ._text import brief
 from .gather import LABEL, Fate
@@ -27,9 +27,9 @@ HALF = 0.5
 """A value is flagged where its kept share is at most so much of the other values' share."""
 FEWEST_ROWS, DEVIATIONS = 10, 3.0
 """... with so many rows, and so many standard errors off, as `curate` asks before it speaks of an uneven value."""
-SURE, WEAK, STRONG = 0.01, 0.1, 0.3
-"""Chance below which a relation is called one; Cramer's V below which it is weak, and from which it is strong (Cohen,
-Statistical Power Analysis, 1988, w for one degree of freedom)."""
+WEAK, STRONG = 0.1, 0.3
+"""Cramer's V below which a relation is weak, and from which it is strong (Cohen, Statistical Power Analysis, 1988, w
+for one degree of freedom: small and medium)."""
 LEVELS = 6
 """Shades of the map above empty."""
 LINES, COLUMNS = 16, 12
@@ -157,15 +157,10 @@ def _told(axis: str, test: Independence | None) -> str:
         return ""
     if not test.sound:
         return "Too few rows per value to tell cause from chance."
-    numbers = f"χ² {test.statistic:,.1f}, {test.df} df, {_chance(test.p)}, Cramér’s V {test.v:.2f}"
     if test.p >= SURE:
-        return f"What is kept differs no more than by chance ({numbers})."
+        return f"What is kept differs no more than by chance ({numbers(test)})."
     strength = "weakly" if test.v < WEAK else "strongly" if test.v >= STRONG else "moderately"
-    return f"Whether a row is kept depends {strength} on {axis} ({numbers})."
-
-
-def _chance(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"Whether a row is kept depends {strength} on {axis} ({numbers(test)})."
 
 
 def _halved(material: Material, axis: str, values: dict[str, Fate]) -> list[Halved]:
@@ -276,9 +271,9 @@ def _note(crossed: dict[tuple[str, str], Fate], axes: tuple[str, str], curated: 
     for kept, where in ((False, "drawn"), (True, "kept")):
         test = _between(crossed, kept)
         if test is not None and test.sound and (curated or not kept):
-            numbers = f"{_chance(test.p)}, Cramér’s V {test.v:.2f}"
+            cited = f"{chance(test.p)}, Cramér’s V {test.v:.2f}"
             how = "go together no more than by chance" if test.p >= SURE else "go together"
-            said.append(f"Among the rows {where}, {axes[0]} and {axes[1]} {how} ({numbers}).")
+            said.append(f"Among the rows {where}, {axes[0]} and {axes[1]} {how} ({cited}).")
     if left_out:
         said.append(f"{plural(left_out, 'value')} with fewer rows left out.")
     return " ".join(said)

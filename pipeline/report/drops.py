@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
 from pipeline.words import number, percent, plural
 
+from ._independence import SURE, independence, numbers
 from ._svg import share_bar
 from ._text import brief
 from .gather import REWRITTEN
@@ -15,7 +17,7 @@ from .material import Material, rules_of, within
 
 WORDS = {"review": "decided by a person", REWRITTEN: "its rewrite stands in its place"}
 """What decides beside rules -> what a reader is told about it."""
-RULES = 20
+RULES, FALLS = 20, 8
 
 
 class Drop(NamedTuple):
@@ -30,11 +32,23 @@ class Drop(NamedTuple):
     bar: Markup
 
 
+class Fall(NamedTuple):
+    """A rule that falls on the values of an axis unevenly: where most, where least, and by which test."""
+
+    rule: str
+    axis: str
+    most: str
+    least: str
+    test: str
+
+
 class Drops(NamedTuple):
-    """The section."""
+    """The section. `even` is said where no rule falls unevenly; empty where there are too few rows to say so."""
 
     lead: str
     rules: list[Drop]
+    falls: list[Fall]
+    even: str
 
 
 def drops(material: Material) -> Drops | None:
@@ -54,7 +68,29 @@ def drops(material: Material) -> Drops | None:
         )
         for rule in names
     ]
-    return Drops(_lead(material), rules)
+    falls, tested = _falls(material)
+    even = f"On no axis does a rule fall on one value more than chance explains ({plural(tested, 'test')})."
+    return Drops(_lead(material), rules, falls, even if tested and not falls else "")
+
+
+def _falls(material: Material) -> tuple[list[Fall], int]:
+    """Rules that take some values of an axis more than others, by more than chance; and how many tests that took.
+
+    Of many tests one will show something, so each has to be as many times surer (Bonferroni).
+    """
+    found, tests = material.rows, list[tuple[float, float, Fall]]()
+    for axis, fates in found.fates.items():
+        for rule in list(found.by_rule)[:RULES]:
+            taken = {value: found.lost.get(axis, {}).get(value, Counter())[rule] for value in fates}
+            test = independence([[taken[value], fate.rows - taken[value]] for value, fate in fates.items()])
+            if test is None or not test.sound:
+                continue
+            shares = sorted((taken[value] / fate.rows, value) for value, fate in fates.items())
+            least, most = (f"{brief(value)}, {taken[value]} of {fates[value].rows}"
+                           for _, value in (shares[0], shares[-1]))
+            tests.append((test.p, test.v, Fall(brief(rule), axis, most, least, numbers(test))))
+    falls = sorted((each for each in tests if each[0] < SURE / len(tests)), key=lambda each: -each[1])
+    return [fall for _, _, fall in falls[:FALLS]], len(tests)
 
 
 def _lead(material: Material) -> str:

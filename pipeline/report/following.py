@@ -30,7 +30,7 @@ def following(material: Material, covered: Coverage | None) -> list[Next]:
 
 
 def _all(material: Material, covered: Coverage | None) -> Iterator[Next]:
-    name, found, recipe = shlex.quote(material.name), material.rows, material.recipe
+    name, found, recipe = material.typed, material.rows, material.recipe
     missing = material.plan[WANTED] - found.firsthand - material.failures.total()
     if missing > 0 or not found.rows:
         why = f"asks for the {plural(missing, 'row')} still missing; nothing is paid twice"

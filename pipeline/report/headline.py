@@ -46,7 +46,7 @@ def headline(material: Material) -> Headline:
     """The head of the page, of whatever has happened so far."""
     return Headline(
         f"{_made(material)} {_kept(material)} {_model(material)}".strip(), _rehearsal(material),
-        f"synth run {material.name} --model openai:MODEL", list(_figures(material)), _dates(material),
+        f"synth run {material.typed} --model openai:MODEL", list(_figures(material)), _dates(material),
     )
 
 

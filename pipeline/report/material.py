@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -104,6 +105,11 @@ class Material:
     unread: list[str]
     call: Callable[[str], Call | None]
     by_hand: Callable[[str, str], bool]
+
+    @property
+    def typed(self) -> str:
+        """The name as it is typed behind a verb."""
+        return shlex.quote(self.name)
 
     @property
     def model(self) -> str:

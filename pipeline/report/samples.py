@@ -82,7 +82,7 @@ def _shown(material: Material, row: Row) -> Shown:
         rejected=cut(sample.rejected[-1].get("content") if sample.rejected else "", PROMPT),
         reason=cut("; ".join(reasons), 200).text, lineage=_lineage(material, row),
         measured=[_measured(found) for found in (row.verdict.findings if row.verdict else ())[:PAIRS]],
-        command=f"synth inspect {material.name} {sample.id[:8]}",
+        command=f"synth inspect {material.typed} {sample.id[:8]}",
     )
 
 

@@ -19,6 +19,7 @@ from pipeline.report._svg import Line, curves, histogram
 from pipeline.report._text import brief, cut
 from pipeline.report.comparison import judgement
 from pipeline.report.coverage import coverage
+from pipeline.report.drops import drops
 from pipeline.report.following import following
 from pipeline.report.gather import DROPPED, KEPT, Gathered, chosen, gather
 from pipeline.report.lengths import _bars, _top, lengths
@@ -88,15 +89,24 @@ def test_a_rule_that_takes_most_of_one_value_is_flagged(tmp_path: Path, material
     assert "no more than by chance" in place.test
     assert not any(value.flag for value in place.values)
     assert "Of genre “horror”, half as much is kept as of the rest, or less, mostly by refusal." in covered.lead
+    dropped = drops(found)
+    assert dropped is not None
+    assert [(fall.rule, fall.axis, fall.most, fall.least) for fall in dropped.falls] == [
+        ("refusal", "genre", "horror, 24 of 32", "fantasy, 0 of 32")]
     commands = [each.command for each in following(found, covered)]
     assert "synth inspect grid --rule refusal --axis genre=horror" in commands
 
 
 def test_losses_by_chance_are_not_flagged(tmp_path: Path, material: Callable[[Path], Material]) -> None:
-    covered = coverage(material(grid(tmp_path / "grid", lambda genre, place, repeat: repeat % 2 == 0)))
+    found = material(grid(tmp_path / "grid", lambda genre, place, repeat: repeat % 2 == 0))
+    covered = coverage(found)
     assert covered is not None
     assert covered.halved == []
     assert all("chance" in axis.test for axis in covered.axes)
+    dropped = drops(found)
+    assert dropped is not None
+    assert dropped.falls == []
+    assert "(2 tests)" in dropped.even
 
 
 def test_the_map_tells_what_was_drawn_what_is_left_and_what_cannot_be(
@@ -286,7 +296,7 @@ def test_calls_sources_parents_and_hands_are_in_the_lineage(tmp_path: Path, repo
     assert "Read from tickets.csv, row 12" in told
     assert f"Rewritten from {rows[0].id[:8]} by expand" in told
     assert "Asked for premise call ffffffff, of which nothing is known here" in told
-    assert "Asked writer-1-2026, 2026-11-21 08:00, 40 tokens in and" in told
+    assert "Asked writer-1-2026, 2026-11-21 08:00 UTC, 40 tokens in and" in told
     assert told.count("By hand changed or added after it was written") == 1
     assert "sent 2 times" in told
 
