@@ -16,6 +16,8 @@ from .asker import Asker, Report, Stopped
 GRACE_S = 30.0
 """How long requests in flight may take to end, once the run was told to stop."""
 PULSE_S = 0.2
+HANG_UP = getattr(signal, "SIGHUP", None)
+"""The terminal is closed, or the connection to it is lost. Windows has no such signal."""
 
 T = TypeVar("T")
 
@@ -25,7 +27,8 @@ def drive(
 ) -> tuple[Asker, bool]:
     """Runs `work` over `items`, `concurrency` at a time, until all are done or the run stops.
 
-    First Ctrl-C (or SIGTERM): no new request, what is in flight gets GRACE_S. Second: leave at once.
+    First Ctrl-C (or SIGTERM): no new request, what is in flight gets GRACE_S. Second: leave at once. A terminal that is
+    closed (SIGHUP) counts as the first, however often it says so; under `nohup` it counts as nothing.
 
     Args:
         items: pulled one by one, never held.
@@ -100,22 +103,25 @@ class _Run:
         self.fault: Exception | None = None
         self._deadline: float | None = None
         self._workers: set[asyncio.Task[None]] = set()
+        self._signals: list[int] = [signal.SIGINT, signal.SIGTERM]
+        if HANG_UP is not None and signal.getsignal(HANG_UP) is not signal.SIG_IGN:
+            self._signals.append(HANG_UP)
 
     def watch(self, workers: set[asyncio.Task[None]]) -> None:
         self._workers = workers
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._signals:
             with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-                loop.add_signal_handler(number, self._told_to_stop)
+                loop.add_signal_handler(number, self._told_to_stop, number)
 
     def unwatch(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._signals:
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(number)
 
-    def _told_to_stop(self) -> None:
-        again = self.interrupted
+    def _told_to_stop(self, number: int) -> None:
+        again = self.interrupted and number != HANG_UP  # shell and kernel may both say that the terminal is gone
         self.interrupted = True
         self.asker.stop()
         if again:

@@ -276,17 +276,17 @@ print("interrupted" if interrupted else "done", spent.answered, spent.unconfirme
 """
 
 
-def child(here: Path, seconds: float) -> subprocess.Popen[bytes]:
+def child(here: Path, seconds: float, before: str = "") -> subprocess.Popen[bytes]:
     """A run of its own, four of whose questions are out."""
-    process = subprocess.Popen([sys.executable, "-c", CHILD, str(here), str(seconds)], stdout=subprocess.PIPE, cwd=ROOT,
-                               start_new_session=True)
+    command = [sys.executable, "-c", f"{before}\n{CHILD}", str(here), str(seconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, start_new_session=True)
     assert process.stdout is not None
     for _turn in range(4):
         assert process.stdout.readline() == b"sent\n"
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_lets_what_is_in_flight_end(here: Path, number: signal.Signals) -> None:
     process = child(here, 0.5)
     os.kill(process.pid, number)
@@ -306,3 +306,22 @@ def test_the_second_signal_leaves_at_once(here: Path) -> None:
     out, _err = process.communicate(timeout=20)
     assert time.monotonic() - started < 5
     assert out.split() == [b"interrupted", b"0", b"True"], "what was sent may cost money, and is counted"
+
+
+def test_a_terminal_that_is_closed_may_say_so_twice(here: Path) -> None:
+    process = child(here, 0.8)
+    os.kill(process.pid, signal.SIGHUP)
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGHUP)
+    out, _err = process.communicate(timeout=20)
+    assert out.split() == [b"interrupted", b"4", b"False"], "what was sent came"
+
+
+def test_under_nohup_a_terminal_that_is_closed_stops_nothing(here: Path) -> None:
+    process = child(here, 0.02, before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    os.kill(process.pid, signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGTERM)
+    out, _err = process.communicate(timeout=20)
+    assert int(out.split()[-2]) > 8, "it went on"
