@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .locate import dataset_path
+from .locate import dataset_path, no_dataset
 from .rows import Row, measures, read
 from .settings import load_settings
 from .store import Dataset
@@ -52,7 +52,10 @@ def load(name: str | Path, *, datasets: str | Path | None = None) -> pandas.Data
     import pandas
 
     flags = {"datasets": Path(datasets)} if datasets is not None else {}
-    path = dataset_path(str(name), load_settings(Path.cwd(), os.environ, flags))
+    settings = load_settings(Path.cwd(), os.environ, flags)
+    path = dataset_path(str(name), settings)
+    if not (path / "manifest.json").is_file():
+        raise no_dataset(str(name), Path.cwd(), settings)
     table = _Table()
     with Dataset.open(path) as dataset:
         for row in read(dataset):

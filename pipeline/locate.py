@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import registry
-from .errors import RecipeError, did_you_mean
+from .errors import DataError, RecipeError, did_you_mean
 from .recipe import Recipe, load_recipe
 from .settings import Settings
 
 _INSTALLED = Path(__file__).parent / "templates"
 _CHECKOUT = Path(__file__).parent.parent / "templates"
+
+_BEGIN = "synth init {name} --blank"
 
 
 def shipped() -> dict[str, Path]:
@@ -53,12 +55,30 @@ def open_recipe(name: str, cwd: Path, settings: Settings, sets: Sequence[str] = 
     snapshot = dataset_path(name, settings) / "recipe.yaml"
     if snapshot.is_file():
         return load_recipe(snapshot, sets)
-    known = {p.stem for p in cwd.glob("*.y*ml")} | {p.parent.name for p in cwd.glob("*/recipe.yaml")}
-    known |= {p.parent.name for p in settings.datasets.glob("*/manifest.json")}
-    hint = f"synth run {name}" if name in shipped() else f"synth init {name} --blank"
-    near = did_you_mean(name, sorted(known | set(shipped())))
     message = f"no recipe {name}.yaml or {name}/recipe.yaml here, and no dataset {name}"
-    raise RecipeError(message, f"{near}\n{hint}".strip())
+    raise RecipeError(message, _meant(name, {*_names(cwd, settings), *shipped()}, _BEGIN.format(name=name)))
+
+
+def no_dataset(name: str, cwd: Path, settings: Settings) -> DataError:
+    """What is said where a NAME means no dataset: the command that makes one, or the names that there are."""
+    known = _names(cwd, settings)
+    begin = "" if known else _BEGIN.format(name=name)
+    hint = f"synth run {name}" if find_recipe(name, cwd) else _meant(name, known, begin)
+    return DataError(f"{dataset_path(name, settings)}: no dataset", hint)
+
+
+def _names(cwd: Path, settings: Settings) -> set[str]:
+    """Recipes and datasets that are here."""
+    recipes = {p.stem for p in cwd.glob("*.y*ml")} | {p.parent.name for p in cwd.glob("*/recipe.yaml")}
+    return recipes | {p.parent.name for p in settings.datasets.glob("*/manifest.json")}
+
+
+def _meant(name: str, known: set[str], otherwise: str) -> str:
+    """The name that is near, or else the names that there are and the command that makes one of this name."""
+    near = did_you_mean(name, sorted(known))
+    if name in shipped():
+        return f"synth run {name}"
+    return near if near.startswith("did you mean") else f"{near}\n{otherwise}".strip()
 
 
 def _check_names(recipe: Recipe) -> None:

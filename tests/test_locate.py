@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RecipeError
-from pipeline.locate import dataset_path, find_recipe, open_recipe, shipped
+from pipeline.locate import dataset_path, find_recipe, no_dataset, open_recipe, shipped
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from tests.test_recipe import GOOD
@@ -50,6 +50,7 @@ def test_the_snapshot_where_there_is_no_file(tmp_path: Path, settings: Settings)
 
 @pytest.mark.parametrize(("name", "words"), [
     ("tals", ["no recipe tals.yaml", "did you mean 'tales'?"]),
+    ("tale", ["did you mean 'tales'?"]),
     ("plots", ["no recipe plots.yaml", "synth run plots"]),
     ("zzzzzz", ["synth init zzzzzz"]),
     ("", ["no recipe"]),
@@ -69,3 +70,19 @@ def test_the_folder_of_a_dataset(tmp_path: Path, settings: Settings) -> None:
     assert dataset_path("tales.yml", settings) == home / "tales"
     Dataset.create(tmp_path / "mine").close()
     assert dataset_path(str(tmp_path / "mine"), settings) == tmp_path / "mine"
+
+
+@pytest.mark.parametrize(("name", "hint"), [
+    ("tale", "did you mean 'tales'?"), ("letter", "did you mean 'letters'?"), ("tales", "synth run tales"),
+    ("plots", "synth run plots"), ("zzzz", "known: letters, tales"),
+])
+def test_no_dataset_of_that_name(tmp_path: Path, settings: Settings, name: str, hint: str) -> None:
+    (tmp_path / "tales.yaml").write_text(GOOD)
+    Dataset.create(settings.datasets / "letters").close()
+    error = no_dataset(name, tmp_path, settings)
+    assert (error.hint, error.exit_code) == (hint, 4)
+    assert name in error.message
+
+
+def test_no_dataset_and_nothing_else(tmp_path: Path, settings: Settings) -> None:
+    assert no_dataset("letters", tmp_path, settings).hint == "synth init letters --blank"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.locate import dataset_path, open_recipe
+from pipeline.locate import dataset_path, no_dataset, open_recipe
 from pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -55,11 +55,18 @@ class Target:
         """The dataset's folder, which may not exist yet."""
         return dataset_path(self.name, self.settings)
 
+    @property
+    def made(self) -> Path:
+        """The dataset's folder. Raises DataError where there is none yet, with what makes one."""
+        if not (self.path / "manifest.json").is_file():
+            raise no_dataset(self.name, self.cwd, self.settings)
+        return self.path
+
     def dataset(self) -> Dataset:
         """The dataset. Raises DataError where there is none yet."""
         from pipeline.store.dataset import Dataset
 
-        return Dataset.open(self.path)
+        return Dataset.open(self.made)
 
 
 def target(

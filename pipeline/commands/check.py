@@ -53,7 +53,7 @@ def command(target: Target, wanted: str | None, validation: Path | None, everyth
         raise DataError(f"{path}: no such file", did_you_mean(path.name, [beside.name for beside in _beside(path)]))
     else:
         found = _exported(path, wanted)
-        folder, wanted = found or (target.path, wanted)
+        folder, wanted = found or (target.made, wanted)
         name = str(folder) if found else name
         with Dataset.open(folder) as dataset:
             done = check.check_dataset(dataset, talk.take, target=wanted)

@@ -21,7 +21,7 @@ from pipeline.status import Standing
 def command(target: Target, cost: bool, json_: bool) -> None:
     """Shows where every dataset stands, what it cost and what is next."""
     if target.name:
-        found, broken = [status_.standing(target.path)], list[Broken]()
+        found, broken = [status_.standing(target.made)], list[Broken]()
     else:
         found, broken = known(list(status_.datasets(target.settings)))
     if json_:
