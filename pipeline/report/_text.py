@@ -25,7 +25,7 @@ class Cut(NamedTuple):
 def cut(text: Any, limit: int) -> Cut:
     """The beginning of a text, up to a space near `limit` characters."""
     whole = text if isinstance(text, str) else "" if text is None else str(text)
-    if len(whole) <= limit + limit // 10:  # nobody wants to be told that four characters follow
+    if len(whole) <= limit + limit // 4:  # nobody wants to be told that four characters follow
         return Cut(shown(whole), 0)
     space = whole.rfind(" ", limit * 3 // 4, limit)
     end = space if space > 0 else limit

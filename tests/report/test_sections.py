@@ -263,7 +263,7 @@ def test_a_step_that_was_logged_again_counts_as_it_was_logged_last(
 @given(st.text(max_size=400), st.integers(10, 200))
 def test_a_cut_text_says_how_much_follows(text: str, limit: int) -> None:
     found = cut(text, limit)
-    assert len(text) - found.more <= limit + limit // 10
+    assert len(text) - found.more <= limit + limit // 4
     assert bool(found.rest) == bool(found.more)
     assert "\n" not in brief(text, limit)
 
