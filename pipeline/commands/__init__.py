@@ -41,6 +41,8 @@ VERBS: dict[str, dict[str, str]] = {
         "export": "write the kept rows as training files",
     },
     "Tune": {
+        "finetune": "tune a model on the export, on this machine or at a host",
+        "models": "what was tuned: on which data, how, and how well",
         "try": "a prompt of your own to base and tuned model, side by side",
     },
     "Judge": {
