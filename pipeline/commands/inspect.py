@@ -76,7 +76,7 @@ def command(target: Target, row: str | None, why: bool, follow: bool, **given: A
     synth inspect plots --rule refusal           what a rule dropped
     synth inspect plots --sample 5 --seed 2      five at random
     synth inspect plots k3v9                     one row, by the beginning of its id
-    synth inspect plots FILE.jsonl:12            the row behind a line of an exported file
+    synth inspect plots train.jsonl:12           the row behind a line of an exported file
     """
     look = Look(**given)
     with target.dataset() as dataset:
@@ -100,9 +100,23 @@ def _meant(dataset: Dataset, text: str) -> list[Row]:
         return [rows_.named(dataset, text)]
     from pipeline.trace import rows_of
 
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such file", f"synth export {dataset.name}")
-    return rows_of(dataset, Path(path), int(line))
+    files = [Path(path)] if Path(path).is_file() else _exported(dataset, path)
+    found = [rows_of(dataset, file, int(line)) for file in files]
+    if any(rows[0].sample.id != found[0][0].sample.id for rows in found):
+        lines = [f"synth inspect {dataset.name} {file.relative_to(dataset.exports)}:{line}" for file in files]
+        raise DataError(f"{text}: another row in each of {len(files)} exports", "\n".join(lines))
+    return found[0]
+
+
+def _exported(dataset: Dataset, path: str) -> list[Path]:
+    """The files of a name under exports: `train.jsonl` in each format's folder, or `llama2/train.jsonl`."""
+    files = sorted(file for file in dataset.exports.glob("*/*.jsonl") if file.name != "refused.jsonl")
+    found = [file for file in files if path in (file.name, str(file.relative_to(dataset.exports)))]
+    if not found:
+        known = sorted({file.name for file in files} | {str(file.relative_to(dataset.exports)) for file in files})
+        hint = did_you_mean(path, known) if known else f"synth export {dataset.name}"
+        raise DataError(f"{path}: no such file here or in {console.near(dataset.exports)}", hint)
+    return found
 
 
 def _one(dataset: Dataset, row: Row, why: bool, json_: bool) -> None:

@@ -146,6 +146,22 @@ def test_one_row_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert value["changed_by_hand"] is False
 
 
+def test_an_exported_file_is_found_by_its_name_alone(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "tales", "train.jsonl:3"]) == 4
+    assert "synth export tales" in capsys.readouterr().err
+    for form in ("openai-chat", "llama2"):
+        assert main(["export", "tales", "--format", form, "--order", "given"]) == 0
+    capsys.readouterr()
+    for name in ("train.jsonl:3", "llama2/train.jsonl:3"):
+        assert look(capsys, name).startswith(made.sample(5).id)
+    assert main(["inspect", "tales", "tran.jsonl:3"]) == 4
+    assert "did you mean 'train.jsonl'?" in capsys.readouterr().err
+    assert main(["export", "tales", "--format", "alpaca", "--order", "shuffled", "--seed", "3"]) == 0
+    capsys.readouterr()
+    assert main(["inspect", "tales", "train.jsonl:3"]) == 4
+    assert "synth inspect tales llama2/train.jsonl:3" in capsys.readouterr().err, "which one is asked"
+
+
 @pytest.mark.parametrize("form", ["openai-chat", "prompt-completion", "llama2", "gemma", "sharegpt", "alpaca"])
 def test_the_row_behind_a_training_line(tales: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
     assert main(["export", "tales", "--format", form, "--split", "none", "--order", "given"]) == 0
