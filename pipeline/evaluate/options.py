@@ -43,6 +43,8 @@ def how_of(recipe: Recipe) -> How:
     given: dict[str, Any] = {**(section.model_extra or {})}
     if "prompts" in section.model_fields_set:
         given["prompts"] = section.prompts
+    for key, value in given.items():  # one by one, so that each fault has its own line
+        options.read_options("evaluate", {key: value}, recipe.at("evaluate", key), (How,))
     (how,) = options.read_options("evaluate", given, recipe.at("evaluate"), (How,))
     assert isinstance(how, How)
     return how

@@ -70,9 +70,12 @@ def test_the_recipe_says_how_and_its_faults_have_a_line(
     plots: Path, capsys: pytest.CaptureFixture[str], openai_server: Callable[..., Server]
 ) -> None:
     recipe = Path("plots.yaml")
-    recipe.write_text(f"{RECIPE}evaluate: {{prompts: 2, temprature: 0}}\n")
-    assert main(["evaluate", "plots"]) == 2
-    assert "plots.yaml:6: evaluate: unknown option 'temprature'" in capsys.readouterr().err
+    recipe.write_text(f"{RECIPE}evaluate:\n  prompts: 2\n  temprature: 0\n")
+    for verb in ("evaluate", "run"):  # run says it before the first call
+        assert main([verb, "plots"]) == 2
+        said = capsys.readouterr().err
+        assert "plots.yaml:8: evaluate: unknown option 'temprature'" in said
+        assert "did you mean 'temperature'?" in said
     recipe.write_text(f"{RECIPE}evaluate: {{prompts: 2, temperature: 0, max_tokens: 20}}\n")
     server = openai_server()
     assert main(["evaluate", "plots", "--base-url", server.base_url, "--yes", "--json"]) == 0
