@@ -42,7 +42,7 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
 
 
 def check_plugins(recipe: Recipe) -> None:
-    """The options of every rule, rewrite and format that a recipe names: better said before anything is paid.
+    """The options of every rule, rewrite and format that a recipe names, and of `evaluate`: better said early.
 
     Raises:
         RecipeError: an unknown name or option, with its line.
@@ -56,6 +56,10 @@ def check_plugins(recipe: Recipe) -> None:
             if not item.name.endswith(".py"):  # code is loaded by the stage that runs it
                 opener([item], lambda _, at=(section, index): recipe.at(*at), None)  # type: ignore[misc]
     open_formats(recipe.export.formats, lambda index: recipe.at("export", "formats", index))
+    if recipe.evaluate is not None:
+        from pipeline.evaluate import how_of
+
+        how_of(recipe)
 
 
 def run_recipe(
