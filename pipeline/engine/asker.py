@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pipeline.errors import DataError, ProviderError, SynthError
+from pipeline.hosts.failures import NO_SUCH_MODEL, WRONG_ADDRESS
 from pipeline.prices import Price
 from pipeline.store.calls import CallStore, event_of
 from pipeline.store.journal import now
@@ -25,6 +26,8 @@ FINAL = frozenset({"refused", "content_filter", "length", "bad_request", "parse"
 """Classes that the next run leaves alone unless it is told to retry: it would pay for the same."""
 HALT = frozenset({"quota", "auth"})
 """Classes that stop the whole run: every further request would meet the same."""
+NOT_THERE = frozenset({WRONG_ADDRESS, NO_SUCH_MODEL})
+"""Codes that do as well, and are never final: the next run may have the right address, or the host the model."""
 SAME_FAULT = 5
 """So many refused requests, with none answered, mean that the request itself is wrong."""
 PATIENCE_S = (3.0, 60.0)
@@ -236,7 +239,8 @@ class Asker:
 
     def _judge(self, failure: Failure) -> None:
         """Stops the run where every further request would meet the same."""
-        if failure.kind in HALT or failure.code == "model_not_found":
+        nowhere = failure.code == WRONG_ADDRESS and failure.kind == "bad_request" and not self._answered
+        if failure.kind in HALT or failure.code == NO_SUCH_MODEL or nowhere:
             self.halt(_explain(failure))
         elif failure.kind == "bad_request" and not self._answered:
             self._refused += 1
@@ -276,7 +280,7 @@ def _settled(call: Call, again: bool | Collection[str]) -> bool:
     if call.failure is None:
         return True
     asked = again if isinstance(again, bool) else call.failure.kind in again
-    return call.failure.kind in FINAL and not asked
+    return call.failure.kind in FINAL and call.failure.code not in NOT_THERE and not asked
 
 
 def _explain(failure: Failure) -> ProviderError:
@@ -286,8 +290,10 @@ def _explain(failure: Failure) -> ProviderError:
         "connection": "is the server running? `synth doctor --online` asks it; --base-url names another",
         "bad_request": "every request so far was refused like this: mend the recipe's `generate`, then run again",
     }
-    if failure.code == "model_not_found":
+    if failure.code == NO_SUCH_MODEL:
         return ProviderError(failure.message, "name another model: --model PROVIDER:MODEL")
+    if failure.code == WRONG_ADDRESS:
+        return ProviderError(failure.message, "give the right address: --base-url URL, or base_url in synth.toml")
     return ProviderError(failure.message, hints.get(failure.kind, ""))
 
 

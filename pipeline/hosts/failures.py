@@ -29,6 +29,8 @@ BAD_KEY = re.compile(
 NO_MODEL = re.compile(
     r"model_not_found|\bmodel\b.{0,120}?(?:not found|not exist|does not exist|unknown|is not a valid)|"
     r"(?:unknown|invalid|no such) model", re.I | re.S)
+WRONG_ADDRESS, NO_SUCH_MODEL = "wrong_address", "model_not_found"
+"""Codes that we give: nothing at that address speaks the API; the host does not have the model."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
@@ -136,11 +138,13 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
         kind, message = "bad_request", f"{message} (the host asks not to retry)"
     elif wish == "true" and kind == "bad_request":
         kind = "server"
+    code = told.code or told.type or None
     if status in (301, 302, 303, 307, 308):
         message = f"moved to {headers.get('location', 'nowhere')}: set that as the base URL"
+        code = WRONG_ADDRESS
     waits = kind in ("rate_limit", "server", "timeout")
     return Failure(
-        kind, message, status=status, code=told.code or told.type or None, raw=cut(body),
+        kind, message, status=status, code=code, raw=cut(body),
         retry_after=retry_after(headers, now) if waits else None, billed=status in (504, 524),
     )
 

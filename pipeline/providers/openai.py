@@ -22,7 +22,7 @@ import pipeline
 from pipeline.engine.protocol import Answer, CallFailed, Provider
 from pipeline.errors import RecipeError, did_you_mean
 from pipeline.hosts.access import access
-from pipeline.hosts.failures import NO_MODEL, Said, cut, failure, said
+from pipeline.hosts.failures import NO_MODEL, NO_SUCH_MODEL, WRONG_ADDRESS, Said, cut, failure, said
 from pipeline.settings import ProviderEntry, Settings
 from pipeline.types import CallRequest, Failure, Message, Usage
 
@@ -131,9 +131,11 @@ class OpenAI:
     async def _refused(self, reply: Reply, model: str) -> CallFailed:
         """The failure of an error response; an unknown model gets the names that are near it."""
         found, told = self._failure(reply), said(reply.body)
-        if found.kind == "bad_request" and (reply.status == 404 or told.code == "model_not_found"
+        if found.kind == "bad_request" and (reply.status in (404, 405) or told.code == NO_SUCH_MODEL
                                             or NO_MODEL.search(told.message)):
-            found = replace(found, message=await self._where(found, told, model))
+            message = await self._where(found, told, model)
+            code = found.code if reply.status not in (404, 405) else NO_SUCH_MODEL if _model(told) else WRONG_ADDRESS
+            found = replace(found, message=message, code=code)
         return CallFailed(found)
 
     async def _where(self, found: Failure, told: Said, model: str) -> str:
@@ -143,7 +145,7 @@ class OpenAI:
                 self._known = await self.models()
             except CallFailed:
                 self._known = []
-        if told.code != "model_not_found" and not NO_MODEL.search(told.message):
+        if not _model(told):
             return f"{found.message}: nothing answers at {self.base_url}/chat/completions; most base URLs end in /v1"
         if model in self._known:
             return found.message  # it is listed, and still refused: not a matter of spelling
@@ -162,7 +164,7 @@ class OpenAI:
         if not isinstance(value, dict):
             page = reply.body.lstrip()[:1] == b"<"
             what = "an HTML page in place of JSON; is the base URL right" if page else "not a JSON object"
-            raise self._unusable(reply, what, billed=not page)
+            raise self._unusable(reply, what, billed=not page, code=WRONG_ADDRESS if page else None)
         if value.get("error") and not value.get("choices"):
             raise CallFailed(self._inner(reply, value["error"]))
         choices = value.get("choices")
@@ -186,9 +188,15 @@ class OpenAI:
         body = orjson.dumps({"error": error})
         return self._failure(Reply(status, reply.headers, body))
 
-    def _unusable(self, reply: Reply, what: str, *, billed: bool = True) -> CallFailed:
+    def _unusable(self, reply: Reply, what: str, *, billed: bool = True, code: str | None = None) -> CallFailed:
         raw = self._wire.secrets.hide(cut(reply.body))
-        return CallFailed(Failure("parse", f"{self.base_url}: {what}", status=reply.status, raw=raw, billed=billed))
+        message = f"{self.base_url}: {what}"
+        return CallFailed(Failure("parse", message, status=reply.status, code=code, raw=raw, billed=billed))
+
+
+def _model(told: Said) -> bool:
+    """Whether it is the model that is not there, rather than the address."""
+    return told.code == NO_SUCH_MODEL or bool(NO_MODEL.search(told.message))
 
 
 def encode(body: Mapping[str, Any]) -> bytes:

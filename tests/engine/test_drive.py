@@ -11,6 +11,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,36 @@ def test_a_host_that_is_not_there(here: Path) -> None:
     with pytest.raises(ProviderError, match="refused"):
         Run(here, Scripted(lambda asked, turn: no("connection", "refused")), range(500), backoff_s=0.5)
     assert time.monotonic() - started < 7
+
+
+def test_an_address_behind_which_nothing_is_stops_at_once_and_is_never_final(here: Path) -> None:
+    nothing = no("bad_request", "nothing answers at URL", status=404, code="wrong_address")
+    provider = Scripted(lambda asked, turn: nothing)
+    with pytest.raises(ProviderError, match="nothing answers") as caught:
+        Run(here, provider, range(24), concurrency=2)
+    assert "--base-url" in caught.value.hint
+    assert provider.asked.total() <= 2
+    provider.script = lambda asked, turn: answer()
+    assert len(Run(here, provider, range(24)).done) == 24, "the right address is asked about all of them"
+
+
+@pytest.mark.parametrize("said", [
+    no("bad_request", "unknown model", status=404, code="model_not_found"),
+    no("parse", "an HTML page in place of JSON", status=200, code="wrong_address"),
+])
+def test_what_is_not_there_today_may_be_there_tomorrow(here: Path, said) -> None:
+    provider = Scripted(lambda asked, turn: said)
+    with suppress(ProviderError):
+        Run(here, provider, range(3), concurrency=1, retries=1)
+    provider.script = lambda asked, turn: answer()
+    assert len(Run(here, provider, range(3)).done) == 3
+
+
+def test_a_404_after_answers_is_one_row_that_failed(here: Path) -> None:
+    def script(asked, turn):
+        return no("bad_request", status=404, code="wrong_address") if asked.id == request(9).id else answer()
+
+    assert len(Run(here, Scripted(script), range(20), concurrency=1).done) == 19
 
 
 def test_the_cap(here: Path) -> None:

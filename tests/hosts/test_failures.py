@@ -88,7 +88,9 @@ def test_only_a_gateway_that_gave_up_may_have_cost():
 
 
 def test_a_redirect_names_where_to():
-    assert "https://x/v1" in failure(308, {"location": "https://x/v1"}, b"", 0).message
+    moved = failure(308, {"location": "https://x/v1"}, b"", 0)
+    assert "https://x/v1" in moved.message
+    assert moved.code == "wrong_address"
 
 
 @pytest.mark.parametrize(

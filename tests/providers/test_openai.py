@@ -91,7 +91,7 @@ async def test_tool_calls_reasoning_refusal_and_details_are_kept(openai_server):
         ("bad_gateway", "server", 502, None, None, False),
         ("malformed", "parse", 200, None, None, True),
         ("array", "parse", 200, None, None, True),
-        ("html", "parse", 200, None, None, False),
+        ("html", "parse", 200, "wrong_address", None, False),
         ("empty_choices", "parse", 200, None, None, True),
         ("no_message", "parse", 200, None, None, True),
         ("reset", "connection", None, None, None, True),
@@ -141,7 +141,7 @@ async def test_an_unknown_model_names_the_near_one_and_asks_once(openai_server):
     for _ in range(2):
         with pytest.raises(CallFailed) as caught:
             await provider.ask(CallRequest("x", "openai", body))
-        assert caught.value.failure.kind == "bad_request"
+        assert (caught.value.failure.kind, caught.value.failure.code) == ("bad_request", "model_not_found")
         assert caught.value.failure.message == "openai: unknown model 'story-smal'; did you mean 'story-small'?"
     assert await provider.models() == ["story-large", "story-small"]
     await provider.close()
@@ -152,7 +152,7 @@ async def test_an_address_without_v1_says_so(openai_server):
     provider = provider_for("openai:story-small", Settings(base_url=f"{server.root}/api"), ENV)[0]
     found = await failing(provider, "hello")
     await provider.close()
-    assert (found.kind, found.status) == ("bad_request", 404)
+    assert (found.kind, found.status, found.code) == ("bad_request", 404, "wrong_address")
     assert f"{server.root}/api/chat/completions" in found.message
     assert "/v1" in found.message
 
