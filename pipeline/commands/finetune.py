@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _tuning
+from pipeline.commands import _outcome, _tuning
 from pipeline.commands._options import LITTLE_USD, Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pipeline.finetune import Plan, Run
     from pipeline.recipe import Finetune as Section
     from pipeline.recipe import Recipe
-
-INTERRUPTED = 130
 
 
 @click.command("finetune")
@@ -155,7 +153,7 @@ def bill_line(bill: Bill, cap: float | None) -> str:
 
 
 def tuned(plan: Plan, name: str, *, detach: bool = False) -> Run:
-    """Tunes with a panel, and says where it can be taken up if it is broken off."""
+    """Tunes with a panel; a run that Ctrl-C ends says how to go on, and ends the command."""
     from pipeline.run import tune
 
     try:
@@ -165,7 +163,7 @@ def tuned(plan: Plan, name: str, *, detach: bool = False) -> Run:
         at = "its host goes on with it" if plan.backend.remote else "everything that was done is kept"
         console.warn(f"stopped; {at}")
         console.next_command(f"synth finetune {name}", "goes on where it stopped")
-        raise
+        raise click.exceptions.Exit(_outcome.INTERRUPTED) from None
 
 
 def _end(context: click.Context, target: Target, run: Run, json_: bool) -> None:
