@@ -176,12 +176,15 @@ def _next(found: Standing, dataset: Dataset) -> str:
     if found.busy:
         return f"synth inspect {name} --follow"
     if found.edits:
-        return f"synth generate {name} --adopt" if found.wanted is not None else f"synth curate {name} --adopt"
-    if found.wanted is not None and found.rows - found.rewrites < found.wanted - found.spent.failed:
+        return f"synth generate {name} --adopt"
+    gone = found.spent.failed + dataset.decisions().get("deleted", 0)  # neither is asked for again
+    if found.wanted is not None and found.rows - found.rewrites < found.wanted - gone:
         return f"synth generate {name}"
     if found.uncurated and (recipe is None or recipe.curate or found.kept):
         return f"synth curate {name}" + ("" if recipe is not None and recipe.curate else " --rule refusal")
-    if not found.exports or _older(dataset):
+    if found.dropped and not found.kept:
+        return f"synth inspect {name} --state dropped"
+    if not shipped(dataset):
         return f"synth export {name}"
     return f"synth inspect {name} --sample 5"
 
@@ -193,11 +196,11 @@ def _recipe(dataset: Dataset) -> Recipe | None:
         return None
 
 
-def _older(dataset: Dataset) -> bool:
-    """Whether rows or verdicts are newer than what was exported."""
-    stamps = [path.stat().st_mtime_ns for path in dataset.exports.rglob("*") if path.is_file()]
+def shipped(dataset: Dataset) -> bool:
+    """Whether something is exported, and neither rows nor verdicts are newer."""
+    stamps = [path.stat().st_mtime_ns for path in dataset.exports.glob("*/manifest.json")]
     made = [dataset.path / name for name in ("samples.jsonl", "verdicts.jsonl")]
-    return max((path.stat().st_mtime_ns for path in made if path.exists()), default=0) > max(stamps, default=0)
+    return max((path.stat().st_mtime_ns for path in made if path.exists()), default=0) <= max(stamps, default=-1)
 
 
 def as_dict(found: Standing) -> dict[str, Any]:

@@ -69,9 +69,9 @@ def tell_broken(broken: list[Broken]) -> None:
 
 
 def overview(found: list[Standing]) -> None:
-    """A line per dataset."""
-    rows = [(one.name, progress(one), _kept(one), _formats(one), _cost(one), one.next) for one in found]
-    for line in console.table(rows, ("dataset", "rows", "kept", "exported", "cost", "next"), right=("cost",)):
+    """A line per dataset. What is next is said once, behind it."""
+    rows = [(one.name, progress(one), _kept(one), _formats(one), _cost(one)) for one in found]
+    for line in console.table(rows, ("dataset", "rows", "kept", "exported", "cost"), right=("cost",)):
         console.out(line)
 
 
@@ -101,7 +101,7 @@ def _whole(one: Standing) -> None:
         rows.append(("exported", f"{export.format}: {console.plural(export.rows, 'line')} in {files}"))
     rows.append(("cost", cost_of(one)))
     if one.edits:
-        rows.append(("by hand", f"{one.edits}, not decided on: --adopt keeps that, --restore brings ours back"))
+        rows.append(("by hand", f"{one.edits}, not decided on: {ways(one.name)}"))
     if one.busy:
         rows.append(("at work", one.busy))
     console.out(f"{console.styled(one.name, 'bold')}  {console.styled(console.near(one.path), 'dim')}")
@@ -120,6 +120,11 @@ def _costs(found: list[Standing]) -> None:
     total = console.money(sum(one.spent.usd for one in found))
     console.say()
     console.fact("total", f"{total}; unconfirmed: the most that requests without an answer may have cost")
+
+
+def ways(name: str) -> str:
+    """What may be done about a hand's changes that nobody decided on."""
+    return f"synth generate {name} --adopt keeps that, --restore brings ours back"
 
 
 def progress(one: Standing, rewritten: str = "") -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import main
+from pipeline.export import Options, export
 from pipeline.store import Dataset
 from pipeline.store.plan import WANTED
 from pipeline.types import Draw
@@ -44,9 +46,10 @@ def test_a_line_per_dataset_and_the_next_command(tales: Path, capsys: pytest.Cap
     out, err = status(capsys)
     lines = [line.split("  ") for line in out.splitlines()]
     assert [part.strip() for part in lines[1] if part.strip()] == [
-        "other", "1", "not curated", "not yet", "$0.01", "synth curate other --rule refusal",
+        "other", "1", "not curated", "not yet", "$0.01",
     ]
     assert "3 of 6" in out.splitlines()[2]
+    assert "synth" not in out, "the next command is said once"
     assert err.splitlines()[-1] == "next   synth curate other --rule refusal"
 
 
@@ -77,6 +80,9 @@ def test_cost(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("edited", "synth generate tales --adopt"),
         ("busy", "synth inspect tales --follow"),
         ("curated", "synth export tales"),
+        ("adopted", "synth curate tales"),
+        ("none kept", "synth inspect tales --state dropped"),
+        ("exported", "synth inspect tales --sample 5"),
     ],
 )
 def test_what_is_next(tales: Path, capsys: pytest.CaptureFixture[str], change: str, expected: str) -> None:
@@ -87,9 +93,16 @@ def test_what_is_next(tales: Path, capsys: pytest.CaptureFixture[str], change: s
         )
         if change == "uncurated":
             (tales / "verdicts.jsonl").unlink()
-        if change == "edited":
+        if change == "none kept":
+            dataset.write_verdicts(replace(verdict, state="dropped") for verdict in list(dataset.verdicts()))
+        if change in ("edited", "adopted"):
             path = tales / "samples.jsonl"
             path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+        if change == "adopted":  # five rows of six wanted, and the sixth is never asked for again
+            dataset.adopt()
+            (tales / "verdicts.jsonl").unlink()
+        if change == "exported":
+            export(dataset, Options())
         if change == "busy":
             with dataset.lock("samples", "generate"):
                 value = json.loads(status(capsys, "tales", "--json")[0])
