@@ -17,6 +17,7 @@ from pipeline.store import Dataset
 if TYPE_CHECKING:
     from pipeline.augment import AugmentPlan
     from pipeline.backends import Report as TuneReport
+    from pipeline.evaluate.pair import Tell
     from pipeline.finetune import How
     from pipeline.finetune import Plan as TuningPlan
     from pipeline.finetune import Run as TuningRun
@@ -131,3 +132,46 @@ def tune(plan: TuningPlan, report: TuneReport | None = None, *, detach: bool = F
         return [row.sample.id for row in rows_of(plan.dataset, path, line)]
 
     return finetune(plan, report, detach=detach, trace=trace)
+
+
+def run_tuning(
+    recipe: Recipe, dataset: Dataset, settings: Settings, env: Mapping[str, str], agreed: Callable[[TuningPlan], bool],
+    told: TuneReport | None = None, tell: Tell = lambda *_: None,
+) -> Iterator[tuple[str, Any]]:
+    """The second half of the road, behind the export: a tuned model, a verdict, and one page that tells the story.
+
+    Args:
+        recipe: with a `finetune`.
+        dataset: with an export in openai-chat.
+        settings: how this machine runs it.
+        env: holds keys.
+        agreed: whether a model may be tuned at that price.
+        told: receives what the backend says.
+        tell: receives what the evaluation does.
+
+    Yields:
+        finetune, evaluate (of models on this machine; asking a host is a verb of its own), report. Where the
+        packages that tuning needs are not here, `untuned` with the line that brings them, then report.
+    """
+    from pipeline.errors import MissingExtra
+    from pipeline.evaluate import Options as Judge
+    from pipeline.evaluate import evaluate, tuned_model
+    from pipeline.report import write_report
+
+    try:
+        plan = plan_tuning(recipe, dataset, settings, env)
+    except MissingExtra as error:
+        yield "untuned", error
+    else:
+        if agreed(plan):
+            run = tune(plan, told)
+            yield "finetune", run
+            if run.interrupted:
+                return
+            run.require_model()
+            if tuned_model(dataset, run.record.id).local:
+                judged = evaluate(dataset, recipe, run.record.id, Judge(settings=settings), tell)
+                yield "evaluate", judged
+                if judged.interrupted:
+                    return
+    yield "report", write_report(dataset)

@@ -1,15 +1,18 @@
-"""`synth run`: the whole road, from the recipe to the training files."""
+"""`synth run`: the whole road, from the recipe to the training files, a tuned model and a report."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands import _asking, _outcome, _spend
+from pipeline.commands import _asking, _outcome, _spend, _tuning
 from pipeline.commands import _console as console
+from pipeline.commands._doing import Doing
 from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.commands._panel import Panel
 from pipeline.errors import RecipeError
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from pipeline.curate import Curation
     from pipeline.engine.progress import Progress
     from pipeline.export import Exported
+    from pipeline.finetune import Plan as TuningPlan
+    from pipeline.recipe import Recipe
     from pipeline.store import Dataset
 
 
@@ -27,13 +32,15 @@ if TYPE_CHECKING:
 @click.option("--retry", is_flag=True, help="Ask again what failed for good, as refused or unreadable answers.")
 @click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
 @click.option("--restore", is_flag=True, help="Undo what was changed by hand; a copy of yours is kept.")
+@click.option("--no-tune", is_flag=True, help="End with the training files, whatever the recipe's `finetune` says.")
 @yes_option
 @json_option
 @click.pass_context
 def command(
-    context: click.Context, /, target: Target, retry: bool, adopt: bool, restore: bool, yes: bool, json_: bool
+    context: click.Context, /, target: Target, retry: bool, adopt: bool, restore: bool, no_tune: bool, yes: bool,
+    json_: bool,
 ) -> None:
-    """Generates, curates, augments and exports, as the recipe says.
+    """Generates, curates, augments, exports, tunes, evaluates and reports, as the recipe says.
 
     Where there is no recipe of that name, a shipped one is copied here first: `synth run plots` is a demo in a minute,
     offline. Run it again after an edit: only what is new is asked for.
@@ -62,13 +69,49 @@ def command(
 
         stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten)
         done = dict(screen.stages(stages, dataset))
+        if recipe.finetune is not None and not no_tune and "export" in done:
+            done |= _tuned(target, recipe, dataset, yes, tables=not json_)
     if json_:
         console.as_json({verb: _as_dict(result) for verb, result in done.items()})
     if any(getattr(result, "interrupted", False) for result in done.values()):
         _outcome.stopped(f"synth run {target.name}")
         context.exit(_outcome.INTERRUPTED)
     _wrote(done, target)
-    console.next_command(f"synth inspect {target.name} --sample 5", "read some of them")
+    if "report" in done and "evaluate" in done:
+        console.next_command(f"synth report {target.name} --open", "one page on all of it")
+    else:
+        console.next_command(f"synth inspect {target.name} --sample 5", "read some of them")
+
+
+def _tuned(target: Target, recipe: Recipe, dataset: Dataset, yes: bool, tables: bool) -> dict[str, Any]:
+    """The half of the road behind the export; without the packages for it, one line that brings them."""
+    from pipeline.commands import evaluate, finetune
+    from pipeline.run import run_tuning
+
+    panel, doing, done = _tuning.TuningPanel(target.name), Doing(), dict[str, Any]()
+
+    def agreed(plan: TuningPlan) -> bool:
+        with panel.paused():
+            finetune.introduce(plan)
+            return finetune.agreed(plan, target, yes)
+
+    stages = run_tuning(recipe, dataset, target.settings, os.environ, agreed, panel.update, doing.tell)
+    screens: dict[str, AbstractContextManager[Any]] = {"": panel, "finetune": doing}
+    verb = ""
+    while True:
+        with screens.get(verb) or nullcontext():
+            found = next(stages, None)
+        if found is None:
+            return done
+        verb, result = found
+        if verb == "untuned":
+            console.warn(f"not tuned: {result.message}\n{result.hint}")
+            continue
+        if verb == "finetune" and tables:
+            _tuning.tell(result.record)
+        elif verb == "evaluate" and tables and not result.interrupted:
+            evaluate.tell(result, 1)
+        done[verb] = result
 
 
 def _bring_starter(target: Target) -> None:
@@ -150,6 +193,9 @@ def _wrote(done: dict[str, Any], target: Target) -> None:
         console.wrote(done["curate"].verdicts)
     if "export" in done:
         console.wrote(*(written.folder for written in done["export"].written))
+    console.wrote(*(done[verb].folder for verb in ("finetune", "evaluate") if verb in done))
+    if "report" in done:
+        console.wrote(done["report"])
 
 
 def _as_dict(result: Any) -> dict[str, Any]:
@@ -158,6 +204,10 @@ def _as_dict(result: Any) -> dict[str, Any]:
 
     if isinstance(result, Exported):
         return as_dict(result)
+    if isinstance(result, Path):
+        return {"path": str(result)}
+    if hasattr(result, "record"):
+        return dict(result.record.as_json())
     if hasattr(result, "as_json"):
         return dict(result.as_json())
     return {key: value for key, value in result._asdict().items() if key not in ("progress", "notes")}

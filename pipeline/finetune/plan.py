@@ -123,14 +123,15 @@ def job_of(dataset: Dataset, record: Finetune, options: Options) -> Job[Any]:
     held = record.data.get("validation")
     return Job(
         record.id, folder_of(dataset.path, record.id), dataset.path / record.data["train"]["path"],
-        dataset.path / held["path"] if held else None, options, dataset.name, int(record.settings.get("seed", 0)),
+        dataset.path / held["path"] if held else None, options, dataset.name, int(record.settings.get("seed") or 0),
         bool(record.data.get("rehearsal")), record.attempt, record.remote or {},
     )
 
 
 def _record(backend: AnyBackend, options: Options, files: Files, seed: int, dataset: Dataset) -> Finetune:
     """A fine-tune as it begins. Data, backend, base and settings are its id: the same again is the same."""
-    settings = {"seed": seed, **options.model_dump(mode="json", exclude={"base"})}
+    given = options.model_dump(mode="json", exclude={"base"})
+    settings = {**given, "seed": seed if given.get("seed") is None else given["seed"]}
     sides = [side.sha256 if side else None for side in (files.train, files.validation)]
     data = {"train": _side(files.train, dataset), "rehearsal": files.rehearsal,
             "validation": _side(files.validation, dataset) if files.validation else None}
