@@ -126,8 +126,15 @@ def _measure(told: dict[str, Any], key: str) -> Measure:
     return Measure(
         brief(key.replace("_", " ")), plugin.summary if plugin else "", ARROWS.get(str(better), ""),
         _number(told, "base", key), _number(told, "tuned", key), "" if reference is None else _digits(key, reference),
-        "" if better not in ARROWS or sure is None else "more than chance" if sure else "could be chance", good,
+        _chance(sure, mean) if better in ARROWS else "", good,
     )
+
+
+def _chance(sure: Any, mean: float | None) -> str:
+    """What chance has to say about a change."""
+    if sure is None or mean is None:
+        return ""
+    return "more than chance" if sure else "could be chance" if mean else "no change"
 
 
 def _number(told: dict[str, Any], side: str, key: str) -> Number:

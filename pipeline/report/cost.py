@@ -19,14 +19,15 @@ class Cost(NamedTuple):
 def cost(material: Material) -> Cost | None:
     """The section; None where nothing was asked."""
     spent, kept = material.spent, material.rows.kept
-    if not spent.answered + spent.failed + spent.copied:
+    if not spent.answered + spent.failed + spent.copied and not material.tuning_usd:
         return None
-    unknown = bool(spent.unpriced)
-    facts = [("Spent", _sum(spent.usd, unknown), plural(spent.answered, "answer"))]
+    facts = [("Answers", _sum(spent.usd, bool(spent.unpriced)), plural(spent.answered, "answer"))]
+    if material.tuning_usd:
+        facts.append(("Tuning", money(material.tuning_usd), plural(len(material.finetunes), "model")))
     if spent.unconfirmed_usd:
         facts.append(("Unconfirmed", money(spent.unconfirmed_usd), "the most that requests without an answer may cost"))
     if kept:
-        facts.append(("Per kept row", per_kept(material), f"all that was spent, over {plural(kept, 'row')}"))
+        facts.append(("Per kept row", per_kept(material), f"all that answers cost, over {plural(kept, 'row')}"))
     lost = material.rows.usd.get("dropped")
     if lost:
         facts.append(("On dropped rows", money(lost), plural(material.rows.dropped, "row")))
@@ -40,8 +41,13 @@ def cost(material: Material) -> Cost | None:
     return Cost(_lead(material), facts)
 
 
+def total(material: Material) -> float:
+    """What was spent on answers and on tuning, US dollars."""
+    return material.spent.usd + material.tuning_usd
+
+
 def per_kept(material: Material) -> str:
-    """What a kept row costs, with what was spent on the others."""
+    """What a kept row costs, with the answers that were not kept."""
     spent, kept = material.spent, material.rows.kept
     if not kept or (spent.unpriced and not spent.usd):
         return "unknown"
@@ -54,9 +60,10 @@ def _sum(usd: float, unknown: bool) -> str:
 
 def _lead(material: Material) -> str:
     spent = material.spent
-    if not spent.usd and not spent.unconfirmed_usd and not spent.unpriced:
+    if not total(material) and not spent.unconfirmed_usd and not spent.unpriced:
         return "A rehearsal costs nothing: nobody real was asked." if material.rows.rehearsed else "Nothing was spent."
-    said = f"{_sum(spent.usd, bool(spent.unpriced)).capitalize()} for {plural(spent.answered, 'answer')}."
+    said = f"{_sum(total(material), bool(spent.unpriced)).capitalize()} for {plural(spent.answered, 'answer')}"
+    said += " and tuning." if material.tuning_usd else "."
     if spent.unpriced:
         said += f" Of {plural(spent.unpriced, 'answer')} no price was known."
     if spent.unconfirmed_usd:

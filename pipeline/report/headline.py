@@ -9,7 +9,7 @@ from pipeline.words import money, number, percent, plural
 
 from ._text import brief, moment
 from .comparison import judgement
-from .cost import per_kept
+from .cost import per_kept, total
 from .exports import sides, tokens
 from .material import Material, finite, within
 
@@ -113,7 +113,7 @@ def _figures(material: Material) -> list[Figure]:
         figures.append(Figure("Rows kept", number(found.kept), f"{percent(found.kept, judged)} of {number(judged)}"))
     elif found.rows:
         figures.append(Figure("Rows", number(found.rows), "not curated yet"))
-    if spent.answered + spent.failed:
+    if spent.answered + spent.failed or material.tuning_usd:
         figures.append(_spent(material))
     train, validation = sides(material)
     if train:
@@ -124,11 +124,11 @@ def _figures(material: Material) -> list[Figure]:
 
 def _spent(material: Material) -> Figure:
     found, spent = material.rows, material.spent
-    if spent.unpriced and not spent.usd:
+    if spent.unpriced and not total(material):
         return Figure("Spent", "unknown", "no price is known")
     if found.kept and spent.usd:
-        return Figure("Spent", money(spent.usd), f"{per_kept(material)} per kept row")
-    return Figure("Spent", money(spent.usd), "a rehearsal" if found.rehearsed else "")
+        return Figure("Spent", money(total(material)), f"{per_kept(material)} per kept row")
+    return Figure("Spent", money(total(material)), "a rehearsal" if found.rehearsed else "")
 
 
 def _tuned(material: Material) -> list[Figure]:

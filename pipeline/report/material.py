@@ -24,6 +24,7 @@ from pipeline.grid.legal import LISTABLE
 from pipeline.recipe import Recipe
 from pipeline.store import Dataset
 from pipeline.store.calls import Spent
+from pipeline.store.finetunes import METRICS, finetunes, folder_of
 from pipeline.types import Call
 
 from .gather import Gathered, gather
@@ -122,6 +123,16 @@ class Material:
         return self.rows.rehearsed > 0 or any(within(one.told, "data").get("rehearsal") for one in self.finetunes)
 
     @property
+    def tuning_usd(self) -> float:
+        """What tuning cost, or may cost where that is not known yet."""
+        paid = 0.0
+        for one in self.finetunes:
+            known = finite(one.told.get("cost_usd"))
+            paid += finite(one.told.get("earlier_usd")) or 0.0
+            paid += known if known is not None else finite(one.told.get("usd_worst")) or 0.0
+        return paid
+
+    @property
     def tuned(self) -> Finetune | None:
         """The model that was tuned last; one that succeeded before any other."""
         done = [one for one in self.finetunes if one.state == "succeeded"]
@@ -152,13 +163,18 @@ def collect(dataset: Dataset) -> Material:
         spent=dataset.calls.spent(),
         exports=[told for told, _ in _told(dataset.path, "exports/*/manifest.json", "format", unread)
                  if isinstance(told.get("files"), list)],
-        finetunes=[Finetune(told, list(_thinned(_lines(folder / "metrics.jsonl"))))
-                   for told, folder in _told(dataset.path, "finetunes/*/finetune.json", "id", unread)],
+        finetunes=list(_finetunes(dataset.path, unread)),
         evaluations=[Evaluation(told, list(itertools.islice(_lines(folder / "sides.jsonl"), SIDES)))
                      for told, folder in _told(dataset.path, "evaluations/*/evaluation.json", "id", unread)],
         bounds=bounds, unread=unread, call=dataset.calls.get,
         by_hand=lambda sample, digest: _by_hand(dataset, sample, digest),
     )
+
+
+def _finetunes(home: Path, unread: list[str]) -> Iterator[Finetune]:
+    for record in finetunes(home, lambda problem: unread.append(Path(problem.where).relative_to(home).as_posix())):
+        lines = _lines(folder_of(home, record.id) / METRICS)
+        yield Finetune(record.as_json(), list(_thinned(lines)))
 
 
 def finite(value: Any) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from pipeline.words import duration, number, percent, plural
+from pipeline.words import duration, money, number, percent, plural
 
 from ._svg import Line, curves
 from ._text import brief, cut, moment
@@ -114,7 +114,10 @@ def _value(value: float, share: bool) -> str:
 
 def _facts(material: Material, tuned: Finetune) -> list[tuple[str, str]]:
     told = tuned.told
-    facts = [("Model", brief(told.get("model") or "none yet", 90)), ("Base", brief(told.get("base", ""))),
+    model = told.get("model") or "none yet"
+    if told.get("model") and not told.get("remote"):
+        model = f"finetunes/{tuned.id}/{model}"
+    facts = [("Model", brief(model, 90)), ("Base", brief(told.get("base", ""))),
              ("Backend", brief(told.get("backend", "")))]
     parameters = within(told, "parameters")
     if total := whole(parameters.get("total")):
@@ -129,10 +132,12 @@ def _facts(material: Material, tuned: Finetune) -> list[tuple[str, str]]:
     seconds = finite(told.get("seconds"))
     if seconds:
         facts.append(("Time", duration(seconds)))
-    settings = {key: value for key, value in within(told, "settings").items() if value not in (None, "", [], {})}
+    settings = {key: value for key, value in within(told, "settings").items() if value not in (None, "", [], {}, False)}
     if settings:
         text = ", ".join(f"{key} {_setting(value)}" for key, value in settings.items())
         facts.append(("Settings", cut(text, 400).text))
+    if paid := finite(told.get("cost_usd")):
+        facts.append(("Cost", money(paid)))
     if told.get("finished"):
         facts.append(("Finished", moment(told["finished"])))
     return facts
@@ -143,7 +148,7 @@ def _setting(value: Any) -> str:
         return " ".join(f"{key} {_setting(each)}" for key, each in value.items())
     if isinstance(value, list):
         return " ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else "yes" if value is True else str(value)
 
 
 def _model(tuned: Finetune) -> Model:

@@ -117,8 +117,22 @@ def test_real_rows_say_what_they_cost(tmp_path: Path, report: Report) -> None:
     head = page.sections[""]
     assert f"12 rows written by writer-1-2026. {kept} of them were kept at ${total / kept:.2f} each." in head
     assert "This is a rehearsal" not in head
-    assert f"Spent ${total:.2f} 12 answers" in page.sections["cost"]
+    assert f"Answers ${total:.2f} 12 answers" in page.sections["cost"]
     assert "On dropped rows" in page.sections["cost"]
+
+
+def test_tuning_that_cost_something_is_in_the_bill(tmp_path: Path, report: Report) -> None:
+    rows = [made.sample(number) for number in range(12)]
+    path = made.dataset(tmp_path / "rows", rows)
+    stages.finetune(path, cost_usd=2.5, earlier_usd=1.0, backend="openai", model="ft:gpt:x", remote={"job": "ftjob-1"})
+    stages.finetune(path, name="another", state="running", cost_usd=None, usd_worst=4.0)
+    answers = sum(made.call(number, row.answer).cost_usd or 0 for number, row in enumerate(rows))
+    page = report(path)
+    assert f"Spent ${answers + 7.5:.2f}" in page.sections[""]
+    assert "Tuning $7.50 2 models" in page.sections["cost"]
+    assert f"${answers + 7.5:.2f} for 12 answers and tuning." in page.sections["cost"]
+    assert "Model ft:gpt:x" in page.sections["tuning"]
+    assert "Cost $2.50" in page.sections["tuning"]
 
 
 @pytest.mark.parametrize(("state", "words", "command"), [
