@@ -142,7 +142,7 @@ def rows_of(value: dict[str, Any]) -> list[tuple[str, ...]]:
         lines.append((
             metric.name.replace("-", " "), shown(metric, value["reference"].get(metric.key)),
             shown(metric, value["base"].get(metric.key)), shown(metric, value["tuned"].get(metric.key)),
-            f"{plus}{moved}", f"{low} to {high}", _word(change) if visible else "",
+            f"{plus}{moved}", "" if change["low"] is None else f"{low} to {high}", _word(change) if visible else "",
         ))
     return lines
 

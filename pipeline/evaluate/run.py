@@ -276,6 +276,11 @@ def _judged(pair: Pair, rows: Sequence[Row], both: Both, notes: list[str]) -> tu
             judged.base.append(base)
             judged.tuned.append(tuned)
             kept.append(row)
+    for name, side in ((BASE, judged.base), (TUNED, judged.tuned)):
+        broken = sum(output.loss is not None and not math.isfinite(output.loss) for output in side)
+        if broken:
+            notes.append(f"the {name} model's loss is no number on {broken} of {len(side)} rows: its weights, or the "
+                         "type that they are calculated in, are not right")
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} of {len(rows)} held-out rows have no usable answer, or are longer than "
                      "the model's context, and are left out")

@@ -115,7 +115,7 @@ class Summary(NamedTuple):
 
     Attributes:
         mean: weighted; None where no row could be measured.
-        low: of the 95% interval.
+        low: of the 95% interval; None for one row, which has none.
         high: of the 95% interval.
         rows: that could be measured.
         missing: that could not.
@@ -192,7 +192,7 @@ def change(
     up, down = int((differences > 0).sum()), int((differences < 0).sum())
     even = bool((heavy == heavy[0]).all())
     low, high = _agresti(up, down, len(pairs)) if metric.share and even else _bootstrap(differences, heavy, seed)
-    p = _tidy(_by_chance(differences * heavy, seed))
+    p = float(f"{_by_chance(differences * heavy, seed):.6g}")
     return Change(_tidy(mean), _tidy(low), _tidy(high), len(pairs), up, down, p)
 
 
@@ -207,10 +207,12 @@ def surely(changes: Sequence[Change]) -> list[bool]:
     return found
 
 
-def _bootstrap(numbers: Numbers, weights: Numbers, seed: int) -> tuple[float, float]:
-    """Percentiles of the mean over rows drawn again with replacement; rows keep their weights."""
+def _bootstrap(numbers: Numbers, weights: Numbers, seed: int) -> tuple[float, float] | tuple[None, None]:
+    """Percentiles of the mean over rows drawn again with replacement; rows keep their weights. One row has none."""
     import numpy as np
 
+    if len(numbers) < 2:
+        return None, None
     dice = np.random.RandomState(seed % 2**32)  # the one stream of numpy that no version changes
     count = len(numbers)
     chunk = max(1, _TOGETHER // count)
@@ -261,6 +263,6 @@ def _by_chance(differences: Numbers, seed: int) -> float:
     return (far + 1) / (FLIPS + 1)
 
 
-def _tidy(number: float) -> float:
+def _tidy(number: float | None) -> float | None:
     """Six significant digits: what is beyond differs between machines and says nothing."""
-    return float(f"{number:.6g}")
+    return None if number is None else float(f"{number:.6g}")

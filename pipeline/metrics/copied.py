@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..digest import digest_bytes
 from ..views import words
 from . import Metric, Output, Training
 
 RUN = 13
 """Words in a run. A shorter output has none, and is not measured."""
+
+Run = tuple[str, ...]
 
 
 class Copied(Metric):
@@ -24,27 +25,26 @@ class Copied(Metric):
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
-        self._found: set[str] = set()
+        self._found: set[Run] = set()
 
     def prepare(self, outputs: Sequence[Output], training: Training) -> None:
         """Notes which runs of the outputs stand in a training answer. Memory grows with the outputs alone."""
-        wanted = {run for output in outputs for run in _runs(output.text)}
+        wanted = {run for output in outputs for run in _runs(words(output.text))}
+        ends = {(run[0], run[-1]) for run in wanted}
         self._found = set()
         for answer in training() if wanted else ():
-            self._found.update(run for run in _runs(answer) if run in wanted)
+            said = words(answer)
+            places = (place for place, pair in enumerate(zip(said, said[RUN - 1 :])) if pair in ends)
+            self._found.update(run for place in places if (run := tuple(said[place : place + RUN])) in wanted)
 
     def measure(self, text: str, reference: str, written: Output) -> float | None:
         """1.0 where it holds such a run; None for an output of fewer words."""
-        if len(words(text)) < RUN:
-            return None
-        return float(any(run in self._found for run in _runs(text)))
+        said = words(text)
+        return float(any(run in self._found for run in _runs(said))) if len(said) >= RUN else None
 
 
-def _runs(text: str) -> Iterator[str]:
-    """A digest of every run of words."""
-    found = words(text)
-    for start in range(len(found) - RUN + 1):
-        yield digest_bytes(" ".join(found[start : start + RUN]).encode("utf-8", "surrogatepass"))
+def _runs(said: list[str]) -> Iterator[Run]:
+    return (tuple(said[start : start + RUN]) for start in range(len(said) - RUN + 1))
 
 
 plugin: type[Metric] = Copied

@@ -98,6 +98,12 @@ def test_a_rehearsal_says_so() -> None:
     assert "rehearsed rows: this shows that the road works, not that the model is good." in verdict(of(5), 5, True)
 
 
+def test_one_held_out_answer_claims_nothing() -> None:
+    said = verdict(of(1), 1, False)
+    assert "on 1 held-out answer, which chance could do as well." in said
+    assert "1 prompt is too few" in said
+
+
 def test_nothing_measured() -> None:
     assert verdict([], 0, False) == "Nothing could be measured."
 

@@ -45,6 +45,11 @@ def test_what_is_missing_is_counted_and_not_guessed() -> None:
     assert summary(Plain("plain"), [None, None], ones(2), seed=0) == (None, None, None, 0, 2)
 
 
+def test_one_row_has_no_interval() -> None:
+    assert summary(PLAIN, [3.0], ones(1), seed=0) == (3.0, None, None, 1, 0)
+    assert change(PLAIN, [3.0], [4.0], ones(1), seed=0) == Change(1.0, None, None, 1, 1, 0, 1.0)
+
+
 def test_the_bootstrap_interval_covers_the_mean_about_as_often_as_it_says() -> None:
     dice = random.Random(11)
     hits = 0
