@@ -6,6 +6,7 @@ import asyncio
 import time
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import get_args
 
 import pytest
@@ -85,7 +86,7 @@ async def test_what_is_tried_again_depends_on_the_class(here: Path, kind: Failur
     later.calls.close()
 
 
-@pytest.mark.parametrize("kind", sorted(AGAIN))
+@pytest.mark.parametrize("kind", sorted(AGAIN - {"rate_limit"}))
 async def test_retries_end(here: Path, kind: FailureClass) -> None:
     provider = Scripted(lambda asked, turn: no(kind))
     ask = asker(here, provider, retries=2)
@@ -123,25 +124,92 @@ async def test_a_host_that_says_when_is_believed(here: Path) -> None:
     ask.calls.close()
 
 
-async def test_a_rate_limit_holds_all_back(here: Path) -> None:
-    sent: list[float] = []
+async def test_a_host_that_is_closed_is_asked_again_when_it_opens(here: Path) -> None:
+    sent: dict[str, list[float]] = {}
+    opens = time.monotonic() + 0.5
 
     def script(asked, turn):
-        sent.append(time.monotonic())
-        return no("rate_limit", status=429, retry_after=0.3) if len(sent) == 1 else answer()
+        sent.setdefault(asked.id, []).append(time.monotonic())
+        left = opens - time.monotonic()
+        return no("rate_limit", status=429, retry_after=left) if left > 0 else answer()
 
     ask = asker(here, Scripted(script))
-    first = asyncio.create_task(ask.ask(request(0)))
-    await asyncio.sleep(0.1)
-    assert ask.progress.waiting is None or "rate limit" in ask.progress.waiting
-    rest = [asyncio.create_task(ask.ask(request(number))) for number in range(1, 9)]
-    await asyncio.sleep(0.05)
+    tasks = [asyncio.create_task(ask.ask(request(number))) for number in range(20)]
+    await asyncio.sleep(0.2)
     assert ask.progress.waiting is not None
     assert "rate limit" in ask.progress.waiting
-    await asyncio.gather(first, *rest)
-    assert len(sent) == 10
-    assert min(sent[1:]) - sent[0] >= 0.3
+    await asyncio.gather(*tasks)
+    assert all(len(times) == 2 for times in sent.values()), "none before the time that the host has named"
     assert ask.progress.waiting is None
+    ask.calls.close()
+
+
+async def test_a_queue_is_no_fault_of_a_question(here: Path) -> None:
+    """A host that refuses for its rate is asked until it takes the question: refusals cost nothing but time."""
+    provider = Scripted(lambda asked, turn: no("rate_limit", status=429, retry_after=0.001) if turn < 12 else answer())
+    ask = asker(here, provider, retries=1)
+    call = await ask.ask(request(1))
+    assert (call.failure, call.attempts) == (None, 13)
+    ask.calls.close()
+    without = asker(here, provider, retries=0)
+    call = await without.ask(request(2))
+    assert call.failure is not None, "who wants no retries gets none"
+    without.calls.close()
+
+
+async def test_a_host_that_refuses_for_long_stops_the_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.engine import asker as module
+
+    monkeypatch.setattr(module, "QUEUE_S", 0.4)
+    ask = asker(here, Scripted(lambda asked, turn: no("rate_limit", "slow down", status=429, retry_after=0.05)))
+    done = await asyncio.gather(*(ask.ask(request(number)) for number in range(5)), return_exceptions=True)
+    assert "slow down" in str(ask.halted)
+    assert all(isinstance(one, Stopped) or one.failure.kind == "rate_limit" for one in done)
+    ask.calls.close()
+    later = asker(here, Scripted(lambda asked, turn: no("rate_limit", "tomorrow", status=429, retry_after=7200)))
+    started = time.monotonic()
+    await later.ask(request(1))
+    assert time.monotonic() - started < 0.4
+    assert "tomorrow" in str(later.halted)
+    later.calls.close()
+
+
+async def test_those_who_wait_for_a_bucket_to_refill_spread_out(here: Path) -> None:
+    """A bucket of 100 a second with room for five: 60 questions, and few are refused."""
+    level, filled = 5.0, time.monotonic()
+
+    def script(asked, turn):
+        nonlocal level, filled
+        now = time.monotonic()
+        level, filled = min(5.0, level + (now - filled) * 100), now
+        if level < 1:
+            return no("rate_limit", status=429, retry_after=0.05)
+        level -= 1
+        return answer()
+
+    provider = Scripted(script)
+    ask = asker(here, provider, retries=1, backoff_s=0.1)
+    calls = await asyncio.gather(*(ask.ask(request(number)) for number in range(60)))
+    assert all(call.failure is None for call in calls)
+    assert provider.asked.total() < 400, f"{provider.asked.total()} questions for 60 answers"
+    ask.calls.close()
+
+
+async def test_refusals_at_random_do_not_starve_the_run(here: Path) -> None:
+    """A gateway that others share refuses three of ten whatever we do: we wait as told, and go on at our rate."""
+    random = Random(5)
+    provider = Scripted(lambda asked, turn: asyncio.sleep(
+        0.02, no("rate_limit", status=429, retry_after=0.05) if random.random() < 0.3 else answer()))
+    ask = asker(here, provider)
+    numbers = iter(range(300))
+
+    async def worker() -> None:
+        for number in numbers:
+            assert (await ask.ask(request(number))).failure is None
+
+    started = time.monotonic()
+    await asyncio.gather(*(worker() for _ in range(16)))
+    assert time.monotonic() - started < 5
     ask.calls.close()
 
 
