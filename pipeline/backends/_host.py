@@ -170,6 +170,14 @@ class Host:
                 self.sleep(self.wait(turn))
         raise AssertionError("the last attempt returns or raises")
 
+    def id_of(self, made: object) -> str:
+        """The id of what a host made or knows. Raises Refused where it gave none."""
+        found = made.get("id") if isinstance(made, dict) else None
+        if not isinstance(found, str) or not found:
+            told = Failure("parse", "an answer without an id", raw=str(made)[:200])
+            raise Refused(f"{self.base_url}: an answer without an id", "is this a host of OpenAI's API?", told, True)
+        return found
+
     # -- files -----------------------------------------------------------------------------------
 
     def find_file(self, name: str, size: int) -> str | None:
@@ -178,7 +186,7 @@ class Host:
         for file in self.pages("files.list", purpose="fine-tune"):
             here = (file.get("filename"), file.get("bytes"), file.get("purpose")) == wanted
             if here and file.get("status") not in ("error", "deleted"):
-                return str(file["id"])
+                return self.id_of(file)
         return None
 
     def upload(self, path: Path, name: str) -> str:
@@ -187,19 +195,19 @@ class Host:
             return self._upload_large(path, name)
         with path.open("rb") as file:
             made = self.get("files.create", again=False, file=(name, file, KIND), purpose="fine-tune")
-        return str(made["id"])
+        return self.id_of(made)
 
     def _upload_large(self, path: Path, name: str) -> str:
         """In parts. What is not completed is no file, and the host forgets it after an hour."""
         size, parts = path.stat().st_size, []
         made = self.get("uploads.create", again=False, bytes=size, filename=name, mime_type=KIND, purpose="fine-tune")
-        upload = str(made["id"])
+        upload = self.id_of(made)
         with path.open("rb") as file:
             while chunk := file.read(PART):
                 part = self.get("uploads.parts.create", upload, data=chunk)
-                parts.append(str(part["id"]))
+                parts.append(self.id_of(part))
         done = self.get("uploads.complete", upload, again=False, part_ids=parts)
-        return str(done["file"]["id"])
+        return self.id_of(done.get("file"))
 
     # -- the wire --------------------------------------------------------------------------------
 

@@ -178,8 +178,9 @@ class HostBackend(RemoteBackend[HostOptions]):
                     raise barred(host.name, refused.failure.message, ways_on(job.name, str(job.train))) from None
                 raise
         files = {side: found[key] for side, key in FILES.items() if found.get(key)}
-        remote = remote | {"files": files, "job": str(found["id"]), "status": str(found.get("status"))}
-        report(TuneProgress(str(found.get("status")), f"job {found['id']} at {host.name}", remote=remote))
+        status, name = str(found.get("status")), host.id_of(found)
+        remote = remote | {"files": files, "job": name, "status": status}
+        report(TuneProgress(status, f"job {name} at {host.name}", remote=remote))
         return remote
 
     def _upload(self, host: Host, job: Job[HostOptions], path: Path, report: Report) -> str:
@@ -192,8 +193,8 @@ class HostBackend(RemoteBackend[HostOptions]):
         """The job of this attempt: by its metadata, or by its training file where the host keeps no metadata."""
         for job in host.pages("fine_tuning.jobs.list", metadata={OURS: mine[OURS]}):
             kept = job.get("metadata")
-            if isinstance(kept, dict) and kept.get(OURS):
-                if kept.get(OURS) == mine[OURS] and kept.get(ATTEMPT) == mine[ATTEMPT]:
+            if kept:
+                if all(kept.get(key) == mine[key] for key in (OURS, ATTEMPT)):
                     return job
             elif train is not None and job.get("training_file") == train and job.get("status") not in OVER:
                 return job
