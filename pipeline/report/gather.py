@@ -69,6 +69,7 @@ class Gathered:
         only_by_rule: rule -> of these, rows that no other rule dropped.
         flagged_by_rule: rule -> kept rows that it flagged or raised on.
         lengths: rule -> (state, length) -> rows; under "" the bytes of the answer, where no rule measures length.
+        extremes: rule -> the shortest and the longest length, exactly.
         usd: state -> what those rows cost; None once a price is unknown.
         models: who wrote -> rows.
         dates: the first and the last day on which rows were made, ISO 8601.
@@ -90,6 +91,7 @@ class Gathered:
     only_by_rule: Counter[str] = field(default_factory=Counter)
     flagged_by_rule: Counter[str] = field(default_factory=Counter)
     lengths: dict[str, Counter[tuple[str, int]]] = field(default_factory=dict)
+    extremes: dict[str, tuple[int, int]] = field(default_factory=dict)
     usd: dict[str, float | None] = field(default_factory=dict)
     models: Counter[str] = field(default_factory=Counter)
     dates: tuple[str, str] | None = None
@@ -152,12 +154,16 @@ class Gathered:
 
     def _measure(self, row: Row, measured: frozenset[str]) -> None:
         if not measured:
-            length = len(row.sample.answer.encode("utf-8", "surrogatepass"))
-            self.lengths.setdefault("", Counter())[row.state, _rounded(length)] += 1
+            self._count("", row.state, len(row.sample.answer.encode("utf-8", "surrogatepass")))
             return
         for found in row.verdict.findings if row.verdict else ():
             if found.rule in measured and isinstance(found.value, int | float):
-                self.lengths.setdefault(found.rule, Counter())[row.state, _rounded(int(found.value))] += 1
+                self._count(found.rule, row.state, int(found.value))
+
+    def _count(self, rule: str, state: str, length: int) -> None:
+        self.lengths.setdefault(rule, Counter())[state, _rounded(length)] += 1
+        least, most = self.extremes.get(rule, (length, length))
+        self.extremes[rule] = (min(least, length), max(most, length))
 
     def _place(self, row: Row) -> None:
         """Counts where in the grid a first-hand row stands."""

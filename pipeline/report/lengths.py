@@ -45,14 +45,16 @@ def lengths(material: Material) -> list[Lengths]:
     for of_key in bounds.values():
         counted = material.rows.lengths.get(of_key[0].rule)
         if counted:
-            charts.append(_chart(of_key[0].unit, counted, of_key))
+            charts.append(_chart(of_key[0].unit, counted, of_key, material.rows.extremes[of_key[0].rule]))
     plain = material.rows.lengths.get("")
     if plain:
-        charts.append(_chart("bytes", plain, []))
+        charts.append(_chart("bytes", plain, [], material.rows.extremes[""]))
     return charts[:CHARTS]
 
 
-def _chart(unit: str, counted: Counter[tuple[str, int]], bounds: list[Bound]) -> Lengths:
+def _chart(
+    unit: str, counted: Counter[tuple[str, int]], bounds: list[Bound], extremes: tuple[int, int]
+) -> Lengths:
     by_length: Counter[int] = Counter()
     for (_, length), rows in counted.items():
         by_length[length] += rows
@@ -63,14 +65,14 @@ def _chart(unit: str, counted: Counter[tuple[str, int]], bounds: list[Bound]) ->
     bars, beyond = _bars(counted, min(by_length), top, [mark.at for mark in marks])
     marks = [mark for mark in marks if bars[0].low <= mark.at <= bars[-1].high]
     said = ", ".join(f"{mark.text} {unit}" for mark in marks)
-    middle = _quantile(by_length, 0.5)
-    label = (f"Histogram of {plural(total, 'answer')} by length in {unit}: from {number(min(by_length))} to "
-             f"{number(max(by_length))}, half of them up to {number(middle)}." + (f" Bounds: {said}." if said else ""))
+    least, most = map(number, extremes)
+    middle = number(_quantile(by_length, 0.5))
+    label = (f"Histogram of {plural(total, 'answer')} by length in {unit}: from {least} to {most}, half of them up to "
+             f"{middle}." + (f" Bounds: {said}." if said else ""))
     states = {state for state, _ in counted}
     words = (("kept", "kept", "kept"), ("dropped", "all", "dropped, by whatever rule"),
              ("new", "new", "not curated yet"))
-    lead = (f"Half of the answers have up to {number(middle)} {unit}; the shortest has {number(min(by_length))}, "
-            f"the longest {number(max(by_length))}.")
+    lead = f"Half of the answers have up to {middle} {unit}; the shortest has {least}, the longest {most}."
     legend = [(kind, text) for state, kind, text in words if state in states]
     more = f"The last bar holds {plural(beyond, 'longer answer')}." if beyond else ""
     return Lengths(unit, lead, histogram(bars, marks, label), legend, more)

@@ -185,6 +185,7 @@ def test_memory_does_not_grow_with_the_rows() -> None:
     for length in range(10_000, 60_000, 7):
         wide.add(Row(made.sample(0, "y" * length), None), frozenset())
     assert len(wide.lengths[""]) <= 5_000
+    assert wide.extremes[""] == (10_000, 59_994)
 
 
 kinds = st.tuples(st.sampled_from(["kept", "dropped", "new"]), st.integers(0, 5_000))
