@@ -19,7 +19,7 @@ ROWS = (396, 1944)
 
 def run(rows: int) -> tuple[float, float]:
     """Wall-clock seconds and peak resident megabytes of one run."""
-    command = [Path(sys.executable).parent / "synth", "run", "plots", "--set", f"sample.rows={rows}"]
+    command = [Path(sys.executable).parent / "synth", "run", "plots", "--no-tune", "--set", f"sample.rows={rows}"]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -75,7 +75,7 @@ nbformat.write(book, sys.argv[3])
 def test_the_notebook_runs(tmp_path: Path) -> None:
     synth = Path(sys.executable).parent / "synth"
     env = {key: value for key, value in os.environ.items() if not key.startswith(("SYNTH_", "OPENAI_", "PYTEST"))}
-    run = [synth, "run", "plots", "--set", "sample.rows=60"]
+    run = [synth, "run", "plots", "--no-tune", "--set", "sample.rows=60"]
     subprocess.run(run, cwd=tmp_path, env=env, check=True, capture_output=True)
     done = subprocess.run(
         [sys.executable, "-c", EXECUTE, ROOT / "docs" / "inspect.ipynb", tmp_path, tmp_path / "done.ipynb"],

@@ -40,7 +40,7 @@ def real(server: Server, *more: str) -> list[str]:
 
 
 def test_a_shipped_recipe_is_copied_first(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "plots", "--set", "sample.rows=40"]) == 0
+    assert main(["run", "plots", "--no-tune", "--set", "sample.rows=40"]) == 0
     err = capsys.readouterr().err.splitlines()
     assert err[0] == "wrote  plots/recipe.yaml"
     assert (workdir / "plots" / "prompts" / "plot.md").is_file()
@@ -48,7 +48,7 @@ def test_a_shipped_recipe_is_copied_first(workdir: Path, capsys: pytest.CaptureF
     assert any(line.startswith("rows   40 of 40, 40 new") for line in err)
     assert any(line.startswith("kept   ") for line in err)
     assert err[-1].startswith("next   synth inspect plots --sample 5")
-    assert main(["run", "plots", "--set", "sample.rows=40"]) == 0
+    assert main(["run", "plots", "--no-tune", "--set", "sample.rows=40"]) == 0
     again = capsys.readouterr().err
     assert "recipe.yaml" not in again, "a recipe that is here is not written again"
     assert "bill   0 new calls, $0" in again

@@ -28,7 +28,7 @@ def test_a_starter_is_copied_and_runs(synth) -> None:
     recipe = next(p for p in (synth.folder / "plots" / "recipe.yaml", synth.folder / "plots.yaml") if p.exists())
     assert recipe.name in ran.said
     text = recipe.read_text()
-    synth("run", "plots", "--set", "sample.rows=30")
+    synth("run", "plots", "--no-tune", "--set", "sample.rows=30")
     assert recipe.read_text() == text, "a run never edits the user's recipe"
     assert synth.exported("plots")
 

@@ -17,7 +17,7 @@ PLACES = ["Lisbon", "Kyoto", "Lagos", "Oaxaca", "Tromsø"]
 @pytest.fixture(scope="module")
 def plots(shared_synth):
     """The shipped recipe, run once in an empty folder: the finished command."""
-    return shared_synth("run", "plots", timeout=200)
+    return shared_synth("run", "plots", "--no-tune", timeout=200)
 
 
 def test_from_nothing_to_validated_files_in_under_a_minute(shared_synth, plots) -> None:
@@ -80,7 +80,7 @@ def test_a_second_run_asks_for_nothing_and_writes_the_same_bytes(shared_synth, p
     home = shared_synth.dataset("plots")
     before = shared_synth.tree(home / "exports")
     samples = (home / "samples.jsonl").read_bytes()
-    again = shared_synth("run", "plots")
+    again = shared_synth("run", "plots", "--no-tune")
     assert "0 new calls" in again.said
     assert (home / "samples.jsonl").read_bytes() == samples
     assert shared_synth.tree(home / "exports") == before
@@ -89,7 +89,7 @@ def test_a_second_run_asks_for_nothing_and_writes_the_same_bytes(shared_synth, p
 def test_two_machines_write_the_same_files(shared_synth, plots, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere"
     other.mkdir()
-    shared_synth("run", "plots", cwd=other)
+    shared_synth("run", "plots", "--no-tune", cwd=other)
     here, there = shared_synth.dataset("plots") / "exports", other / "datasets" / "plots" / "exports"
     data = {name: b for name, b in shared_synth.tree(here).items() if name.endswith(".jsonl")}
     assert data == {name: b for name, b in shared_synth.tree(there).items() if name.endswith(".jsonl")}
@@ -99,7 +99,7 @@ def test_the_specimen_recipe_of_the_design_runs(synth) -> None:
     synth.write("plots.yaml", (GOLDEN / "specimen.yaml").read_bytes())
     synth.write("places.txt", "".join(f"{place}\n" for place in PLACES))
     synth.write("prompts/plot.md", "A plot:\nGenre: {{genre}}\nPlace: {{place}}\nPeriod: {{period}}\nHero: {{hero}}\n")
-    ran = synth("run", "plots", "--model", "rehearsal")
+    ran = synth("run", "plots", "--no-tune", "--model", "rehearsal")
 
     samples = synth.rows(synth.dataset("plots") / "samples.jsonl")
     drawn = [s for s in samples if not s.get("parent")]
