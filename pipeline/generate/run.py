@@ -25,6 +25,9 @@ from .plan import Writer, answered, misfit, paid_cells, parameters, request_of, 
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
 
 T = TypeVar("T")
+HELD = 100_000
+"""Draws of axes that are held during a run, some 50 MB: a grid with conditions takes seconds to list. Source rows,
+which may be long, are read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class _Run:
         self.left_out = LeftOut()
         self.wanted = 0
         self.paid = paid_cells(recipe, dataset)
+        self.held: list[Draw] | None = None
         self.keys: set[str] = set()
         self.others: dict[str, str] = {}
         self.renewed: set[str] = set()
@@ -206,21 +210,26 @@ class _Run:
             )
 
     def _draws(self, problem: Callable[[Problem], None] | None = None) -> Iterator[Draw]:
-        """The draws wanted today, made anew each time rather than held."""
+        """The draws wanted today: held where they are few and small, else made anew each time."""
+        if self.held is not None:
+            return iter(self.held)
         return islice(wanted(self.recipe, self.axes, paid=self.paid, problem=problem), self.options.rows)
 
     def _plan(self) -> None:
         """Brings plan.jsonl up to date before anything is sent."""
         states = self.dataset.plan.states()
         columns: list[str] = []
-        stale = 0
+        stale, held = 0, list[Draw]()
         for draw in self._draws(self.left_out):
             columns = columns or list(draw.fields)
+            if self.recipe.source is None and len(held) <= HELD:
+                held.append(draw)
             key = draw.key
             self.keys.add(key)
             self.wanted += 1
             stale += states.get(key) != WANTED
         check_templates(self.recipe, self.axes, columns)
+        self.held = held if self.recipe.source is None and len(held) <= HELD else None
         if stale:
             self.dataset.plan.append((draw, WANTED) for draw in self._draws() if states.get(draw.key) != WANTED)
         if self.options.rows is None:

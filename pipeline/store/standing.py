@@ -26,7 +26,8 @@ def standing(manifest: dict[str, Any], states: dict[str, str], real: bool) -> Ca
         states: of the plan, by draw key.
         real: whether the set holds rows that no rehearsal made.
     """
-    writer = manifest.get("generate", {}).get("writer")
+    noted = manifest.get("generate")
+    writer = noted.get("writer") if isinstance(noted, dict) else None
 
     def of(sample: Sample) -> Aside | None:
         made = sample.provenance.get("writer")

@@ -405,3 +405,12 @@ def test_the_panel_counts_rows_that_rules_keep(tales: Folder) -> None:
         done = generate(tales.recipe, dataset, tales.writer, tales.settings, keeps, report)
     assert (done.progress.done, done.progress.kept, done.progress.total) == (12, 3, 12)
     assert seen[-1] == (12, 3)
+
+
+def test_many_draws_are_made_anew_rather_than_held(tales: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.generate import run
+
+    monkeypatch.setattr(run, "HELD", 5)
+    assert tales.asked() == 12
+    assert tales.asked() == 0
+    assert tales.states() == {"wanted": 12}
