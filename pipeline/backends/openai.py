@@ -126,8 +126,10 @@ class HostBackend(RemoteBackend[HostOptions]):
         return self._measured[path]
 
     def _price(self, options: HostOptions) -> TrainingPrice | None:
-        entry, base = hosts.split(options.base, self.settings)
-        return training_price_of(base, entry, self.settings)
+        """The base's price; a host on this machine whose price nobody said is free."""
+        entry, base = self._entry(options)
+        known = training_price_of(base, entry.name, self.settings)
+        return TrainingPrice(0.0, "", "a host on this machine") if known is None and entry.local else known
 
     # -- the road --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from pipeline.errors import DataError, ProviderError, SynthError
 from pipeline.hosts.failures import NO_SUCH_MODEL, WRONG_ADDRESS
 from pipeline.prices import Price
 from pipeline.store.calls import CallStore, event_of
+from pipeline.store.finetunes import tuned_usd
 from pipeline.store.journal import now
 from pipeline.types import Call, CallRequest, Failure
 
@@ -83,7 +84,8 @@ class Asker:
         self.halted: SynthError | None = None
         self.stopping = False
         spent = calls.spent()
-        self.budget = Budget(limits.max_usd, spent.usd + spent.unconfirmed_usd)
+        tuned = tuned_usd(calls.folder.parent) if limits.max_usd is not None else 0.0
+        self.budget = Budget(limits.max_usd, spent.usd + spent.unconfirmed_usd + tuned)
         self._random = random or Random()
         self._flying: dict[str, asyncio.Future[Call]] = {}
         self._limited_since: float | None = None

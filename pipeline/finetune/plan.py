@@ -15,7 +15,7 @@ from pipeline.recipe import Finetune as Section
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset
-from pipeline.store.finetunes import Finetune, finetunes, folder_of, read
+from pipeline.store.finetunes import Finetune, finetunes, folder_of, read, tuned_usd
 from pipeline.store.journal import now
 from pipeline.types import Problem
 
@@ -252,5 +252,4 @@ def spent_usd(dataset: Dataset, besides: str | None = None) -> float:
         besides: the id of a fine-tune that is left out.
     """
     calls = dataset.calls.spent()
-    tuned = sum(each.spent_usd for each in finetunes(dataset.path) if each.id != besides)
-    return calls.usd + calls.unconfirmed_usd + tuned
+    return calls.usd + calls.unconfirmed_usd + tuned_usd(dataset.path, besides)

@@ -100,6 +100,11 @@ def finetunes(dataset: Path, problem: Callable[[Problem], None] | None = None) -
     return sorted(found, key=lambda finetune: (finetune.created, finetune.id))
 
 
+def tuned_usd(dataset: Path, besides: str | None = None) -> float:
+    """What the fine-tunes of a dataset cost, or may cost, without the one of the id `besides`."""
+    return sum(each.spent_usd for each in finetunes(dataset) if each.id != besides)
+
+
 def read(folder: Path) -> Finetune | None:
     """What a folder's finetune.json says; None where there is none.
 

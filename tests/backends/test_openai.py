@@ -281,7 +281,8 @@ def test_the_bill(tmp_path: Path) -> None:
     six = backend("http://localhost:9/v1").bill(replace(mine, options=HostOptions(base=BASE, n_epochs=6)))
     assert six is not None
     assert six.tokens == 2 * bill.tokens
-    other = Settings(providers={"own": ProviderEntry(base_url="http://localhost:9/v1")},
+    other = Settings(providers={"own": ProviderEntry(base_url="http://far.invalid/v1"),
+                                "here": ProviderEntry(base_url="http://localhost:9/v1")},
                      prices={"own:m": PriceEntry(input=0, output=0, training=2.0)})
     theirs = HostBackend("openai", other, {})
     priced = theirs.bill(replace(mine, options=HostOptions(base="own:m", n_epochs=1)))
@@ -290,6 +291,9 @@ def test_the_bill(tmp_path: Path) -> None:
     unknown = theirs.bill(replace(mine, options=HostOptions(base="own:n")))
     assert unknown is not None
     assert unknown.usd_expected is unknown.usd_worst is None
+    free = theirs.bill(replace(mine, options=HostOptions(base="here:n")))
+    assert free is not None
+    assert free.usd_worst == 0
 
 
 def test_rows_that_would_be_cut_are_refused(openai_server: Start, tmp_path: Path) -> None:

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.backends import Backend, Job, Options, Parameters, Report, Tuned, TuneProgress
+from pipeline.backends import Backend, Bill, Job, Options, Parameters, Report, Tuned, TuneProgress
+from pipeline.engine import Asker, Limits, Progress
 from pipeline.errors import CapReached, DataError, ProviderError, RecipeError
 from pipeline.export import Options as ExportOptions
 from pipeline.export import export
 from pipeline.finetune import How, Plan, cancel, find, finetune, jobs, plan_of, spent_usd
+from pipeline.finetune.plan import _within
+from pipeline.providers.rehearsal import Rehearsal
 from pipeline.recipe import Finetune as Section
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.run import plan_tuning, tune
@@ -292,9 +295,12 @@ def test_the_cap_counts_all_that_was_spent(openai_server: Start, dataset: Datase
     with pytest.raises(RecipeError, match="worst case") as caught:
         planned(dataset, server, text=RECIPE.replace("n_epochs: 3", "n_epochs: auto"), max_usd=5)
     assert caught.value.hint.startswith("--set finetune.n_epochs=6")
+    unpriced = Bill(1000, True, 3, None, None)
     with pytest.raises(RecipeError, match="needs a price") as caught:
-        planned(dataset, server, text=RECIPE.replace(BASE, "gpt-6-luna"), max_usd=5)
-    assert '[prices."gpt-6-luna"]' in caught.value.hint
+        _within(unpriced, planned(dataset, server, How(again=True)), Settings(max_usd=5))
+    assert f'[prices."{BASE}"]' in caught.value.hint
+    asker = Asker(Rehearsal(), dataset.calls, Limits(1, 0, 5.0, None), Progress())
+    assert asker.budget.spent == spent, "rows that are written later count it too"
 
 
 def test_a_refused_line_is_shown_with_its_row(openai_server: Start, dataset: Dataset) -> None:
