@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine import Report
 from pipeline.generate import Options, Writer, generate
-from pipeline.prices import price_of
+from pipeline.prices import price_at
 from pipeline.providers import provider_for
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
@@ -101,7 +102,8 @@ def run_recipe(
         yield "augment", grown
         if grown.interrupted:
             return
-        curation = curate(dataset, recipe.curate, recipe)
+        before = curation
+        curation = replace(curate(dataset, recipe.curate, recipe), changed=before.changed, by_before=before.by_before)
     yield "curate", curation
     curation.require_rows(dataset.name)
     yield "export", export(dataset, Export.of(recipe.export))

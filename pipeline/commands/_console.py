@@ -8,6 +8,7 @@ the stream is no terminal or NO_COLOR is set.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -30,6 +31,9 @@ _STYLES: dict[str, dict[str, Any]] = {
     "": {}, "bold": {"bold": True}, "dim": {"dim": True}, "good": {"fg": "green"}, "bad": {"fg": "red"},
     "warn": {"fg": "yellow"}, "name": {"fg": "cyan"},
 }
+_ID = re.compile(r"\b[a-z2-7]{26}\b")
+TOLD = "synth.told"
+"""Where click's context holds the function that completes a command."""
 NARROW, WIDE = 60, 160
 """A table is laid out in at least and at most so many columns of a terminal."""
 
@@ -66,6 +70,11 @@ def one_line(text: str, limit: int = 60) -> str:
 
     flat = shown(" ".join(text.split()))
     return flat if cell_len(flat) <= limit else set_cell_size(flat, limit - 1).rstrip() + "…"
+
+
+def short_ids(text: str) -> str:
+    """A text with the ids in it cut to eight letters, by which `inspect` finds them."""
+    return _ID.sub(lambda found: found[0][:8], text)
 
 
 def styled(text: str, style: str = "", *, error: bool = False) -> str:

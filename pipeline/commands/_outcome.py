@@ -37,6 +37,17 @@ def tell(done: Generated, dataset: Dataset) -> None:
         console.fact("asked", _asked(done))
 
 
+def tell_edits(dataset: Dataset) -> None:
+    """Says that a hand changed rows and nobody decided on it: they are used as they stand."""
+    from pipeline.store.locks import holder
+
+    if holder(dataset.path, "samples"):
+        return  # a row that is being written is no edit
+    if edits := dataset.hand_edits():
+        console.warn(f"{edits} in samples.jsonl, used as it stands and not decided on\n"
+                     f"synth generate {dataset.name} --adopt keeps that, --restore brings ours back")
+
+
 def _rows(done: Generated) -> str:
     parts = [f"{done.standing:,} of {done.wanted:,}"]
     if done.added:

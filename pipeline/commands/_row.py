@@ -123,7 +123,7 @@ def _finding_lines(findings: tuple[Finding, ...]) -> list[str]:
     for found in findings:
         place = f" (characters {found.span[0]} to {found.span[1]})" if found.span else ""
         value = console.one_line(found.value, 16) if isinstance(found.value, str) else found.value
-        rows.append((found.rule, found.outcome.replace("_", " "), value, found.reason + place))
+        rows.append((found.rule, found.outcome.replace("_", " "), value, console.short_ids(found.reason) + place))
     lines = console.table(rows, ("", " ", "  ", "   "), right=("  ",), wide="   ", indent=2)
     styles = [OUTCOME_STYLES.get(found.outcome, "dim") for found in findings]
     return [console.styled(line, style) for line, style in zip(lines, styles, strict=True)]

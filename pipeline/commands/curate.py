@@ -3,56 +3,91 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.commands import _console as console
+from pipeline.commands import _outcome
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
-    from pipeline.curate import Curation
+    from pipeline.curate import Curation, Dropped
     from pipeline.recipe import Item
 
-UNEVEN_SHOWN = 5
+UNEVEN_SHOWN, CHANGES_SHOWN = 5, 20
 _GLUED = re.compile(r"\s*([\w./-]+)\s*(?::(?=\{)|(?=\{))\s*(\{.*\})\s*", re.DOTALL)
 """`length {min: 5}` and `length:{min: 5}`: YAML takes the first for a text, and the second for another key."""
-REASON, TEXT = 60, 70
-"""Columns that a reason and the beginning of a text may take."""
+BEFORE_A_TEXT = 10
+"""Columns of a dropped row's id, below which its text begins."""
 
 
 @click.command("curate")
 @target(sets=True)
 @click.option("--rule", "rules", multiple=True, metavar="RULE",
               help="This rule instead of the recipe's, as 'length: {min: 100, unit: chars}'. Repeatable.")
+@click.option("--diff", is_flag=True, help="Only show which rows would change their state, and why. Writes nothing.")
 @json_option
-def command(target: Target, rules: tuple[str, ...], json_: bool) -> None:
+def command(target: Target, rules: tuple[str, ...], diff: bool, json_: bool) -> None:
     """Measures every row by every rule and decides which ones are kept. Nothing is deleted.
 
     \b
     synth curate plots                                       by the recipe's rules
     synth curate plots --rule refusal --rule 'length: {min: 2048, max: 6144, unit: bytes}'
-    synth curate plots --set 'curate=[refusal]'
+    synth curate plots --set 'curate=[refusal]' --diff       what that would change
     """
     from pipeline.curate import curate
+    from pipeline.status import shipped
 
     recipe = target.recipe()
     given = rules_of(rules)
     if not given and not recipe.curate:
         raise RecipeError(f"{recipe.at()}: `curate` names no rule", _first_rules(target.name))
     with target.dataset() as dataset:
-        done = curate(dataset, given or recipe.curate, recipe, (lambda index: f"--rule {index + 1}") if given else None)
+        _outcome.tell_edits(dataset)
+        where = (lambda index: f"--rule {index + 1}") if given else None
+        done = curate(dataset, given or recipe.curate, recipe, where, diff=diff)
+        exported = shipped(dataset)
     if json_:
-        console.as_json({**done.as_json(), "verdicts": done.verdicts})
+        changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
+        written = {} if diff else {"verdicts": done.verdicts}
+        console.as_json({**done.as_json(), "changed": done.changed._asdict(), **changes, **written})
     else:
-        show(done)
+        (show_changes if diff else show)(done)
     for problem in done.problems[:5]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
+    if diff:
+        options = [part for rule in rules for part in ("--rule", rule)]
+        options += [part for one in target.sets for part in ("--set", one)]
+        console.next_command(shlex.join(["synth", "curate", target.name, *options]), "decides so")
+        return
     console.wrote(done.verdicts)
     done.require_rows(target.name)
-    console.next_command(f"synth export {target.name}")
+    if exported:
+        console.next_command(f"synth inspect {target.name} --sample 5", "the exports are up to date")
+    else:
+        console.next_command(f"synth export {target.name}")
+
+
+def show_changes(done: Curation) -> None:
+    """The rows that would change their state, and why."""
+    back, gone = done.changed
+    if not done.changes:
+        console.out("no row would change its state")
+        return
+    console.out(f"{console.plural(back, 'row')} would be back, {console.plural(gone, 'row')} dropped: "
+                f"{done.tally.kept:,} kept of {done.tally.rows:,}")
+    changes = done.changes[:CHANGES_SHOWN] if console.screen() else done.changes
+    rows = [(change.sample[:8], change.state if change.state == "dropped" else "back",
+             console.short_ids(change.why) + ("" if change.state == "dropped" else " no longer"),
+             console.one_line(change.text, console.WIDE)) for change in changes]
+    for line in console.table(rows, ("row", "would be", "why", "trained answer"), wide="trained answer"):
+        console.out(line)
+    if len(changes) < len(done.changes):
+        console.say(f"and {len(done.changes) - len(changes):,} more; --json has them all", "dim")
 
 
 def rules_of(texts: Sequence[str]) -> list[Item]:
@@ -108,11 +143,29 @@ def show(done: Curation) -> None:
     for rule, count in tally.errors_by_rule.items():
         console.warn(f"{rule} raised on {console.plural(count, 'row')}, which are kept and flagged")
     _uneven(done)
-    for example in tally.examples:
-        console.say()
-        console.say(f"{example.sample[:8]}  {console.one_line(example.reason, REASON)}", "bold")
-        console.say(f"          {console.one_line(example.text, TEXT)}", "dim")
+    if done.changed.back or done.changed.gone:
+        back, gone = done.changed
+        told = done.overruled() or f"{console.plural(back, 'row')} back, {gone:,} newly dropped"
+        (console.warn if done.overruled() else _since)(told)
+    _examples(tally.examples)
     console.say()
+
+
+def _since(told: str) -> None:
+    console.fact("change", f"since the last curation: {told}")
+
+
+def _examples(found: Sequence[Dropped]) -> None:
+    """Some dropped rows: why, and how the answer begins that was measured, which is the one that would be trained."""
+    if not found:
+        return
+    console.say()
+    count = "one of the dropped rows" if len(found) == 1 else f"{len(found)} of the dropped rows"
+    console.say(f"{count}: why, and how the trained answer begins")
+    room = console.width() - BEFORE_A_TEXT
+    for example in found:
+        console.say(f"{example.sample[:8]}  {console.one_line(console.short_ids(example.reason), room)}", "bold")
+        console.say(f"{'':{BEFORE_A_TEXT}}{console.one_line(example.text, room)}", "dim")
 
 
 def _uneven(done: Curation) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
+from pipeline.commands import _outcome
 from pipeline.commands._options import Target, json_option, target
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     from pipeline.export import export
 
     with target.dataset() as dataset:
+        _outcome.tell_edits(dataset)
         problems: list[Problem] = []
         done = export(dataset, _options(target, given), problems.append)
     for problem in problems:

@@ -160,6 +160,8 @@ class _Screen:
                 _augmented(result)
             elif verb == "curate":
                 console.fact("kept", _curated(result))
+                if told := result.overruled():
+                    console.warn(told)
             elif verb == "export" and self._tables:
                 _exported(result)
             yield verb, result

@@ -20,9 +20,12 @@ from pipeline.rows import joined
 from pipeline.rules import AnyRule, CompareRule, Match, RowRule, open_rules
 from pipeline.store import Dataset
 from pipeline.types import Finding, Outcome, Problem, Sample, Verdict
+from pipeline.words import plural, shown
 
-from .tally import Tally, ranked
+from .tally import Change, Changed, Tally, ranked
 
+RECIPE, GIVEN = "recipe", "--rule"
+"""Who names rules."""
 REVIEW, REWRITTEN = "review", "rewritten"
 """What decides beside rules: a person, and a rewrite that stands in its parent's place."""
 
@@ -37,7 +40,11 @@ class Curation:
         aside: rows that are no part of the set today, by reason; judged, and not counted.
         reused: measurements taken from the last curation.
         problems: lines of samples.jsonl that are no rows.
-        verdicts: the file that was written.
+        verdicts: the file that was written, or would be.
+        changed: how many rows changed their state since the last curation.
+        changes: these rows, where they were asked for.
+        by: who named the rules: `recipe` or `--rule`.
+        by_before: who named those of the last curation; empty where there was none.
     """
 
     rules: list[dict[str, Any]]
@@ -46,6 +53,19 @@ class Curation:
     reused: int
     problems: list[Problem]
     verdicts: Path
+    changed: Changed = field(default_factory=Changed)
+    changes: list[Change] = field(default_factory=list)
+    by: str = RECIPE
+    by_before: str = ""
+
+    def overruled(self) -> str:
+        """What a person wants to know whose `--rule` the recipe's rules have just undone; empty where nothing was."""
+        if (self.by, self.by_before) != (RECIPE, GIVEN) or not any(self.changed):
+            return ""
+        back, gone = self.changed
+        told = [f"{plural(back, 'row')} that --rule dropped {'is' if back == 1 else 'are'} back"] if back else []
+        told += [f"{plural(gone, 'row')} that it kept {'is' if gone == 1 else 'are'} dropped"] if gone else []
+        return f"{', '.join(told)}: the recipe's rules were used"
 
     def require_rows(self, name: str) -> None:
         """A set without a row is no success.
@@ -58,8 +78,10 @@ class Curation:
         if not self.tally.rows:
             raise YieldError(f"{name}: there is no row to curate", f"synth generate {name}")
         worst = max(self.tally.by_rule, key=lambda rule: self.tally.by_rule[rule])
+        first = next(iter(self.tally.examples), None)
+        told = f"; one trained answer: '{_begins(first.text)}' ({first.rule}: {first.reason})" if first else ""
         raise YieldError(
-            f"{name}: all {self.tally.rows:,} rows are dropped, {self.tally.by_rule[worst]:,} of them by {worst}",
+            f"{name}: all {self.tally.rows:,} rows are dropped, {self.tally.by_rule[worst]:,} of them by {worst}{told}",
             f"synth inspect {name} --rule {worst}",
         )
 
@@ -70,12 +92,13 @@ class Curation:
             "kept": tally.kept, "dropped": tally.dropped, "by_rule": ranked(tally.by_rule),
             "only_by_rule": ranked(tally.only_by_rule), "flagged": tally.flagged,
             "flagged_by_rule": ranked(tally.flagged_by_rule), "errors_by_rule": ranked(tally.errors_by_rule),
-            "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules,
+            "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules, "by": self.by,
         }
 
 
 def curate(
-    dataset: Dataset, items: Sequence[Item], recipe: Recipe | None = None, where: Callable[[int], str] | None = None
+    dataset: Dataset, items: Sequence[Item], recipe: Recipe | None = None, where: Callable[[int], str] | None = None,
+    *, diff: bool = False,
 ) -> Curation:
     """Measures every row by every rule, decides, and writes verdicts.jsonl.
 
@@ -84,6 +107,7 @@ def curate(
         items: the rules, as `recipe.curate`.
         recipe: says where an item stands, and where rules of its own lie.
         where: the place of the i-th item, where that is not the recipe.
+        diff: only say what would change, row by row: nothing is written.
 
     Raises:
         RecipeError: an unknown rule or option, before anything is measured.
@@ -92,7 +116,7 @@ def curate(
     places = where or ((lambda index: recipe.at("curate", index)) if recipe else "rule {}".format)
     rules = open_rules(items, places, own_folder(recipe.path, dataset.path) if recipe else None)
     with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
-        return _Run(dataset, rules, spool).go()
+        return _Run(dataset, rules, spool, GIVEN if where else RECIPE, diff).go()
 
 
 class _Judged(NamedTuple):
@@ -106,6 +130,8 @@ class _Judged(NamedTuple):
     aside: str | None
     cell: dict[str, Any]
     text: str
+    before: tuple[str, str] | None
+    """The state after the last curation, and what dropped it; None where its text was not judged."""
 
     @property
     def stands(self) -> bool:
@@ -122,6 +148,8 @@ class _Run:
     dataset: Dataset
     rules: list[AnyRule]
     spool: IO[bytes]
+    by: str = RECIPE
+    diff: bool = False
     standing: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)
     replaced: dict[str, str] = field(default_factory=dict)
@@ -131,6 +159,8 @@ class _Run:
     reused: int = 0
     problems: list[Problem] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+    changed: Changed = field(default_factory=Changed)
+    changes: list[Change] = field(default_factory=list)
 
     def go(self) -> Curation:
         """Both passes; the verdicts are written at the end, as a whole."""
@@ -138,10 +168,18 @@ class _Run:
         for rule in self.rules:
             if isinstance(rule, CompareRule):
                 self._compare(rule)
-        path = self.dataset.write_verdicts(self._verdicts())
+        path = self.dataset.path / "verdicts.jsonl"
+        if self.diff:
+            for _ in self._verdicts():
+                pass
+        else:
+            self.dataset.write_verdicts(self._verdicts())
         rules = [{"rule": rule.name, "options": rule.options, "key": rule.key} for rule in self.rules]
-        done = Curation(rules, self.tally, self.aside, self.reused, self.problems, path)
-        self.dataset.note("curation", done.as_json())
+        before = self.dataset.manifest().get("curation") or {}
+        done = Curation(rules, self.tally, self.aside, self.reused, self.problems, path, self.changed, self.changes,
+                        self.by, str(before.get("by", "")))
+        if not self.diff:
+            self.dataset.note("curation", done.as_json())
         return done
 
     # -- first pass ------------------------------------------------------------------------------
@@ -156,7 +194,9 @@ class _Run:
             if review is not None:
                 findings.append(_reviewed(review, sample))
             decided = str(review["action"]) if review else None
-            row = _Judged(sample.id, sample.digest, findings, decided, aside(sample), sample.cell, sample.answer[:200])
+            before = (verdict.state, _against(verdict.findings)) if verdict else None
+            row = _Judged(sample.id, sample.digest, findings, decided, aside(sample), sample.cell, sample.answer[:200],
+                          before)
             pickle.dump(tuple(row), self.spool, protocol=pickle.HIGHEST_PROTOCOL)
             if row.aside is not None:
                 self.aside[row.aside] = self.aside.get(row.aside, 0) + 1
@@ -224,7 +264,18 @@ class _Run:
             verdict = Verdict(row.sample, row.digest, "kept" if stands else "dropped", tuple(findings))
             if row.aside is None:
                 self.tally.add(verdict, row.cell, row.text)
+                self._compare_with(row, verdict)
             yield verdict
+
+    def _compare_with(self, row: _Judged, verdict: Verdict) -> None:
+        """Counts a row whose state is another than before; keeps it where changes were asked for."""
+        if row.before is None or row.before[0] == verdict.state:
+            return
+        gone = verdict.state == "dropped"
+        self.changed = Changed(self.changed.back + (not gone), self.changed.gone + gone)
+        if self.diff:
+            why = _against(verdict.findings) if gone else row.before[1]
+            self.changes.append(Change(row.sample, verdict.state, why, row.text))
 
     def _compared(self, rule: CompareRule[Any, Any], row: _Judged, stands: bool) -> Finding:
         outcome: Outcome
@@ -238,6 +289,17 @@ class _Run:
         else:
             value, outcome, reason = match.value, match.outcome, match.reason
         return Finding(rule.name, value, outcome, reason, key=rule.key)
+
+
+def _begins(text: str, room: int = 60) -> str:
+    """The beginning of a text on one line."""
+    flat = shown(" ".join(text.split()))
+    return flat if len(flat) <= room else f"{flat[: room - 1].rstrip()}…"
+
+
+def _against(findings: Sequence[Finding]) -> str:
+    """What dropped a row: `length: 453 bytes < 1,024; refusal: ...`."""
+    return "; ".join(f"{found.rule}: {found.reason}" for found in findings if found.outcome == "drop")
 
 
 def _reviewed(review: dict[str, Any], sample: Sample) -> Finding:

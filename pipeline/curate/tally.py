@@ -34,6 +34,27 @@ class Dropped(NamedTuple):
     text: str
 
 
+class Changed(NamedTuple):
+    """Rows whose state is another than after the last curation; rows that are new or were edited are not among them.
+
+    Attributes:
+        back: rows that were dropped and are kept.
+        gone: rows that were kept and are dropped.
+    """
+
+    back: int = 0
+    gone: int = 0
+
+
+class Change(NamedTuple):
+    """A row whose state changed. `why`: what drops it now, or what dropped it and does so no longer."""
+
+    sample: str
+    state: str
+    why: str
+    text: str
+
+
 def ranked(counts: Mapping[str, int]) -> dict[str, int]:
     """Counts with the largest first, equal ones by name: the same in whatever order rows arrived."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

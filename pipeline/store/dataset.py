@@ -266,9 +266,9 @@ class Dataset:
         return self._reviews.standing()
 
     def write_verdicts(self, verdicts: Iterable[Verdict]) -> Path:
-        """Replaces verdicts.jsonl as a whole."""
+        """Replaces verdicts.jsonl as a whole; the same verdicts leave it as it is, so that exports stay up to date."""
         path = self.path / "verdicts.jsonl"
-        write_atomic(path, (jsonl_bytes(_verdict_line(verdict)) for verdict in verdicts))
+        write_atomic(path, (jsonl_bytes(_verdict_line(verdict)) for verdict in verdicts), spare=True)
         return path
 
     def verdicts(self) -> Iterator[Verdict]:

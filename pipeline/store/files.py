@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -38,8 +39,13 @@ def refusal(path: Path, error: OSError) -> DataError:
     return DataError(f"{path}: {error.strerror or error}", hint)
 
 
-def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
+def write_atomic(path: Path, data: bytes | Iterable[bytes], *, spare: bool = False) -> None:
     """Writes beside the target, syncs, then replaces it: a reader sees the old file or the new one.
+
+    Args:
+        path: the file.
+        data: what it shall hold.
+        spare: leave the file alone, its time too, where it holds that already.
 
     Raises:
         DataError: the disk is full or the folder cannot be written; the old file stands.
@@ -52,7 +58,8 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        if not (spare and path.is_file() and filecmp.cmp(part, path, shallow=False)):
+            part.replace(path)
     except OSError as error:
         raise refusal(path, error) from error
     finally:
