@@ -181,7 +181,8 @@ def _tokenizer(folder: Path, base: str, chat_template: str | None) -> Iterator[P
     elif tokenizer.eos_token_id is None:
         yield _error("base-no-end", base, "its tokenizer names no end-of-text token", "name another base")
     elif not end_ids(tokenizer):
-        yield _error("base-no-end", base, "its chat template ends an answer with no token, so it could not learn to stop",
+        yield _error("base-no-end", base,
+                     "its chat template ends no answer with a token, so it could not learn to stop",
                      f"chat_template: {' or '.join(BUILT_IN)}, or a file as my_template.jinja")
     elif tokenizer.pad_token_id == tokenizer.eos_token_id:
         yield Problem("note", "base-pad-is-end", base,
@@ -203,6 +204,14 @@ def open_tokenizer(folder: Path, chat_template: str | None = None) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def context_of(folder: Path) -> int:
+    """Positions that a model knows; 2,048 where its config does not say."""
+    kind = _stack.module("transformers").AutoConfig
+    with _stack.quiet():
+        config = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 2048)
 
 
 def base_digest(folder: Path) -> str:

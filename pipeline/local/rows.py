@@ -109,11 +109,10 @@ class Proof:
 
     Args:
         tokenizer: with the template that is trained with.
-        limit: tokens that a row may have.
     """
 
-    def __init__(self, tokenizer: Any, limit: int) -> None:
-        self.tokenizer, self.limit = tokenizer, limit
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
         self._ends = frozenset(end_ids(tokenizer))
         self._begin = tokenizer.bos_token_id if tokenizer.bos_token_id != tokenizer.eos_token_id else None
         self._control = sorted(str(token) for token in tokenizer.convert_ids_to_tokens(sorted(control_ids(tokenizer))))

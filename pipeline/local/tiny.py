@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ class Shape(NamedTuple):
     heads: int = 4
     context: int = 2048
     init: float = 0.06
-    steps: int = 350
+    steps: int = 450
     rows: int = 4
     rate: float = 6e-3
     warmup: int = 20
@@ -117,7 +117,7 @@ def build(target: Path, prose: str, shape: Shape) -> None:
     """Trains tokenizer and model from a text and saves them in a folder; takes seconds."""
     torch = _stack.module("torch")
     tokenizer = tokenizer_of(prose, shape)
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with _stack.threads(1), torch.random.fork_rng(devices=[]):
         model = _model(shape)
         _train(model, _Text(tokenizer, prose, shape), shape)
     model.generation_config.update(pad_token_id=PAD, bos_token_id=BEGIN, eos_token_id=END)
@@ -203,15 +203,3 @@ def _train(model: Any, text: _Text, shape: Shape) -> None:
         optimizer.step()
         optimizer.zero_grad()
     model.eval()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order only: more threads would divide them, and round, differently."""
-    torch = _stack.module("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
