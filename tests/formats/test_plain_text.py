@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pipeline.formats import FormatRefusal, find, open_formats
 from pipeline.errors import RecipeError
+from pipeline.formats import FormatRefusal, find, open_formats
 from pipeline.recipe import Item
 from pipeline.types import Example
 
