@@ -170,11 +170,13 @@ class Backend(ABC, Generic[How]):
     Attributes:
         model: the class of its options.
         fewest: rows that it needs in the training file.
+        here: options that say how this machine runs it; they are part of no id.
         remote: whether rows leave this machine, and a host keeps the job.
     """
 
     model: ClassVar[type[Options]] = Options
     fewest: ClassVar[int] = 1
+    here: ClassVar[frozenset[str]] = frozenset({"device", "report_to"})
     remote: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:

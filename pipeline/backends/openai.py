@@ -47,9 +47,10 @@ class HostOptions(Options):
 
     base: str = Field(default_factory=lambda: str(table()["default_base"]),
                       description="HOST:MODEL, or a model of OpenAI's; ft:... goes on with a tuned one")
-    n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
-    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
-    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0)] = "auto"
+    n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = Field("auto", description="times that every row is seen")
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = Field("auto", description="rows of one step")
+    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0)] = Field(
+        "auto", description="of the host's own learning rate")
     suffix: str | None = Field(None, min_length=1, max_length=SUFFIX, description="in the model's name; the dataset's")
 
 

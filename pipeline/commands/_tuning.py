@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pipeline.backends import TuneProgress
     from pipeline.store.finetunes import Finetune
+    from pipeline.types import Problem
 
 PLAIN_S = 5.0
 """Seconds between two lines of numbers where there is no terminal."""
@@ -27,12 +28,17 @@ class TuningPanel:
 
     Args:
         name: the dataset.
+        said: warnings that a person has read already.
         live: whether to draw a panel; decided by the terminal where it is not given.
         clock: monotonic seconds.
     """
 
-    def __init__(self, name: str, live: bool | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, name: str, said: Iterable[Problem] = (), live: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
+        self._known = {(problem.code, problem.where) for problem in said}
         self._wanted = console.talks_to_a_terminal() if live is None else live
         self._clock = clock
         self._live: Live | None = None
@@ -73,14 +79,17 @@ class TuningPanel:
             with self.paused():
                 share = console.percent(trained, total)
                 console.fact("tunes", f"{trained:,} of {total:,} parameters ({share})")
-        if progress.warning is not None:
+        warning = progress.warning
+        if warning is not None and (warning.code, warning.where) not in self._known:
+            self._known.add((warning.code, warning.where))
             with self.paused():
-                console.warn(f"{progress.warning.where}: {progress.warning.message}")
+                console.warn(f"{console.near(warning.where)}: {warning.message}")
         if self._live is not None:
             self._live.update(_drawn(self.name, progress), refresh=True)
             return
-        if progress.message or progress.state != self._state:
-            console.say(console.shown(": ".join(part for part in (progress.state, progress.message) if part)))
+        message = "" if progress.parameters is not None else progress.message  # said above
+        if message or progress.state != self._state:
+            console.say(console.shown(": ".join(part for part in (progress.state, message) if part)))
             self._state = progress.state
         elif progress.step and self._clock() - self._said >= PLAIN_S:
             self._said = self._clock()

@@ -157,7 +157,7 @@ def tuned(plan: Plan, name: str, *, detach: bool = False) -> Run:
     from pipeline.run import tune
 
     try:
-        with _tuning.TuningPanel(name) as panel:
+        with _tuning.TuningPanel(name, plan.warnings) as panel:
             return tune(plan, panel.update, detach=detach)
     except KeyboardInterrupt:
         at = "its host goes on with it" if plan.backend.remote else "everything that was done is kept"

@@ -99,7 +99,7 @@ def _notes(manifest: dict[str, Any], recipe: Recipe, dataset: Dataset) -> Iterat
     folder = str(dataset.exports / FORMAT)
     for key in _SAME:
         wanted = getattr(recipe.export, key)
-        if key in made and made[key] != wanted:
+        if key in recipe.export.model_fields_set and key in made and made[key] != wanted:
             what = f"was exported with {key} {made[key]}, and the recipe says {wanted}"
             yield Problem("warning", "other-export", folder, what, f"synth export {dataset.name}")
 

@@ -130,7 +130,7 @@ def job_of(dataset: Dataset, record: Finetune, options: Options) -> Job[Any]:
 
 def _record(backend: AnyBackend, options: Options, files: Files, seed: int, dataset: Dataset) -> Finetune:
     """A fine-tune as it begins. Data, backend, base and settings are its id: the same again is the same."""
-    given = options.model_dump(mode="json", exclude={"base"})
+    given = options.model_dump(mode="json", exclude={"base", *backend.here})
     settings = {**given, "seed": seed if given.get("seed") is None else given["seed"]}
     sides = [side.sha256 if side else None for side in (files.train, files.validation)]
     data = {"train": _side(files.train, dataset), "rehearsal": files.rehearsal,

@@ -16,6 +16,7 @@ from pipeline.commands import _console as console
 from pipeline.commands import main
 from pipeline.commands._tuning import TuningPanel, _drawn
 from pipeline.store.finetunes import Finetune, folder_of, save
+from pipeline.types import Problem
 from tests import made
 from tests.servers import Server
 
@@ -89,7 +90,7 @@ def test_left_alone_listed_cancelled(openai_server: Start, tales: Path, capsys: 
     assert main(["finetune", "tales", *where, "--detach"]) == 0
     (record,) = tales.glob("finetunes/*/finetune.json")
     name = record.parent.name
-    assert capsys.readouterr().err.splitlines()[-1] == f"next   synth finetune tales --follow {name}"
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"next   synth finetune tales --follow {name}")
     assert main(["models", "tales", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["now"] == "validating_files at openai"
     assert main(["finetune", "tales", *where, "--list", "--json"]) == 0
@@ -190,17 +191,21 @@ def test_models_of_all_states(tales: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_panel_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
-    with TuningPanel("tales", live=False, clock=lambda: now[0]) as panel:
+    known = Problem("warning", "few-rows", "train.jsonl", "12 rows")
+    with TuningPanel("tales", [known], live=False, clock=lambda: now[0]) as panel:
         panel.update(TuneProgress("loading", parameters=Parameters(1_000_000, 12_000)))
+        panel.update(TuneProgress("loading", warning=known))
+        for warning in (replace(known, code="pickles"), replace(known, code="pickles")):
+            panel.update(TuneProgress("loading", warning=warning))
         for step in range(1, 31):
             now[0] += 1.0
             panel.update(TuneProgress("running", step=step, steps=30, train_loss=3.0 / step, validation_loss=1.0,
                                       seconds_left=30.0 - step))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "tunes  12,000 of 1,000,000 parameters (1%)"
-    assert lines[1:3] == ["loading", "running"]
-    assert lines[3] == "step 2 of 30, train loss 1.500, validation loss 1.000, 28 s left"
-    assert len(lines) == 9
+    assert lines[1:4] == ["loading", "note   train.jsonl: 12 rows", "running"], "a warning is said once"
+    assert lines[4] == "step 2 of 30, train loss 1.500, validation loss 1.000, 28 s left"
+    assert len(lines) == 10
 
 
 def test_a_panel_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
