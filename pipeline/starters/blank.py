@@ -33,4 +33,5 @@ def write_blank(name: str, cwd: Path) -> Path:
         RecipeError: not a name.
         DataError: a recipe of this name is there; nothing was written.
     """
-    return write_new(cwd / f"{free_name(name, cwd)}.yaml", BLANK.replace("name: @", f"name: {scalar(name)}").replace("@", name))
+    text = BLANK.replace("name: @", f"name: {scalar(name)}").replace("@", name)
+    return write_new(cwd / f"{free_name(name, cwd)}.yaml", text)
