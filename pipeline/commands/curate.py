@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from pipeline.recipe import Item
 
 UNEVEN_SHOWN, CHANGES_SHOWN = 5, 20
-_GLUED = re.compile(r"\s*([\w./-]+)\s*(?::(?=\{)|(?=\{))\s*(\{.*\})\s*", re.DOTALL)
-"""`length {min: 5}` and `length:{min: 5}`: YAML takes the first for a text, and the second for another key."""
 BEFORE_A_TEXT = 10
 """Columns of a dropped row's id, below which its text begins."""
 
@@ -91,41 +88,10 @@ def show_changes(done: Curation) -> None:
 
 
 def rules_of(texts: Sequence[str]) -> list[Item]:
-    """The rules that `--rule` names: what a recipe's list takes, one or several.
+    """The rules that `--rule` names. Raises RecipeError: not YAML, or no rule."""
+    from pipeline.commands._items import items_of
 
-    Raises:
-        RecipeError: not YAML, or no rule.
-    """
-    from pydantic import ValidationError
-
-    from pipeline import _yaml
-    from pipeline.recipe import Item
-
-    found: list[Item] = []
-    for text in texts:
-        value, _ = _yaml.parse(_spaced(text), "--rule")
-        for each in value if isinstance(value, list) else [value]:
-            try:
-                found.append(Item.model_validate(each))
-            except ValidationError:
-                raise RecipeError(f"--rule {text}: no rule; write one as a recipe does",
-                                  "--rule 'length: {min: 100, unit: chars}'") from None
-    return found
-
-
-def _spaced(text: str) -> str:
-    """The text, where YAML reads it as a rule with options.
-
-    Raises:
-        RecipeError: options stand behind a name without the colon and the space that YAML wants.
-    """
-    glued = _GLUED.fullmatch(text)
-    if glued is None:
-        return text
-    name, options = glued[1], glued[2]
-    options = re.sub(r":(?=[^\s/])", ": ", options)
-    raise RecipeError(f"--rule {text}: between a rule and its options stand a colon and a space",
-                      f"--rule '{name}: {options}'")
+    return items_of("--rule", texts, "length: {min: 100, unit: chars}")
 
 
 def show(done: Curation) -> None:

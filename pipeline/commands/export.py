@@ -22,7 +22,7 @@ _ORDERS = ("cell", "given", "name", "name-ignorecase", "shuffled")
 @click.command("export")
 @target(sets=True)
 @click.option("--format", "formats", multiple=True, metavar="FORMAT",
-              help="As openai-chat, prompt-completion, llama2, csv. Repeatable. [recipe]")
+              help="As openai-chat, llama2, csv, 'prompt-completion: {system: fold}'. Repeatable. [recipe]")
 @click.option("--split", metavar="SHARE", help="Share of cells or prompts for validation, as 0.1, or none. [recipe]")
 @click.option("--order", type=click.Choice(_ORDERS), help="given: as imported; cell: by axis values. [recipe]")
 @click.option("--ascii", "escape", is_flag=True, help="Escape other letters, as json.dumps does.")
@@ -54,16 +54,18 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     else:
         show(done)
     console.wrote(*(path for written in done.written for path in _paths(written)))
+    done.require_most()
     console.next_command(f"synth check {target.name}" if given["out"] is None else f"synth check {_first(done)}")
 
 
-def _items(options: Options, names: tuple[str, ...]) -> tuple[Item, ...]:
-    """Formats that were named on the command line, with the recipe's options where it has them."""
-    from pipeline.recipe import Item
+def _items(options: Options, texts: tuple[str, ...]) -> tuple[Item, ...]:
+    """Formats that were named on the command line; one without options has those of the recipe."""
+    from pipeline.commands._items import items_of
     from pipeline.registry import resolve
 
     known = {resolve("formats", item.name): item for item in options.formats}
-    return tuple(known.get(resolve("formats", name), Item(name=name)) for name in names)
+    given = items_of("--format", texts, "prompt-completion: {system: fold}")
+    return tuple(item if item.options else known.get(resolve("formats", item.name), item) for item in given)
 
 
 def _options(target: Target, given: dict[str, Any]) -> Options:
@@ -82,8 +84,13 @@ def _options(target: Target, given: dict[str, Any]) -> Options:
     return options.model_copy(update=changes)
 
 
-def show(done: Exported) -> None:
-    """Prints a table of the files, and what a person should know."""
+def show(done: Exported, *, told: tuple[str, ...] = ()) -> None:
+    """Prints a table of the files, and what a person should know.
+
+    Args:
+        done: the export.
+        told: why rows are left out that a person knows of already.
+    """
     from pipeline.export import ASIDE
 
     lines = [
@@ -96,7 +103,8 @@ def show(done: Exported) -> None:
     if done.rehearsal:
         console.warn("these rows are a rehearsal: no model wrote them. Name one for real ones: --model openai:MODEL")
     for why, count in done.aside.items():
-        console.fact("left", f"{console.plural(count, 'row')}: {ASIDE[why]}")
+        if why not in told:
+            console.fact("left", f"{console.plural(count, 'row')}: {ASIDE[why]}")
     for note in done.notes:
         console.warn(note)
     for written in done.written:

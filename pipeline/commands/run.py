@@ -77,6 +77,8 @@ def command(
         _outcome.stopped(f"synth run {target.name}")
         context.exit(_outcome.INTERRUPTED)
     _wrote(done, target)
+    if "export" in done:
+        done["export"].require_most()
     if "report" in done and "evaluate" in done:
         console.next_command(f"synth report {target.name} --open", "one page on all of it")
     else:
@@ -133,6 +135,7 @@ class _Screen:
         self.name = name
         self._tables = tables
         self._panel: Panel | None = None
+        self._asked_for = 0
 
     def report(self, progress: Progress) -> None:
         """Receives the counters of whichever stage is at work."""
@@ -156,10 +159,11 @@ class _Screen:
             verb, result = found
             if verb == "generate":
                 _outcome.tell(result, dataset)
+                self._asked_for = result.standing
             elif verb == "augment":
                 _augmented(result)
             elif verb == "curate":
-                console.fact("kept", _curated(result))
+                console.fact("kept", _curated(result, self._asked_for))
                 if told := result.overruled():
                     console.warn(told)
             elif verb == "export" and self._tables:
@@ -167,14 +171,18 @@ class _Screen:
             yield verb, result
 
 
-def _curated(done: Curation) -> str:
+def _curated(done: Curation, asked_for: int) -> str:
+    """`26 of 29 (24 asked for, 5 no longer asked for), 3 dropped (length 2, refusal 1)`."""
     from pipeline.curate import ranked
 
     tally = done.tally
+    more = {"rewritten": tally.rewritten, "no longer asked for": tally.rows - tally.rewritten - asked_for}
+    parts = [f"{count:,} {what}" for what, count in {"asked for": asked_for, **more}.items() if count > 0]
+    total = f" ({', '.join(parts)})" if len(parts) > 1 else ""
     by_rule = ", ".join(f"{rule} {count:,}" for rule, count in ranked(tally.by_rule).items() if count)
     dropped = f", {tally.dropped:,} dropped ({by_rule})" if tally.dropped else ""
     aside = sum(done.aside.values())
-    return f"{tally.kept:,} of {tally.rows:,}{dropped}" + (f", {aside:,} stand aside" if aside else "")
+    return f"{tally.kept:,} of {tally.rows:,}{total}{dropped}" + (f", {aside:,} stand aside" if aside else "")
 
 
 def _augmented(done: Augmented) -> None:
@@ -186,15 +194,19 @@ def _augmented(done: Augmented) -> None:
 def _exported(done: Exported) -> None:
     from pipeline.commands.export import show
 
-    show(done)
+    show(done, told=("dropped",))
 
 
 def _wrote(done: dict[str, Any], target: Target) -> None:
-    console.wrote(target.path / "samples.jsonl")
+    """The files that are new, exports on one line; a run that adds no row leaves samples.jsonl as it was."""
+    made = done.get("generate")
+    if made is None or made.added or made.rendered or "augment" in done:
+        console.wrote(target.path / "samples.jsonl")
     if "curate" in done:
         console.wrote(done["curate"].verdicts)
     if "export" in done:
-        console.wrote(*(written.folder for written in done["export"].written))
+        names = [written.folder.name for written in done["export"].written]
+        console.wrote(target.path / "exports" / (f"{{{','.join(names)}}}" if len(names) > 1 else names[0]))
     console.wrote(*(done[verb].folder for verb in ("finetune", "evaluate") if verb in done))
     if "report" in done:
         console.wrote(done["report"])

@@ -201,6 +201,7 @@ class _Run:
             if row.aside is not None:
                 self.aside[row.aside] = self.aside.get(row.aside, 0) + 1
                 continue
+            self.tally.rewritten += sample.parent is not None
             if decided == "keep":
                 self.held.add(sample.id)
             if row.stands:

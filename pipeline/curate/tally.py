@@ -66,12 +66,13 @@ class Tally:
     Attributes:
         by_rule: rule -> rows that are dropped, and that it dropped; every rule that dropped one.
         only_by_rule: rule -> of these, rows that no other rule dropped.
+        rewritten: rows that were rewritten from another.
         flagged: kept rows that some rule flagged, or raised on.
         examples: a few dropped rows, of different rules as far as possible.
     """
 
     def __init__(self) -> None:
-        self.rows = self.kept = self.dropped = self.flagged = 0
+        self.rows = self.kept = self.dropped = self.flagged = self.rewritten = 0
         self.by_rule: Counter[str] = Counter()
         self.only_by_rule: Counter[str] = Counter()
         self.flagged_by_rule: Counter[str] = Counter()

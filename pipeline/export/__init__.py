@@ -67,6 +67,20 @@ class Exported:
     written: list[Written]
     notes: list[str] = field(default_factory=list)
 
+    def require_most(self) -> None:
+        """A file that lacks most of the rows is no success, though it is written.
+
+        Raises:
+            YieldError: a format refused more rows than it took.
+        """
+        for one in self.written:
+            taken = sum(file.rows for file in one.files)
+            if one.refused_rows > taken:
+                code, count = one.refused.most_common(1)[0]
+                problem, whole = one.reasons[code], taken + one.refused_rows
+                raise YieldError(f"{self.dataset}: {one.format} refused {one.refused_rows:,} of {whole:,} rows, "
+                                 f"{count:,} of them: {problem.message}", problem.fix)
+
 
 def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None] | None = None) -> Exported:
     """Writes the kept rows of a dataset in one or more formats.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from pipeline.errors import DataError
+from pipeline.options import Options
 from pipeline.types import Example, Message, Problem
 
 from . import Format, FormatRefusal, error, line_of
@@ -15,11 +19,24 @@ from ._turns import others, turns
 COLUMNS = ("prompt", "completion")
 
 
-def pair_of(example: Example, name: str) -> tuple[str, str]:
+class Pairing(Options):
+    """What becomes of what a pair has no place for."""
+
+    system: Literal["refuse", "fold"] = Field(
+        "refuse", description="fold: a system text is the beginning of the prompt, a blank line behind it")
+
+
+def pair_of(example: Example, name: str, instead: str = "") -> tuple[str, str]:
     """Prompt and completion of a row. The prompt is empty where the row has no user turn.
 
-    A system text has no place here. It is refused rather than joined to the prompt: what is read back
-    would be another conversation, and a model is asked in the form in which it was trained.
+    A system text has no place here. It is refused rather than joined to the prompt, unless that is asked for
+    (see `folded`): what is read back would be another conversation, and a model is asked in the form in which
+    it was trained.
+
+    Args:
+        example: the row.
+        name: of the format.
+        instead: what to do about a system text, where the format has a way.
 
     Raises:
         FormatRefusal: more than one exchange, a system text, no answer, or whatever is not text.
@@ -29,7 +46,7 @@ def pair_of(example: Example, name: str) -> tuple[str, str]:
     where, found = example.sample, list[Problem]()
     if "system" in roles:
         found.append(error("holds-no-system", where, f"{name} has no place for a system text",
-                             "put it into `train: {user: ...}`, or export as openai-chat"))
+                           instead or "export it as openai-chat, which holds it"))
     rest = [turn for turn in conversation if turn.role != "system"]
     kinds = [turn.role for turn in rest]
     if kinds[-1:] != ["assistant"]:
@@ -46,12 +63,38 @@ def pair_of(example: Example, name: str) -> tuple[str, str]:
     return (rest[0].text if len(rest) == 2 else ""), rest[-1].text
 
 
+def folded(messages: list[Message]) -> list[Message]:
+    """A conversation whose system texts at the head are the beginning of its first user turn, or are that turn.
+
+    Whatever is not text is left as it stands, to be refused with its reason.
+    """
+    count = next((at for at, message in enumerate(messages) if message.get("role") != "system"), len(messages))
+    head, rest = messages[:count], messages[count:]
+    asked = rest[:1] if rest and rest[0].get("role") == "user" else []
+    texts = [message.get("content") for message in (*head, *asked)]
+    if not head or not all(isinstance(text, str) for text in texts):
+        return messages
+    prompt = "\n\n".join(text for text in texts if isinstance(text, str) and text)
+    return [{**(asked[0] if asked else {"role": "user"}), "content": prompt}, *rest[len(asked):]]
+
+
 class PairFormat(Format):
     """Prompt and completion, in whatever container: of JSON lines, `values` is all there is to it."""
 
+    model = Pairing
+    how: Pairing
+
     def values(self, example: Example) -> dict[str, Any]:
         """See Format."""
-        return dict(zip(COLUMNS, pair_of(example, self.name), strict=True))
+        fold = f"put it into the prompt: --format '{self.name}: {{system: fold}}', or export as openai-chat"
+        return dict(zip(COLUMNS, pair_of(self._folded(example), self.name, fold), strict=True))
+
+    def normal(self, example: Example) -> Example:
+        """See Format. With `system: fold`, a system text is the beginning of the prompt."""
+        return super().normal(self._folded(example))
+
+    def _folded(self, example: Example) -> Example:
+        return replace(example, messages=folded(example.messages)) if self.how.system == "fold" else example
 
     def read(self, values: Mapping[str, Any]) -> Example:
         """See Format. A prompt that is null or missing is an empty one."""

@@ -113,6 +113,25 @@ def test_rows_that_no_format_holds_are_exit_4(workdir: Path, capsys: pytest.Capt
     assert main(["export", "texts", "--format", "prompt-completion"]) == 0
 
 
+def test_a_file_that_lacks_most_rows_is_exit_3_and_a_system_text_can_be_folded(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"role": "system", "content": "Be brief."}
+    rows = [replace(made.sample(i), messages=[*([said] if i else []), *made.sample(i).messages]) for i in range(5)]
+    made.dataset(workdir / "datasets" / "chats", rows, curated=False)
+    assert main(["export", "chats", "--format", "prompt-completion", "--order", "given"]) == 3
+    told = capsys.readouterr()
+    assert "prompt-completion  train.jsonl     1" in told.out, "what it holds is written"
+    assert "error  chats: prompt-completion refused 4 of 5 rows" in told.err
+    assert "--format 'prompt-completion: {system: fold}'" in told.err
+    assert main(["export", "chats", "--format", "prompt-completion: {system: fold}", "--order", "given"]) == 0
+    lines = (workdir / "datasets/chats/exports/prompt-completion/train.jsonl").read_text().splitlines()
+    prompts = [json.loads(line)["prompt"] for line in lines]
+    assert prompts[:2] == ["Genre: horror", "Be brief.\n\nGenre: high fantasy"]
+    assert main(["export", "chats", "--format", "prompt-completion {system: fold}"]) == 2
+    assert "--format 'prompt-completion: {system: fold}'" in capsys.readouterr().err
+
+
 def test_check_prints_every_fault_with_its_cure(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (workdir / "train.jsonl").write_bytes(b'\xef\xbb\xbf{"prompt": "p", "completion": " "}\n\n{"prompt": 3}\n')
     assert main(["check", "train.jsonl"]) == 4

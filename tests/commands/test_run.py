@@ -73,6 +73,26 @@ def test_an_edit_pays_only_for_what_is_new(tales: Path, server: Server, capsys: 
     assert len(server.received()) == 16
 
 
+def test_totals_are_explained_and_nothing_is_said_twice(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "tales.yaml").write_text(RECIPE + "sample: {rows: 6}\nexport: {formats: [openai-chat, llama2]}\n")
+    assert main(["run", "tales"]) == 0
+    said = capsys.readouterr().err
+    assert "kept   6 of 6\n" in said
+    assert "wrote  datasets/tales/samples.jsonl\n" in said
+    assert "wrote  datasets/tales/exports/{openai-chat,llama2}\n" in said
+    (tales / "tales.yaml").write_text(RECIPE.replace("nurse", "tailor").replace("min: 10", "min: 1200")
+                                      + "sample: {rows: 4}\nexport: {formats: [openai-chat, llama2]}\n")
+    assert main(["run", "tales"]) == 0
+    told = capsys.readouterr()
+    kept = next(line for line in told.err.splitlines() if line.startswith("kept"))
+    assert "(4 asked for, " in kept
+    assert "no longer asked for), " in kept
+    assert "dropped (length " in kept
+    assert "dropped by curation" not in told.err, "the line above says it"
+    assert main(["run", "tales"]) == 0
+    assert "samples.jsonl" not in capsys.readouterr().err, "no row was added"
+
+
 def test_a_floor_that_is_missed_ends_the_road(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     (tales / "tales.yaml").write_text(RECIPE.replace("A tale of", "[[fault:content_filter]] A tale of"))
     assert main(["run", "tales", *real(server)]) == 3
