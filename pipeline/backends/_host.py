@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -273,8 +274,9 @@ class Host:
             "quota": "add credit at the host, then run the same command again",
         }
         place = self.base_url if told.kind in ("connection", "timeout", "parse") else self.name
-        message = self._access.secrets.hide(told.message.removeprefix(f"{self.name}: "))
-        return Refused(f"{place}: {message}", hints.get(told.kind, ""), told, unsure)
+        hide = self._access.secrets.hide
+        safe = replace(told, message=hide(told.message.removeprefix(f"{self.name}: ")), raw=hide(told.raw or ""))
+        return Refused(f"{place}: {safe.message}", hints.get(told.kind, ""), safe, unsure)
 
 
 def _want_raw(response: httpx2.Response) -> None:

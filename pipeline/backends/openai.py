@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .. import hosts
-from ..errors import RecipeError, did_you_mean
+from ..errors import ProviderError, RecipeError, did_you_mean
 from ..hosts.access import Access, access
 from ..prices import TrainingPrice, training_price_of
 from ..settings import Settings
@@ -157,8 +157,20 @@ class HostBackend(RemoteBackend[HostOptions]):
             if not follow:
                 return Tuned(str(remote["status"]), cost_usd=None, remote=remote)
             follower = Follower(host, remote, report, self._sleep)
-            state = follower.to_the_end()
+            try:
+                state = follower.to_the_end()
+            except Refused as refused:
+                if refused.failure.status != 404:
+                    raise
+                raise self._lost(job, host, remote) from None
             return self._tuned(job, state, follower.remote)
+
+    def _lost(self, job: Job[HostOptions], host: Host, remote: Mapping[str, Any]) -> ProviderError:
+        """A job that its host does not know: this is another host, or the job was deleted."""
+        made = job.remote.get("base_url") or host.base_url
+        elsewhere = f"--base-url {made}   is where it was made\n" if made != host.base_url else ""
+        return ProviderError(f"{host.base_url}: knows no job {remote['job']}",
+                             f"{elsewhere}rm -r {job.folder}   forgets it; the next run makes another")
 
     def _begin(
         self, host: Host, base: str, job: Job[HostOptions], remote: dict[str, Any], report: Report

@@ -191,6 +191,17 @@ def test_submit_leaves_the_job_alone(openai_server: Start, tmp_path: Path) -> No
     assert (ended.state, ended.cost_usd) == ("cancelled", None)
 
 
+def test_a_job_that_its_host_does_not_know(openai_server: Start, tmp_path: Path) -> None:
+    """Never made again by itself: it may be paid for at another address."""
+    server = openai_server()
+    mine = job(tmp_path, remote={"job": "ftjob-0009", "base_url": "http://127.0.0.1:9/v1"})
+    with pytest.raises(ProviderError, match="knows no job ftjob-0009") as caught:
+        backend(server).run(mine, Told())
+    assert caught.value.hint.startswith("--base-url http://127.0.0.1:9/v1")
+    assert f"rm -r {mine.folder}" in caught.value.hint
+    assert not server.made("job")
+
+
 def test_a_line_that_the_host_refuses_is_named(openai_server: Start, tmp_path: Path) -> None:
     server = openai_server()
     mine = job(tmp_path)
