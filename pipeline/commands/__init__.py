@@ -61,6 +61,7 @@ MEANT = {
     "validate": "check", "verify": "check", "lint": "check", "show": "inspect", "view": "inspect", "head": "inspect",
     "new": "init", "create": "init", "filter": "curate", "cost": "status --cost", "diff": "curate NAME --diff",
     "rules": "plugins rules", "formats": "plugins formats", "providers": "plugins providers",
+    "train": "finetune", "tune": "finetune", "fine-tune": "finetune", "jobs": "finetune NAME --list",
 }
 """Words that other tools have for what we call something else."""
 
