@@ -96,11 +96,20 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path, record: dict[str, Any
         model.save_pretrained(str(part), save_embedding_layers=False)
         tokenizer.save_pretrained(str(part))
         (part / "README.md").unlink(missing_ok=True)  # peft's form of a model card, with nothing filled in
-        write_atomic(part / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        write_atomic(part / RECORD, _json(record))
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
         sync_folder(folder)
     return target
+
+
+def note(folder: Path, record: dict[str, Any]) -> None:
+    """Writes the record of an adapter anew."""
+    write_atomic(folder / ADAPTER / RECORD, _json(record))
+
+
+def _json(record: dict[str, Any]) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def finished(folder: Path) -> dict[str, Any] | None:

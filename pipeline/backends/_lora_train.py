@@ -24,9 +24,9 @@ from . import Parameters, Report, TuneProgress
 from ._lora_disk import CHECKPOINTS, PREFIX, full_disk, last_whole, seal
 from ._lora_rows import lines, mark
 
-FIRST_ROWS = 64
+FIRST_ROWS = 16
 """Training rows whose loss is measured before the first step."""
-LOOKS = 8
+LOOKS = 4
 """Times that the validation file is measured between the first step and the last, at most."""
 LOGGED = 400
 """Lines of metrics.jsonl, about, at most."""

@@ -20,7 +20,8 @@ from pipeline.local.tiny import NAME as TINY
 from pipeline.types import Problem
 
 from . import SUCCEEDED, Backend, Job, Options, Parameters, Report, Tuned, TuneProgress
-from ._lora_disk import ADAPTER, CHECKPOINTS, finished, save_adapter
+from ._lora_disk import ADAPTER, CHECKPOINTS, finished, note, save_adapter
+from ._lora_merge import merge
 from ._lora_rows import Checked, check, compare, rows
 from ._lora_train import Plan, Run, adapted, looks_at, parameters
 
@@ -35,7 +36,7 @@ class LoraOptions(Options):
     Without Regret"; rank and rate as Unsloth's guide and QLoRA's README have them."""
 
     rank: int = Field(16, ge=1, le=1024, description="of the adapter; over 64 it is scaled by its root (rsLoRA)")
-    alpha: int | None = Field(None, ge=1, description="scale of the adapter over its rank; as the rank")
+    alpha: int | None = Field(None, ge=1, description="scale of the adapter; twice the rank")
     dropout: float = Field(0.0, ge=0, lt=1, description="of the adapter's input")
     learning_rate: float | None = Field(None, gt=0, description="2e-4; 1e-4 from 13B; 2e-2 for tiny")
     epochs: float | None = Field(None, gt=0, le=1000, description="times that every row is seen; 3, and 2 for tiny")
@@ -108,10 +109,10 @@ class Lora(Backend[LoraOptions]):
         save_adapter(model, loaded.tokenizer, job.folder, record)
         shutil.rmtree(job.folder / CHECKPOINTS, ignore_errors=True)
         if how.merge:
-            from ._lora_merge import merge
-
             report(TuneProgress("merging", "adapter and base in one"))
-            record["metrics"]["merge_difference"] = merge(job.folder, record, self._device(job), held_out)
+            record["metrics"]["merge_difference"] = merge(
+                job.folder, how.base, how.four_bit, self._device(job), held_out)
+            note(job.folder, record)
         return _tuned(record)
 
     def _record(
@@ -174,7 +175,7 @@ def plan_of(job: Job[LoraOptions], train: Checked, validation: Checked | None, s
     steps = how.max_steps or max(1, math.ceil(train.rows * epochs / (batch * accumulation)))
     seen = train.tokens / max(1, train.rows) * steps * batch * accumulation
     return Plan(
-        rank=how.rank, alpha=how.alpha or how.rank, dropout=how.dropout,
+        rank=how.rank, alpha=how.alpha or 2 * how.rank, dropout=how.dropout,
         rate=how.learning_rate or (2e-2 if tiny else 1e-4 if size >= LARGE else 2e-4), steps=steps, batch=batch,
         accumulation=accumulation, warmup=int(how.warmup) if how.warmup >= 1 else math.ceil(steps * how.warmup),
         clip=1.0, seed=job.seed if how.seed is None else how.seed, full=how.full_loss, folder=job.folder,

@@ -159,7 +159,8 @@ def guard(model: Any) -> None:
 
     On processors with AVX512-BF16, bitsandbytes 0.50 packs a layer's weights at its first forward in eval mode, and
     from then on takes a path without gradients in training too: after "before" samples, the first layer's gradient
-    has a cosine of -0.09 with the true one while the loss looks the same (measured with 0.50.2 on a 2-core CPU, 2026-11).
+    has a cosine of -0.09 with the true one
+    while the loss looks the same (measured with 0.50.2 on a 2-core CPU, 2026-11).
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):

@@ -24,6 +24,7 @@ NAME = "tiny"
 PROSE = Path(__file__).with_name("prose.txt")
 PAD, BEGIN, END, SYSTEM, USER, ASSISTANT = range(6)
 """Token ids: the places in SPECIAL."""
+BREAK = "\n\n"
 SPECIAL = ("<pad>", "<s>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 TEMPLATE = """\
 {{- bos_token -}}
@@ -52,6 +53,7 @@ class Shape(NamedTuple):
         rate: peak learning rate of AdamW, after `warmup` steps, falling to a twentieth.
         strange: share of exchanges whose prompt is tokens at random, so that a prompt unlike any in the text is
             answered in words all the same. With 0 every other answer is a fragment (measured).
+        joined: paragraphs of such an answer at most, so that later positions are known too.
     """
 
     vocabulary: int = 2000
@@ -61,11 +63,12 @@ class Shape(NamedTuple):
     heads: int = 4
     context: int = 2048
     init: float = 0.06
-    steps: int = 450
-    rows: int = 4
+    steps: int = 340
+    rows: int = 3
     rate: float = 6e-3
     warmup: int = 20
     strange: float = 0.8
+    joined: int = 3
     seed: int = 20
 
 
@@ -147,8 +150,9 @@ class _Text:
         torch = _stack.module("torch")
         self._shape = shape
         self._dice = torch.Generator().manual_seed(shape.seed)
+        self._between: list[int] = tokenizer(BREAK, add_special_tokens=False)["input_ids"]
         self._paragraphs: list[tuple[list[int], list[int], list[int]]] = []
-        for paragraph in prose.strip().split("\n\n"):
+        for paragraph in prose.strip().split(BREAK):
             first, stop, rest = paragraph.partition(". ")
             parts = (first + stop.strip(), rest, paragraph) if rest else ("Go on.", paragraph, paragraph)
             begin, after, whole = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in parts)
@@ -173,6 +177,9 @@ class _Text:
         begin, after, whole = self._paragraphs[index]
         strange = bool(torch.rand((), generator=self._dice) < self._shape.strange)
         if strange:
+            more = int(torch.randint(0, self._shape.joined, (), generator=self._dice))
+            for _, _, next_one in self._paragraphs[index + 1 : index + 1 + more]:
+                whole = [*whole, *self._between, *next_one]
             length = int(torch.randint(3, 45, (), generator=self._dice))
             begin = torch.randint(len(SPECIAL), self._shape.vocabulary, (length,), generator=self._dice).tolist()
         asked, said = [BEGIN, USER, *begin, END, ASSISTANT], [*(whole if strange else after), END]
