@@ -17,8 +17,9 @@ from typing import Any, Literal, NamedTuple, TextIO
 from . import __version__, tokens
 from .engine.protocol import CallFailed
 from .errors import SynthError, did_you_mean
+from .hosts import host as host_of
 from .locate import shipped
-from .prices import price_of
+from .prices import free_here, price_at
 from .providers import Host, build, hosts, provider_for
 from .settings import FILE, VARIABLES, Settings, load_settings
 from .words import price as dollars
@@ -176,6 +177,8 @@ def _keys(settings: Settings, env: Mapping[str, str]) -> Check:
     for host in hosts(settings, env):
         if host.has_key and host.key_env:
             named.setdefault(host.key_env, []).append(host.name)
+    if settings.key_env and not env.get(settings.key_env, "").strip():
+        return Check("keys", "gap", f"{settings.key_env} is not set", f"export {settings.key_env}=...")
     for variable in named:
         value = env[variable]
         if value != value.strip() or value[0] in "'\"" or value.isspace():
@@ -195,19 +198,22 @@ def _model(settings: Settings, env: Mapping[str, str], online: bool) -> Check:
         return Check("model", "ok", what, "synth run NAME --model openai:gpt-4.1-mini")
     try:
         provider, model = provider_for(settings.model, settings, env)
-        price = price_of(provider.namespace, model, settings)
+        price = price_at(provider.namespace, model, settings, env)
+        host = host_of(provider.namespace, settings, env)
     except SynthError as error:
         return Check("model", "fail", error.message, error.hint)
     told = f"{provider.namespace}:{model}"
     if provider.rehearsal:
         return Check("model", "ok", "a rehearsal: nobody real answers")
-    host = next(host for host in hosts(settings, env) if host.name == provider.namespace)
-    if not host.has_key and not host.local and host.key_env:
-        return Check("model", "fail", f"{told} at {host.base_url}: no key", f"export {host.key_env}=...")
+    if host.needs_key and not host.has_key:
+        what = f"{told} at {host.base_url}: no key, {host.key_env} is not set"
+        return Check("model", "fail", what, f"export {host.key_env}=...")
     if price is None:
         cure = f'in synth.toml: [prices."{model}"] with input = and output =, in dollars per million tokens'
         return Check("model", "gap", f"{told} at {host.base_url}: no price is known, so no bill and no cap", cure)
     asked = "" if online else "; not contacted (--online asks it)"
+    if free_here(price):
+        return Check("model", "ok", f"{told} at {host.base_url}; {price.source}{asked}")
     return Check("model", "ok", f"{told} at {host.base_url}, {dollars(price.input)} in and {dollars(price.output)} out "
                  f"per million tokens{asked}")
 
@@ -217,7 +223,8 @@ def _to_ask(settings: Settings, env: Mapping[str, str]) -> list[Host]:
     known = {host.name: host for host in hosts(settings, env) if host.type != "rehearsal"}
     wanted = [provider_for(settings.model, settings, env)[0].namespace] if settings.model else []
     if settings.base_url:  # one address is given: it is asked once, not under every name that has a key
-        return [known[name] for name in [*wanted, "openai"][:1] if name in known]
+        host = host_of([*wanted, "openai"][0], settings, env)
+        return [host] if host.type != "rehearsal" else []
     wanted += [*settings.providers, *(host.name for host in known.values() if host.has_key)]
     return [known[name] for name in dict.fromkeys(wanted) if name in known]
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
+from . import hosts
 from .settings import Settings
 from .types import Usage
 
 MILLION = 1_000_000
+FREE_HERE = "no price: an address on this machine counts as free"
+"""The source of a price of 0 that nobody said."""
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
@@ -84,6 +88,19 @@ def price_of(namespace: str, model: str, settings: Settings) -> Price | None:
         row = tuned["inference"].get(name) if namespace == "openai" else None
         return _price(row, tuned["date"], tuned["source"])
     return _price(table["inference"].get(namespace, {}).get(name), table["date"], table["source"])
+
+
+def price_at(namespace: str, model: str, settings: Settings, env: Mapping[str, str]) -> Price | None:
+    """As `price_of`, and where no price is known, an address on this machine counts as free (`free_here` is true)."""
+    known = price_of(namespace, model, settings)
+    if known is None and hosts.host(namespace, settings, env).local:
+        return Price(0.0, 0.0, 0.0, "", FREE_HERE)
+    return known
+
+
+def free_here(price: Price | None) -> bool:
+    """Whether a price is none: nobody said what the model costs, and it is asked on this machine."""
+    return price is not None and price.source == FREE_HERE
 
 
 def _price(row: dict[str, float] | None, date: str, source: str) -> Price | None:

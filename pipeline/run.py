@@ -40,7 +40,25 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
         RecipeError: no provider of that name. A missing key shows at the first question.
     """
     provider, model = provider_for(model_of(recipe, settings, flag), settings, env)
-    return Writer(provider, model, price_of(provider.namespace, model, settings))
+    return Writer(provider, model, price_at(provider.namespace, model, settings, env))
+
+
+def names_a_model(recipe: Recipe, settings: Settings, flag: str | None = None) -> bool:
+    """Whether anybody named who writes; nobody did where `model_of` falls back on a rehearsal."""
+    return bool(flag or recipe.generate.model or settings.model)
+
+
+def wrote(dataset: Dataset) -> str | None:
+    """PROVIDER:MODEL that wrote rows of a dataset, or was paid to; None where no real model did. Looks, at most, at all
+    rows."""
+    noted = (dataset.manifest().get("generate") or {}).get("model") or REHEARSAL
+    if noted.partition(":")[0] != REHEARSAL and dataset.calls.spent().answered:
+        return str(noted)
+    for sample in dataset.samples():
+        made = sample.provenance
+        if not sample.rehearsal and made.get("namespace") and made.get("model"):
+            return f"{made['namespace']}:{made['model']}"
+    return None
 
 
 def check_plugins(recipe: Recipe) -> None:
@@ -153,9 +171,10 @@ def run_tuning(
 
     Yields:
         finetune, evaluate (of models on this machine; asking a host is a verb of its own), report. Where the
-        packages that tuning needs are not here, `untuned` with the line that brings them, then report.
+        packages that tuning needs are not here, `untuned` with the line that brings them, then report; where
+        nothing was held out, `unjudged` with what to do about it.
     """
-    from pipeline.errors import MissingExtra
+    from pipeline.errors import DataError, MissingExtra
     from pipeline.evaluate import Options as Judge
     from pipeline.evaluate import evaluate, tuned_model
     from pipeline.report import write_report
@@ -172,8 +191,12 @@ def run_tuning(
                 return
             run.require_model()
             if tuned_model(dataset, run.record.id).local:
-                judged = evaluate(dataset, recipe, run.record.id, Judge(settings=settings), tell)
-                yield "evaluate", judged
-                if judged.interrupted:
-                    return
+                try:
+                    judged = evaluate(dataset, recipe, run.record.id, Judge(settings=settings), tell)
+                except DataError as error:
+                    yield "unjudged", error
+                else:
+                    yield "evaluate", judged
+                    if judged.interrupted:
+                        return
     yield "report", write_report(dataset)

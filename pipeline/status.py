@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .engine import settled
 from .errors import SynthError
 from .recipe import Recipe
 from .settings import Settings
 from .store import Dataset
 from .store.calls import Spent
+from .store.locks import holders
 from .store.plan import WANTED
 
 _REWRITE = re.compile(rb',"parent":"[a-z2-7]{26}"')
@@ -45,6 +48,7 @@ class Standing(NamedTuple):
         by_rule: rule -> rows that it dropped.
         model: who writes, as `openai:gpt-4.1-mini`; None where nobody does.
         edits: what a hand changed and nobody decided on, as `2 rows deleted by hand`.
+        gone: rows that samples.jsonl held before it was deleted as a whole: they are made again for nothing.
         busy: who is at work on it, as `generate (pid 12 on host)`.
         next: the command to type.
     """
@@ -63,6 +67,7 @@ class Standing(NamedTuple):
     spent: Spent
     model: str | None
     edits: str
+    gone: int
     busy: str
     next: str
 
@@ -72,8 +77,12 @@ class Standing(NamedTuple):
         return (self.model or "").split(":")[0] == "rehearsal"
 
 
-def standing(path: Path) -> Standing:
+def standing(path: Path, settings: Settings) -> Standing:
     """Where the dataset at `path` stands.
+
+    Args:
+        path: its folder.
+        settings: of this machine; where they name no model, the next command names the one that wrote the rows.
 
     Raises:
         DataError: there is none, or it is damaged.
@@ -84,18 +93,19 @@ def standing(path: Path) -> Standing:
         rows, rewrites, earlier = _rows(dataset.path / "samples.jsonl", str(generate.get("writer", "")))
         states = Counter(dataset.plan.states().values())
         curated = _curated(manifest.get("curation") or {}, dataset)
-        busy = _busy(path)
+        busy = next(map(str, holders(path)), "")
         # comparing with the journal belongs to whoever writes, so not while somebody does
-        edits = dataset.hand_edits() if rows and not busy else None
+        edits = dataset.hand_edits() if not busy else None
+        counts = dataset.decisions() if not (path / "samples.jsonl").exists() else {}
         found = Standing(
             name=dataset.name, path=path, rows=rows - earlier, rewrites=rewrites, earlier=earlier,
             wanted=states[WANTED] if states else None, kept=curated.kept, dropped=curated.dropped,
             uncurated=max(0, rows - curated.judged), by_rule=curated.by_rule,
             exports=tuple(_exports(dataset.exports)), spent=dataset.calls.spent(),
             model=generate.get("model"), edits=str(edits) if edits else "",
-            busy=busy, next="",
+            gone=counts.get("written", 0) + counts.get("edited", 0), busy=busy, next="",
         )
-        return found._replace(next=_next(found, dataset))
+        return found._replace(next=_next(found, dataset, settings))
 
 
 def datasets(settings: Settings) -> Iterator[Path]:
@@ -161,25 +171,22 @@ def _exports(folder: Path) -> Iterator[Export]:
             yield Export(told["format"], files, sum(file["rows"] for file in told["files"]))
 
 
-def _busy(path: Path) -> str:
-    for lock in sorted((path / ".locks").glob("*.lock")):
-        with suppress(OSError, ValueError):
-            owner = json.loads(lock.read_text())
-            return f"{owner.get('doing', lock.stem)} (pid {owner.get('pid', '?')} on {owner.get('host', '?')})"
-    return ""
-
-
-def _next(found: Standing, dataset: Dataset) -> str:
+def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
     """The command that moves a dataset on."""
     name = found.name
     recipe = _recipe(dataset)
     if found.busy:
         return f"synth inspect {name} --follow"
+    named = settings.model or (recipe is not None and recipe.generate.model) or found.model is None or found.rehearsal
+    model = "" if named else f" --model {shlex.quote(str(found.model))}"
     if found.edits:
-        return f"synth generate {name} --adopt"
-    gone = found.spent.failed + dataset.decisions().get("deleted", 0)  # neither is asked for again
-    if found.wanted is not None and found.rows - found.rewrites < found.wanted - gone:
-        return f"synth generate {name}"
+        return f"synth generate {name} --adopt{model}"
+    failed = sum(settled(call) for call in dataset.calls.outcomes("failed")) if found.spent.failed else 0
+    left = failed + dataset.decisions().get("deleted", 0)  # neither is asked for again
+    if found.gone or (found.wanted is not None and found.rows - found.rewrites < found.wanted - left):
+        return f"synth generate {name}{model}"
+    if failed and not found.rows:
+        return f"synth generate {name} --retry{model}"
     if found.uncurated and (recipe is None or recipe.curate or found.kept):
         return f"synth curate {name}" + ("" if recipe is not None and recipe.curate else " --rule refusal")
     if found.dropped and not found.kept:

@@ -20,18 +20,22 @@ if TYPE_CHECKING:
 
 
 def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes: bool) -> bool:
-    """Says the bill, and asks where it has to be asked; False where a person said no.
+    """Says what is doubtful and the bill, and asks where it has to be asked; False where a person said no.
 
     Raises:
         RecipeError: it has to be asked, and nobody is there.
     """
-    from pipeline.generate import plan_run
+    from pipeline.generate import doubts, plan_run
     from pipeline.store import Dataset
 
-    if not recipe.asks:
-        return True
     with Dataset(target.path) as dataset:  # not made before a person agreed
+        doubted = doubts(recipe, dataset)
+        if not recipe.asks:
+            for doubt in doubted:
+                console.warn(doubt)
+            return True
         plan = plan_run(recipe, dataset, writer, rows)
+    _spend.foresee(plan, doubted, writer)
     if _spend.consent(plan, target, writer, yes):
         return True
     console.say("nothing was asked, nothing was spent")

@@ -136,7 +136,9 @@ def wrote(*paths: Path | str) -> None:
 
 
 def next_command(text: str, why: str = "") -> None:
-    """The one command to type next, the last line of every verb."""
+    """The one command to type next, the last line of every verb, with the options that were typed (`Target.told`)."""
+    context = click.get_current_context(silent=True)
+    text = context.meta.get(TOLD, str)(text) if context else text
     comment = styled(f"   # {why}", "dim", error=True) if why else ""
     say(f"{styled('next  ', 'dim', error=True)} {styled(text, 'bold', error=True)}{comment}")
 

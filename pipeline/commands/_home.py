@@ -29,7 +29,7 @@ def show() -> None:
     """Prints it for the folder we stand in."""
     cwd = Path.cwd()
     settings = load_settings(cwd, os.environ)
-    found, broken = known(list(status.datasets(settings)))
+    found, broken = known(settings)
     there = {one.name for one in found} | {one.name for one in broken}
     waiting = [name for name in status.recipes(cwd) if name not in there]
     if not found and not broken and not waiting:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.commands import _console as console
+from pipeline.commands import group
+from pipeline.errors import RecipeError, SynthError
 from pipeline.locate import dataset_path, no_dataset, open_recipe
 from pipeline.settings import Settings, load_settings
 
@@ -23,6 +28,12 @@ if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+SET = "--set"
+READS = {"curate": "curate", "export": "export"}
+"""Verbs that look at one section of the recipe, and which; to set another would change nothing there."""
+_COMMAND = re.compile(r"(synth ([a-z]+)(?: \S+)*)(| {2,}.*)")
+"""A line with a command and maybe, behind at least two spaces, a comment."""
 
 LITTLE_USD = 1.0
 """A worst case up to this is not asked about: a dollar, as docs/money says."""
@@ -38,6 +49,8 @@ class Target:
         sets: the `--set` overrides of the recipe.
         cwd: where names are looked up.
         model: what `--model` named; it wins over the recipe's.
+        verb: what was typed before it.
+        typed: the options of how this machine runs it, and of the recipe, as they were typed.
     """
 
     name: str
@@ -45,9 +58,46 @@ class Target:
     sets: tuple[str, ...]
     cwd: Path
     model: str | None = None
+    verb: str = ""
+    typed: tuple[tuple[str, str], ...] = ()
+
+    def told(self, text: str) -> str:
+        """Commands that are proposed, with the options that were typed here, so that they do what is meant.
+
+        Each line that begins with a command gets those that its verb takes and that it does not have yet; what
+        stands behind two spaces is a comment. NAME stands for the name that was typed.
+        """
+        return "\n".join(map(self._line, text.split("\n"))) if self.typed else text
+
+    def _line(self, line: str) -> str:
+        found = _COMMAND.fullmatch(line)
+        context = click.get_current_context(silent=True)
+        if found is None or context is None:
+            return line
+        words, verb, comment = found.groups()
+        command = group.get_command(context, verb)
+        if command is None:
+            return line
+        takes = {option for parameter in command.params for option in parameter.opts}
+        given = words.split()
+        words = words.replace(" NAME", f" {shlex.quote(self.name)}") if self.name else words
+        for option, value in self.typed:
+            if option == SET and not _read(verb, value):
+                continue
+            if option in takes and (option not in given or (option == SET and value not in words)):
+                words += f" {option} {shlex.quote(value)}"
+        return words + comment
 
     def recipe(self) -> Recipe:
-        """The recipe: the user's file, else the dataset's snapshot. Raises RecipeError where there is none."""
+        """The recipe: the user's file, else the dataset's snapshot.
+
+        Raises:
+            RecipeError: there is none, it has a fault, or `--set` names a key that this verb does not look at.
+        """
+        for text in self.sets:
+            if not _read(self.verb, text):
+                raise RecipeError(f"--set {text}: {self.verb} looks only at `{READS[self.verb]}` of the recipe",
+                                  f"synth run {self.name} --set {shlex.quote(text)}")
         return open_recipe(self.name, self.cwd, self.settings, self.sets)
 
     @property
@@ -69,6 +119,12 @@ class Target:
         return Dataset.open(self.made)
 
 
+def _read(verb: str, given: str) -> bool:
+    """Whether a verb looks at the key that a `--set` names."""
+    section = given.partition("=")[0].strip().split(".")[0]
+    return READS.get(verb, section) == section
+
+
 def target(
     *, sets: bool = False, asks: bool = False, hosts: bool = False, optional: bool = False
 ) -> Callable[[Verb], Verb]:
@@ -85,13 +141,21 @@ def target(
         @functools.wraps(verb)
         def wrapper(*args: Any, **given: Any) -> Any:
             flags = {key: given.pop(key) for key in _FLAGS if key in given}
-            cwd = Path.cwd()
+            cwd, sets = Path.cwd(), given.pop("sets", ())
             settings = load_settings(cwd, os.environ, flags)
-            wanted = Target(given.pop("name") or "", settings, given.pop("sets", ()), cwd, flags.get("model"))
-            return verb(*args, target=wanted, **given)
+            typed = [(_FLAGS[key], f"{value}") for key, value in flags.items() if value is not None]
+            context = click.get_current_context()
+            wanted = Target(given.pop("name") or "", settings, sets, cwd, flags.get("model"), context.info_name or "",
+                            (*typed, *((SET, each) for each in sets)))
+            context.meta[console.TOLD] = wanted.told
+            try:
+                return verb(*args, target=wanted, **given)
+            except SynthError as error:
+                error.hint = wanted.told(error.hint)
+                raise
 
         added: list[Callable[[Any], Any]] = [_DATASETS]
-        added += [click.option("--set", "sets", multiple=True, metavar="A.B=C", help=_SET)] if sets else []
+        added += [click.option(SET, "sets", multiple=True, metavar="A.B=C", help=_SET)] if sets else []
         added += _ASKING if asks else _ASKING[:-1] if hosts else []
         added += [click.argument("name", required=not optional, metavar="[NAME]" if optional else "NAME")]
         command: Any = wrapper
@@ -114,7 +178,11 @@ _ASKING: list[Callable[[Any], Any]] = [
     click.option("--base-url", metavar="URL", help="Where an OpenAI-compatible server answers."),
     click.option("--model", metavar="PROVIDER:MODEL", help="Who writes, as openai:gpt-4.1-mini. None: a rehearsal."),
 ]
-_FLAGS = ("model", "base_url", "key_env", "max_usd", "concurrency", "timeout_s", "datasets")
+_FLAGS = {
+    "model": "--model", "base_url": "--base-url", "key_env": "--key-env", "max_usd": "--max-usd",
+    "concurrency": "--concurrency", "timeout_s": "--timeout", "datasets": "--datasets",
+}
+"""Argument of a verb that is a setting -> its option."""
 
 json_option = click.option("--json", "json_", is_flag=True, help="One JSON document on stdout.")
 """`--json`, an argument `json_` of the verb."""

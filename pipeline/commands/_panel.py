@@ -14,6 +14,7 @@ from pipeline.commands import _console as console
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+    from rich.text import Text
 
     from pipeline.engine.progress import Progress
 
@@ -22,6 +23,8 @@ WINDOW_S = 20.0
 PLAIN_S = 5.0
 """Seconds between two lines where there is no terminal."""
 BAR = 32
+MARGIN, GAP = 4, 3
+"""Columns left free at the right of a panel, and between two of its parts."""
 
 
 class Speed(NamedTuple):
@@ -177,8 +180,8 @@ def _drawn(name: str, progress: Progress, speed: Speed) -> RenderableType:
         Text(cost(progress) + in_flight_worst(progress)),
         Text(f"{speed.tokens:,.0f} tokens/s", "dim") if speed.tokens >= 1 else Text(),
     ]
-    lines = [Text("   ").join(part for part in row if part) for row in (counters, pace)]
-    lines = [line for line in lines if line]
+    room = console.width() - MARGIN
+    lines = [line for row in (counters, pace) for line in _packed([part for part in row if part], room)]
     if progress.last is not None:
         failure = progress.last.failure
         text = failure.message if failure else progress.last.text
@@ -188,4 +191,17 @@ def _drawn(name: str, progress: Progress, speed: Speed) -> RenderableType:
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     # the terminal writes ^C behind the last line: it must not wrap there, or the panel would lose its place
-    return Constrain(Group(head, *lines), console.width() - 4)
+    return Constrain(Group(head, *lines), room)
+
+
+def _packed(parts: list[Text], room: int) -> list[Text]:
+    """Parts one behind the other, on as many lines as they need: none of them is cut."""
+    from rich.text import Text
+
+    lines: list[list[Text]] = []
+    for part in parts:
+        if lines and sum(len(each) + GAP for each in lines[-1]) + len(part) <= room:
+            lines[-1].append(part)
+        else:
+            lines.append([part])
+    return [Text(" " * GAP).join(line) for line in lines]

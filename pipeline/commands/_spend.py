@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.commands import _console as console
 from pipeline.commands._options import LITTLE_USD, Target
-from pipeline.errors import RecipeError
+from pipeline.errors import RecipeError, did_you_mean
+from pipeline.hosts import REHEARSAL
+from pipeline.hosts.access import SECRET_NAME
+from pipeline.prices import FREE_HERE, free_here
 
 if TYPE_CHECKING:
-    from pipeline.generate import Writer
+    from pipeline.generate import RunPlan, Writer
     from pipeline.recipe import Recipe
 
 NAMES_A_REAL_ONE = "--model openai:gpt-4.1-mini"
@@ -32,12 +36,51 @@ class Bill(Protocol):
         """None without a price or an output limit."""
 
 
-def writer_of(target: Target, recipe: Recipe) -> Writer:
-    """Who writes. Raises RecipeError for an unknown host, rule, rewrite or format."""
+def writer_of(target: Target, recipe: Recipe, *, asks: bool = True) -> Writer:
+    """Who writes.
+
+    Args:
+        target: what was typed.
+        recipe: the recipe.
+        asks: whether the verb asks questions; `plan` does not.
+
+    Raises:
+        RecipeError: an unknown host, rule, rewrite or format. Of verbs that ask: the variable that was named for the
+            key is not set, or nobody named a model where a real one wrote rows: that would be a rehearsal in silence.
+    """
     from pipeline.run import check_plugins, writer_for
 
     check_plugins(recipe)
-    return writer_for(recipe, target.settings, os.environ, target.model)
+    writer = writer_for(recipe, target.settings, os.environ, target.model)
+    if asks:
+        variable = target.settings.key_env
+        if variable and not writer.provider.rehearsal and not os.environ.get(variable, "").strip():
+            raise RecipeError(f"{variable} is not set: it was named as the variable of the key", _set(variable))
+        if model := unnamed(target, recipe):
+            again = f"synth {target.verb} {shlex.quote(target.name)} --model"
+            width = len(f"{again} {max(model, REHEARSAL, key=len)}")
+            raise RecipeError(
+                f"{target.name}: {model} wrote rows of it, and no model is named now",
+                f"{f'{again} {shlex.quote(model)}':<{width}}   goes on\n"
+                f"{f'{again} {REHEARSAL}':<{width}}   rehearses beside them",
+            )
+    return writer
+
+
+def unnamed(target: Target, recipe: Recipe) -> str | None:
+    """The model that wrote rows of the dataset, where nobody names one now; None where that is no question."""
+    from pipeline.run import names_a_model, wrote
+    from pipeline.store import Dataset
+
+    if names_a_model(recipe, target.settings, target.model):
+        return None
+    with Dataset(target.path) as dataset:
+        return wrote(dataset)
+
+
+def _set(variable: str) -> str:
+    near = did_you_mean(variable, sorted(name for name in os.environ if SECRET_NAME.search(name)))
+    return f"export {variable}=..." + (f"\n{near}" if near.startswith("did you mean") else "")
 
 
 def who(writer: Writer) -> str:
@@ -58,6 +101,25 @@ def bill(plan: Bill, target: Target, writer: Writer) -> str:
     return f"{calls}, about {about}, at most {worst}, cap {cap}"
 
 
+def foresee(plan: RunPlan, doubts: list[str], writer: Writer) -> None:
+    """Says what is probably not meant, and which rows would leave the set."""
+    for doubt in doubts:
+        console.warn(doubt)
+    if plan.aside:
+        console.warn(aside(plan, writer))
+
+
+def aside(plan: RunPlan, writer: Writer) -> str:
+    """`548 paid rows will stand aside: cell is no longer in the recipe`."""
+    from pipeline.store.standing import WHY
+
+    total = sum(plan.aside.values())
+    paid = "" if writer.provider.rehearsal or "rehearsed" in plan.aside else "paid "
+    many = len(plan.aside) > 1
+    why = ", ".join((f"{count:,} " if many else "") + WHY[each] for each, count in plan.aside.items())
+    return f"{console.plural(total, f'{paid}row')} will stand aside: {why}"
+
+
 def consent(plan: Bill, target: Target, writer: Writer, yes: bool, *, known: bool = False) -> bool:
     """Says the bill, and asks where the worst case is over a dollar, or not known, and no cap is set.
 
@@ -74,6 +136,8 @@ def consent(plan: Bill, target: Target, writer: Writer, yes: bool, *, known: boo
     if not known:
         console.fact("writer", who(writer), "warn" if writer.provider.rehearsal else "")
     console.fact("bill", bill(plan, target, writer))
+    if plan.new_calls and free_here(writer.price):
+        console.warn(FREE_HERE)
     little = plan.usd_worst is not None and plan.usd_worst <= LITTLE_USD
     if yes or little or not plan.new_calls or writer.provider.rehearsal or target.settings.max_usd is not None:
         return True

@@ -77,10 +77,13 @@ def show_changes(done: Curation) -> None:
         return
     console.out(f"{console.plural(back, 'row')} would be back, {console.plural(gone, 'row')} dropped: "
                 f"{done.tally.kept:,} kept of {done.tally.rows:,}")
-    changes = done.changes[:CHANGES_SHOWN] if console.screen() else done.changes
-    rows = [(change.sample[:8], change.state if change.state == "dropped" else "back",
-             console.short_ids(change.why) + ("" if change.state == "dropped" else " no longer"),
-             console.one_line(change.text, console.WIDE)) for change in changes]
+    screen = console.screen()
+    changes = done.changes[:CHANGES_SHOWN] if screen else done.changes
+    rows = []
+    for change in changes:
+        why = ("" if change.state == "dropped" else "no longer ") + console.short_ids(change.why)
+        why = console.one_line(why, console.width() * 2 // 5) if screen else why
+        rows.append((change.sample[:8], change.state, why, console.one_line(change.text, console.WIDE)))
     for line in console.table(rows, ("row", "would be", "why", "trained answer"), wide="trained answer"):
         console.out(line)
     if len(changes) < len(done.changes):
@@ -130,7 +133,8 @@ def _examples(found: Sequence[Dropped]) -> None:
     console.say(f"{count}: why, and how the trained answer begins")
     room = console.width() - BEFORE_A_TEXT
     for example in found:
-        console.say(f"{example.sample[:8]}  {console.one_line(console.short_ids(example.reason), room)}", "bold")
+        why = console.one_line(f"{example.rule}: {console.short_ids(example.reason)}", room)
+        console.say(f"{example.sample[:8]}  {why}", "bold")
         console.say(f"{'':{BEFORE_A_TEXT}}{console.one_line(example.text, room)}", "dim")
 
 

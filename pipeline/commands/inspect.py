@@ -139,8 +139,12 @@ def _list(dataset: Dataset, look: Look) -> None:
     else:
         found = list(rows)
         _explain_nothing(found, counted, look, dataset)
-        _table(found, known, sort)
+        hidden = _table(found, known, sort)
         _summary(found, counted, dataset)
+        if hidden:
+            console.fact("hidden", f"{', '.join(hidden)}: no room for more columns; a wider terminal or --json has all")
+        if found:
+            console.next_command(f"synth inspect {dataset.name} {found[0].sample.id[:8]}", "one row in full")
     for problem in broken[:5]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
 
@@ -246,10 +250,12 @@ def _explain_nothing(found: list[Row], counted: _Counted, look: Look, dataset: D
             raise RecipeError(f"no row was measured by '{rule}'", hint)
 
 
-def _table(found: list[Row], known: list[str], sort: str | None) -> None:
+def _table(found: list[Row], known: list[str], sort: str | None) -> list[str]:
+    """Prints the rows; returns the axes for which there is no room."""
     if not found:
-        return
-    axes = _axes_that_fit([name for name in known if name.startswith("cell.")], sort)
+        return []
+    every = [name for name in known if name.startswith("cell.")]
+    axes = _axes_that_fit(every, sort)
     measured = "measure.length" if "measure.length" in known else "bytes"
     shown = list(dict.fromkeys([measured, *([sort] if sort and sort not in (*axes, "id", "state") else [])]))
     short = [name.split(".", 1)[-1] for name in (*shown, *axes)]
@@ -265,6 +271,7 @@ def _table(found: list[Row], known: list[str], sort: str | None) -> None:
     )
     for line, row in zip(lines, [None, *found], strict=True):
         console.out(line, "dim" if row and row.state in ("dropped", "aside") else "")
+    return [name.removeprefix("cell.") for name in every if name not in axes]
 
 
 def _axes_that_fit(axes: list[str], sort: str | None) -> list[str]:
@@ -299,8 +306,6 @@ def _summary(found: list[Row], counted: _Counted, dataset: Dataset) -> None:
         console.fact("rows", f"{shown:,} of {seen:,} {'is' if shown == 1 else 'are'} like that")
     else:
         console.fact("rows", f"{shown:,} of {passed:,} that are like that, {seen:,} in all")
-    console.next_command(f"synth inspect {dataset.name} {found[0].sample.id[:8]}", "one row in full")
-
 
 def _follow(dataset: Dataset) -> None:
     from pipeline.store.tail import tail

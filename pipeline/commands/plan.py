@@ -11,6 +11,7 @@ from pipeline.commands import _console as console
 from pipeline.commands import _spend
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import RecipeError
+from pipeline.prices import FREE_HERE, free_here
 
 if TYPE_CHECKING:
     from pipeline.generate import RunPlan, Writer
@@ -31,18 +32,19 @@ VALUES_SHOWN = 2
 @json_option
 def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
     """Says what a run will ask for and cost. Asks for nothing, writes nothing."""
-    from pipeline.generate import plan_run
+    from pipeline.generate import doubts, plan_run
     from pipeline.store import Dataset
 
     recipe = target.recipe()
-    writer = _spend.writer_of(target, recipe)
+    writer = _spend.writer_of(target, recipe, asks=False)
     problems: list[Problem] = []
     with Dataset(target.path) as dataset:
         plan = plan_run(recipe, dataset, writer, problem=problems.append)
         covered = _coverage(recipe, dataset) if axes else None
         draws = list(_drawn(recipe, dataset, PROMPTS_SHOWN))
+        doubted = doubts(recipe, dataset)
     if json_:
-        console.as_json(_as_dict(plan, writer, target, recipe, explain, covered))
+        console.as_json({**_as_dict(plan, writer, target, recipe, explain, covered), "doubts": doubted})
         return
     _numbers(plan, writer, target, recipe)
     if covered is not None:
@@ -52,8 +54,12 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
     if not axes and not explain:
         _examples(recipe, draws)
     console.say()
+    for doubt in doubted:
+        console.warn(doubt)
     for problem in problems[:PROBLEMS_SHOWN]:
         console.warn(f"{problem.where}: {problem.message}")
+    if recipe.asks and (model := _spend.unnamed(target, recipe)):
+        console.warn(f"{model} wrote rows of it, and no model is named now: --model {model} goes on")
     name = target.name
     started = plan.reused or not recipe.asks
     console.next_command(f"synth run {name}" if started else f"synth preview {name} -n 3",
@@ -90,9 +96,13 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
             price = writer.price
             rows.append(("prices", f"{console.price(price.input)} in and {console.price(price.output)} out per million "
                          f"tokens, as of {price.date} ({price.source})"))
+        elif free_here(writer.price):
+            rows.append(("prices", FREE_HERE))
         elif writer.price is None:
             known = f'none is known: write [prices."{writer.model}"] with input and output into synth.toml'
             rows.append(("prices", known))
+    if plan.aside:
+        rows.append(("aside", _spend.aside(plan, writer)))
     console.out(f"{console.styled(target.name, 'bold')}  {console.styled(console.near(target.path), 'dim')}")
     console.block(rows)
 
@@ -131,15 +141,9 @@ def _coverage(recipe: Recipe, dataset: Dataset) -> Coverage:
 
 def _axes(covered: Coverage) -> None:
     console.out()
-    rows = []
-    for axis, counts in covered.values.items():
-        ranked = sorted(counts.items(), key=lambda item: (item[1], item[0]))
-        never = sum(count == 0 for count in counts.values())
-        least = ", ".join(f"{value} {count:,}" for value, count in ranked[:VALUES_SHOWN])
-        most = ", ".join(f"{value} {count:,}" for value, count in ranked[: -VALUES_SHOWN - 1 : -1])
-        rows.append((axis, len(counts), never or None, least, most))
-    titles = ("axis", "values", "never", "least often", "most often")
-    for line in console.table(rows, titles, right=("values", "never")):
+    lines = _spread(covered, VALUES_SHOWN)
+    cut = console.screen() and any("…" in line for line in lines)
+    for line in _spread(covered, 1) if cut else lines:
         console.out(line)
     if covered.pairs:
         console.out()
@@ -150,6 +154,18 @@ def _axes(covered: Coverage) -> None:
         columns = ("pairs of values", "drawn", "possible", "")
         for line in console.table(pairs, columns, right=columns[1:]):
             console.out(line)
+
+
+def _spread(covered: Coverage, shown: int) -> list[str]:
+    """A line for each axis: how often its rarest and its most frequent values are drawn, so many of each."""
+    rows = []
+    for axis, counts in covered.values.items():
+        ranked = sorted(counts.items(), key=lambda item: (item[1], item[0]))
+        least = ", ".join(f"{count:,} {value}" for value, count in ranked[:shown])
+        most = ", ".join(f"{count:,} {value}" for value, count in ranked[: -shown - 1 : -1])
+        rows.append((axis, len(counts), sum(count == 0 for count in counts.values()), least, most))
+    titles = ("axis", "values", "never", "least often", "most often")
+    return console.table(rows, titles, right=("values", "never"))
 
 
 def _defaults(recipe: Recipe, target: Target) -> None:

@@ -67,16 +67,23 @@ def _one(name: str, json_: bool) -> None:
         console.out(f"{console.styled(plugin.name, 'bold')}   "
                     f"{console.styled(f'one of the {plugin.family}{also}', 'dim')}")
         text = plugin.summary if plugin.family == "providers" else about(plugin)  # the rest is for who changes them
-        for line in text.splitlines():
-            console.out(f"  {line}".rstrip())
-        console.out()
-        rows = [(option.name, option.takes, option.default, option.description) for option in _options(plugin)]
-        for line in console.table(rows, ("option", "takes", "default", ""), indent=2, wide="") if rows else []:
-            console.out(line)
-        if not rows:
-            console.out("  takes no options", "dim")
+        for paragraph in text.split("\n\n"):
+            for line in console.wrapped(" ".join(paragraph.split()), console.width() - 2 if console.screen() else 100):
+                console.out(f"  {line}")
+            console.out()
+        options = [(option.name, _option(option)) for option in _options(plugin)]
+        if options:
+            console.out("options", "bold")
+            console.block(options)
+        else:
+            console.out("takes no options", "dim")
         console.out()
     console.next_command(f"synth plugins {found[0].family}", "the others")
+
+
+def _option(option: Described) -> str:
+    """`whole number [none]: the least that is kept`."""
+    return f"{option.takes} [{option.default}]" + (f": {option.description}" if option.description else "")
 
 
 def _options(plugin: Plugin) -> list[Described]:

@@ -37,6 +37,7 @@ def command(context: click.Context, /, target: Target, rows: int, yes: bool, jso
     if not _asking.agreed(target, recipe, writer, rows, yes):
         context.exit(1)
     with Dataset.create(target.path) as dataset:
+        dataset.verb = target.verb
         keys = _draws(recipe, dataset, rows)
         done = _asking.make_rows(target, recipe, dataset, writer, Options(rows=rows))
         found = _drawn(dataset, keys)

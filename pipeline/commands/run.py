@@ -60,6 +60,7 @@ def command(
         context.exit(1)
     options = Options(retry=() if retry else None, adopt=adopt, restore=restore, keeps=keeps)
     with Dataset.create(target.path) as dataset:
+        dataset.verb = target.verb
         screen = _Screen(target.name, tables=not json_)
 
         def rewritten(plan: AugmentPlan) -> bool:
@@ -106,8 +107,8 @@ def _tuned(target: Target, recipe: Recipe, dataset: Dataset, yes: bool, tables: 
         if found is None:
             return done
         verb, result = found
-        if verb == "untuned":
-            console.warn(f"not tuned: {result.message}\n{result.hint}")
+        if verb in ("untuned", "unjudged"):
+            console.warn(f"{'not tuned' if verb == 'untuned' else 'not judged'}: {result.message}\n{result.hint}")
             continue
         if verb == "finetune" and tables:
             _tuning.tell(result.record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -11,6 +10,7 @@ from pipeline import status as status_
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import SynthError
+from pipeline.settings import Settings
 from pipeline.status import Standing
 
 
@@ -21,9 +21,9 @@ from pipeline.status import Standing
 def command(target: Target, cost: bool, json_: bool) -> None:
     """Shows where every dataset stands, what it cost and what is next."""
     if target.name:
-        found, broken = [status_.standing(target.made)], list[Broken]()
+        found, broken = [status_.standing(target.made, target.settings)], list[Broken]()
     else:
-        found, broken = known(list(status_.datasets(target.settings)))
+        found, broken = known(target.settings)
     if json_:
         console.as_json(status_.as_dict(found[0]) if target.name else [status_.as_dict(one) for one in found])
         tell_broken(broken)
@@ -51,12 +51,12 @@ class Broken(NamedTuple):
     error: SynthError
 
 
-def known(paths: list[Path]) -> tuple[list[Standing], list[Broken]]:
+def known(settings: Settings) -> tuple[list[Standing], list[Broken]]:
     """Where the datasets stand; one that is damaged does not hide the others."""
     found, broken = [], []
-    for path in paths:
+    for path in status_.datasets(settings):
         try:
-            found.append(status_.standing(path))
+            found.append(status_.standing(path, settings))
         except SynthError as error:
             broken.append(Broken(path.name, error))
     return found, broken
@@ -73,6 +73,9 @@ def overview(found: list[Standing]) -> None:
     rows = [(one.name, progress(one), _kept(one), _formats(one), _cost(one)) for one in found]
     for line in console.table(rows, ("dataset", "rows", "kept", "exported", "cost"), right=("cost",)):
         console.out(line)
+    for one in found:
+        if one.edits:
+            console.warn(f"{one.name}: {one.edits}: {ways(one.name)}")
 
 
 def _kept(one: Standing) -> str:
@@ -132,7 +135,8 @@ def progress(one: Standing, rewritten: str = "") -> str:
     drawn = one.rows - one.rewrites
     count = f"{drawn:,}" if one.wanted is None or drawn >= one.wanted else f"{drawn:,} of {one.wanted:,}"
     count += f" + {one.rewrites:,}{rewritten}" if one.rewrites else ""
-    notes = {"at work": one.busy, "changed by hand": one.edits}
+    gone = f"samples.jsonl is gone: {console.plural(one.gone, 'row')} will be made again for nothing"
+    notes = {"at work": one.busy, "changed by hand": one.edits, gone: one.gone}
     told = ", ".join(note for note, holds in notes.items() if holds)
     return f"{count} ({told})" if told else count
 

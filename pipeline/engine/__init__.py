@@ -1,6 +1,6 @@
 """Asks providers: durable, paced, capped, retried. Used by generate, augment, judge, evaluate."""
 
-from .asker import AGAIN, FINAL, Asker, Limits, Report, Stopped
+from .asker import AGAIN, FINAL, Asker, Limits, Report, Stopped, settled
 from .budget import cost_of, output_limit, refuse_unknown, worst_case
 from .drive import drive
 from .progress import Progress
@@ -8,5 +8,5 @@ from .protocol import Answer, CallFailed, Provider
 
 __all__ = [
     "AGAIN", "FINAL", "Answer", "Asker", "CallFailed", "Limits", "Progress", "Provider", "Report", "Stopped",
-    "cost_of", "drive", "output_limit", "refuse_unknown", "worst_case",
+    "cost_of", "drive", "output_limit", "refuse_unknown", "settled", "worst_case",
 ]

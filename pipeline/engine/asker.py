@@ -106,7 +106,7 @@ class Asker:
             DataError: the answer cannot be written (it is kept as far as the disk allows).
         """
         known = self.calls.find(request.id)
-        if known is not None and _settled(known, again):
+        if known is not None and settled(known, again):
             self.progress.reused += 1
             return known
         flying = self._flying.get(request.id)
@@ -300,7 +300,8 @@ class Asker:
             await asyncio.wait_for(self._stop.wait(), seconds)
 
 
-def _settled(call: Call, again: bool | Collection[str]) -> bool:
+def settled(call: Call, again: bool | Collection[str] = False) -> bool:
+    """Whether a stored outcome stands: an answer, or a failure that would come again for the same money."""
     if call.failure is None:
         return True
     asked = again if isinstance(again, bool) else call.failure.kind in again

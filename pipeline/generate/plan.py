@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
@@ -10,13 +11,15 @@ from pipeline.digest import NOT_IN_THE_ANSWER, call_id, digest
 from pipeline.engine import Provider, cost_of, output_limit, worst_case
 from pipeline.errors import DataError, RecipeError, SynthError
 from pipeline.grid.axes import Axes, load_axes
+from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.fill import fill
 from pipeline.grid.source import passing
 from pipeline.prices import Price
 from pipeline.recipe import Recipe, Step
 from pipeline.store import Dataset
-from pipeline.store.plan import ILLEGAL, SURPLUS, WITHDRAWN
+from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN
+from pipeline.store.standing import Aside, any_real, standing
 from pipeline.types import CallRequest, Cell, Draw, Problem, Usage
 
 OUTPUT_PRIOR = 0.6
@@ -39,6 +42,7 @@ class RunPlan(NamedTuple):
         wanted: rows that the recipe asks for.
         reused: of these, rows whose calls are all answered, here or in a neighbour.
         surplus: rows that are paid and legal and no longer asked for.
+        aside: why rows that are part of the set today will stand aside -> how many.
         new_calls: calls that would be sent; of a later step, one per row whose earlier answer is not known yet.
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
@@ -50,6 +54,7 @@ class RunPlan(NamedTuple):
     wanted: int
     reused: int
     surplus: int
+    aside: dict[Aside, int]
     new_calls: int
     input_tokens: int
     output_tokens: int
@@ -197,6 +202,7 @@ def plan_run(
     count = reused = 0
     bill = _Bill(writer)
     keys: set[str] = set()
+    whole: set[str] = set()
     for draw in wanted_draws(recipe, axes, dataset, rows, problem):
         count += 1
         keys.add(draw.key)
@@ -207,6 +213,7 @@ def plan_run(
                 problem(misfit(draw, error))
             continue
         reused += not missing
+        whole.update([] if missing else [draw.key])
         bill.add(missing)
     output, measured = _output_per_call(recipe, dataset)
     usage = Usage(bill.input_tokens, int(output * bill.calls))
@@ -214,12 +221,61 @@ def plan_run(
     if rows is None:
         states.update((draw.key, state) for draw, state in transitions(recipe, axes, dataset, writer, keys))
     surplus = sum(state == SURPLUS for state in states.values())
+    states.update(dict.fromkeys(keys, WANTED))
     return RunPlan(
         cells=axes.size if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
+        aside=_aside(recipe, dataset, writer, states, whole) if count else {},
         new_calls=bill.calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
         usd_expected=cost_of(writer.price, usage) if bill.calls else 0.0, usd_worst=bill.worst,
         prompts=bill.prompts, measured=measured,
     )
+
+
+def _aside(
+    recipe: Recipe, dataset: Dataset, writer: Writer, states: dict[str, str], whole: set[str]
+) -> dict[Aside, int]:
+    """Rows that would leave the set with the first row that a run makes: why -> how many.
+
+    Args:
+        recipe: today's.
+        dataset: as it is.
+        writer: today's.
+        states: of the draws as the run would leave them, as far as it looks at them.
+        whole: keys of wanted draws whose calls are all answered: their rows are today's, whatever wrote them.
+    """
+    manifest = dataset.manifest()
+    noted, mine = manifest.get("generate", {}).get("writer"), writer_digest(recipe, writer)
+    before = dataset.plan.states()
+    ruled_out = any(state == ILLEGAL and before.get(key) != ILLEGAL for key, state in states.items())
+    if noted in (None, mine) and not ruled_out:
+        return {}
+    states = {**before, **states}
+    real = any_real(dataset.samples())
+    stays = writer.provider.rehearsal and real
+    today = dataset.aside()
+    then = standing({"generate": {"writer": noted if stays else mine}}, states, real or not writer.provider.rehearsal)
+    found: Counter[tuple[Aside, str]] = Counter()
+    for sample in dataset.samples():
+        why = then(sample)
+        if why is not None and today(sample) is None:
+            found[why, str(sample.provenance.get("draw"))] += 1
+    named = {key for why, key in found if why == "earlier"}
+    again = whole | {draw.key for draw, _ in dataset.plan.draws()
+                     if draw.key in named - whole and answered(recipe, draw, dataset, writer)}
+    counts: Counter[Aside] = Counter()
+    for (why, key), count in found.items():
+        if why == "earlier" and key in again:  # remarked as today's; still, its cell may be gone
+            counts["illegal"] += count if states.get(key) == ILLEGAL else 0
+        else:
+            counts[why] += count
+    return {why: count for why, count in counts.items() if count}
+
+
+def doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """What a recipe can mean and probably does not, a sentence each with its place; see `grid.doubts`."""
+    axes = load_axes(recipe) if recipe.axes else None
+    first = next(wanted_draws(recipe, axes, dataset, 1), None)
+    return grid_doubts(recipe, list(first.fields) if first else [])
 
 
 def missing_calls(recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer) -> list[CallRequest]:

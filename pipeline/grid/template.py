@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -44,6 +45,7 @@ class Template:
         printed: those that it writes out as they are, so that null cannot stand for them.
         lines: name -> 1-based line of its first use.
         parts: what it names of `fields` and `cell`.
+        whole: names that it takes otherwise than by such parts, as `cell` in `cell.items()`.
 
     Raises:
         RecipeError: it is not a template, or asks for what the sandbox does not have.
@@ -60,6 +62,9 @@ class Template:
             self.needed = self.variables - optional
             self.printed = frozenset(_printed(tree)) & self.variables
             self.parts = tuple(_parts(tree))
+            used = Counter(node.name for node in tree.find_all(nodes.Name))
+            used.subtract(part.variable for part in self.parts)
+            self.whole = frozenset(name for name in self.variables if used[name] > 0)
             self._compiled = environment.from_string(metered(environment, tree))
         except Exception as error:
             raise _fault(error, text, where, None) from None

@@ -5,6 +5,7 @@ What providers and backends share: names and addresses here, keys in `access.py`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipeline.errors import RecipeError, did_you_mean
 from pipeline.settings import ProviderEntry, Settings
 
 REHEARSAL = "rehearsal"
+ENTRY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+"""How the name of an entry looks that is made up for a base URL."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
@@ -29,7 +32,8 @@ class Host(NamedTuple):
         base_url: None where nobody has said it yet.
         key_env: the variable that holds the key.
         has_key: whether it is set.
-        local: whether the address is this machine; then no key is needed and no proxy is used.
+        needs_key: whether nothing can be asked without it, see `needs_key`.
+        local: whether the address is this machine; then no proxy is used.
         tried: False for presets that are from documentation and were never tried.
         note: what a user of the preset should know.
     """
@@ -39,6 +43,7 @@ class Host(NamedTuple):
     base_url: str | None
     key_env: str | None
     has_key: bool
+    needs_key: bool
     local: bool
     tried: bool
     note: str
@@ -66,7 +71,8 @@ def split(model_spec: str | None, settings: Settings) -> tuple[str, str]:
     """A model's name in two: the provider entry, and the name that the host knows.
 
     `rehearsal` and None are the rehearsal; `ollama:llama3.2:3b` splits at the first colon; a name without a colon, or
-    one that starts with `ft:`, is OpenAI's.
+    one that starts with `ft:`, is OpenAI's. With a base URL from a flag or the environment, what stands before the
+    colon is the name of that host, whatever it is: it enters the ids of calls.
 
     Raises:
         RecipeError: what stands before the colon is no entry, or nothing stands after it.
@@ -78,10 +84,11 @@ def split(model_spec: str | None, settings: Settings) -> tuple[str, str]:
         if model_spec in names(settings):
             raise RecipeError(f"model '{model_spec}' is a provider without a model", f"--model {model_spec}:MODEL")
         return "openai", model_spec
-    if entry not in names(settings):
+    if entry not in names(settings) and not (settings.base_url and ENTRY.fullmatch(entry)):
         raise RecipeError(
             f"model '{model_spec}': no provider entry is named '{entry}'",
-            f"{did_you_mean(entry, names(settings))}\nor say where it is: [providers.{entry}] base_url in synth.toml",
+            f"{did_you_mean(entry, names(settings))}\n"
+            f"or say where it is: --base-url URL, or [providers.{entry}] base_url in synth.toml",
         )
     if not model:
         raise RecipeError(f"model '{model_spec}': nothing after the colon", f"--model {entry}:MODEL")
@@ -97,7 +104,7 @@ def entry_of(name: str, settings: Settings, env: Mapping[str, str]) -> ProviderE
     if name == REHEARSAL:
         return ProviderEntry(type="rehearsal")
     own, preset = settings.providers.get(name), presets().get(name)
-    if own is None and preset is None:
+    if own is None and preset is None and not settings.base_url:
         raise RecipeError(f"no provider entry is named '{name}'", did_you_mean(name, names(settings)))
     own, preset = own or ProviderEntry(), preset or {}
     said = env.get(preset.get("base_url_env") or "") or preset.get("base_url")
@@ -105,6 +112,13 @@ def entry_of(name: str, settings: Settings, env: Mapping[str, str]) -> ProviderE
         "base_url": settings.base_url or own.base_url or said,
         "key_env": settings.key_env or own.key_env or preset.get("key_env"),
     })
+
+
+def needs_key(name: str, entry: ProviderEntry) -> bool:
+    """Whether an entry cannot do without its key: a server on this machine can, unless a person named the variable."""
+    if entry.key_env is None:
+        return False
+    return not is_loopback(entry.base_url) or entry.key_env != presets().get(name, {}).get("key_env")
 
 
 def host(name: str, settings: Settings, env: Mapping[str, str]) -> Host:
@@ -116,5 +130,5 @@ def host(name: str, settings: Settings, env: Mapping[str, str]) -> Host:
     entry = entry_of(name, settings, env)
     preset = {} if name in settings.providers else presets().get(name, {})
     has_key = bool(entry.key_env and env.get(entry.key_env, "").strip())
-    return Host(name, entry.type, entry.base_url, entry.key_env, has_key, is_loopback(entry.base_url),
-                bool(preset.get("tried", True)), str(preset.get("note", "")))
+    return Host(name, entry.type, entry.base_url, entry.key_env, has_key, needs_key(name, entry),
+                is_loopback(entry.base_url), bool(preset.get("tried", True)), str(preset.get("note", "")))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import RecipeError
 from pipeline.settings import ProviderEntry
 
-from . import is_loopback, presets
+from . import is_loopback, needs_key, presets
 
 HIDDEN = "[key]"
 SECRET_NAME = re.compile(r"auth|key|token|secret|cookie", re.I)
@@ -64,7 +64,7 @@ class Access:
     Attributes:
         name: the entry's.
         base_url: where it is, without a password.
-        local: whether that is this machine; then no key is needed and no proxy is used.
+        local: whether that is this machine; then no proxy is used.
         headers: `authorization` and the entry's own, by lower-case name, sealed.
         address: `url`, the base URL with its password if it has one, sealed.
         secrets: what must not be shown of it.
@@ -85,8 +85,8 @@ class Access:
 def access(name: str, entry: ProviderEntry, env: Mapping[str, str]) -> Access:
     """What an entry gives a right to. Opens nothing.
 
-    The key is read from the variable that the entry names, where it is needed: a server on this machine may go
-    without. `${NAME}` in a header's value stands for a variable.
+    The key is read from the variable that the entry names; for whether it is needed see `needs_key`. `${NAME}` in a
+    header's value stands for a variable.
 
     Raises:
         RecipeError: the entry has no usable address, or a header names a variable that is not set.
@@ -99,7 +99,7 @@ def access(name: str, entry: ProviderEntry, env: Mapping[str, str]) -> Access:
         raise RecipeError(f"provider '{name}': base_url '{base_url}' does not start with http:// or https://",
                           f"--base-url http://{base_url}")
     local = is_loopback(base_url)
-    key, lacks = _key(name, entry.key_env, env, needed=not local)
+    key, lacks = _key(name, entry.key_env, env, needed=needs_key(name, entry))
     own = {field.lower(): _filled(name, field, value, env) for field, value in entry.headers.items()}
     for field, value in own.items():
         if not (value.isascii() and value.isprintable()):  # the HTTP library would show it in its complaint

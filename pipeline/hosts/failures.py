@@ -19,7 +19,7 @@ QUOTA_CODES = frozenset(
      "project_spend_limit_exceeded", "organization_usage_limit_exceeded", "billing_hard_limit_reached",
      "billing_not_active"}
 )
-"""`error.code` of exhausted credit (Microsoft's dev-proxy pages and public reports of 2026; the last two are older names)."""
+"""`error.code` of exhausted credit (Microsoft's dev-proxy pages, reports of 2026; the last two are older names)."""
 CONTEXT = re.compile(r"context_length_exceeded|maximum context length|context window|prompt is too long", re.I)
 FILTERED = re.compile(
     r"content_filter|content_policy|content management policy|moderation|responsibleaipolicy|flagged", re.I)

@@ -168,12 +168,16 @@ def test_a_cap_is_consent_and_holds(tales: Path, server: Server, capsys: pytest.
     assert 1 <= len(server.received()) < 12
 
 
-def test_an_unknown_price_is_asked_about(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["generate", "tales", *real(server)]) == 2
+def test_an_unknown_price_is_asked_about(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.root)  # so that it is no address of this machine, and answers
+    elsewhere = ["--model", "openai:story-small", "--base-url", "http://elsewhere.example/v1"]
+    assert main(["generate", "tales", *elsewhere]) == 2
     text = said(capsys)
     assert "12 new calls, about unknown (no price is known), at most unknown, cap none" in text
     assert "an unknown amount" in text
-    assert main(["generate", "tales", *real(server, "--yes")]) == 0
+    assert main(["generate", "tales", *elsewhere, "--yes"]) == 0
     assert "cost unknown" in said(capsys)
 
 
@@ -252,7 +256,8 @@ def test_ctrl_c_keeps_what_came(tales: Path) -> None:
         answered = len(server.answered())
     assert "Traceback" not in err
     assert "everything that came is kept" in err
-    assert err.splitlines()[-1].startswith("next   synth generate tales")
+    again = f"next   synth generate tales --model openai:story-small --base-url {server.base_url} --concurrency 4"
+    assert err.splitlines()[-1].startswith(again), "what goes on is this run, and no rehearsal"
     assert len((tales / "datasets/tales/samples.jsonl").read_text().splitlines()) == answered
 
 

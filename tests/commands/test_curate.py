@@ -82,3 +82,92 @@ def test_rules_are_what_a_recipes_list_takes() -> None:
     assert [item.name for item in found] == ["refusal", "length", "finish_reason", "near_duplicate"]
     with pytest.raises(RecipeError, match="no rule"):
         rules_of(["{length: 1, refusal: 2}"])
+
+
+def test_what_would_change_is_shown_and_nothing_is_written(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    length = "length: {min: 10, unit: bytes}"
+    assert main(["curate", "ferry", "--rule", length]) == 0
+    before = {path: path.read_bytes() for path in ferry.iterdir() if path.is_file()}
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--rule", "refusal", "--diff"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0] == "1 row would be back, 1 row dropped: 2 kept of 3"
+    rows = {line.split()[1]: line for line in lines[2:]}
+    assert "no longer length: 5 bytes < 10" in rows["kept"]
+    assert rows["kept"].endswith("short")
+    assert "refusal: " in rows["dropped"]
+    assert said.err.splitlines()[-1] == "next   synth curate ferry --rule refusal   # decides so"
+    assert main(["curate", "ferry", "--rule", "refusal", "--diff", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["changed"] == {"back": 1, "gone": 1}
+    assert {change["state"] for change in told["changes"]} == {"kept", "dropped"}
+    assert {path: path.read_bytes() for path in ferry.iterdir() if path.is_file()} == before
+    assert main(["curate", "ferry", "--rule", length, "--diff"]) == 0
+    assert capsys.readouterr().out == "no row would change its state\n"
+
+
+def test_rows_that_come_back_are_counted(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}"]) == 0
+    assert "change" not in capsys.readouterr().err, "the first time"
+    assert main(["curate", "ferry", "--rule", "length: {min: 1, unit: bytes}"]) == 0
+    assert "change since the last curation: 1 row back, 0 newly dropped" in capsys.readouterr().err
+
+
+def test_a_run_says_that_it_undoes_rules_of_the_command_line(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}"]) == 0
+    capsys.readouterr()
+    assert main(["run", "ferry"]) == 0
+    told = "note   1 row that --rule dropped is back: the recipe's rules were used"
+    assert told in capsys.readouterr().err.splitlines()
+    assert main(["run", "ferry"]) == 0
+    assert "the recipe's rules were used" not in capsys.readouterr().err, "said once"
+
+
+def test_equal_verdicts_leave_exports_up_to_date(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rule = ["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}"]
+    for words in (rule, ["export", "ferry"], rule):
+        assert main(words) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith("next   synth inspect ferry --sample 5")
+    assert main(["curate", "ferry", "--rule", "refusal"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "next   synth export ferry"
+
+
+def test_hand_edits_that_nobody_decided_on_are_named(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    samples = ferry / "samples.jsonl"
+    samples.write_bytes(b"".join(samples.read_bytes().splitlines(keepends=True)[1:]))
+    for words in (["curate", "ferry", "--rule", "refusal"], ["export", "ferry"]):
+        assert main(words) == 0
+        said = capsys.readouterr().err
+        assert "1 row deleted by hand in samples.jsonl, used as it stands" in said
+        assert "synth generate ferry --adopt" in said
+    assert main(["generate", "ferry", "--adopt"]) == 0
+    capsys.readouterr()
+    assert main(["export", "ferry"]) == 0
+    assert "by hand" not in capsys.readouterr().err
+
+
+def test_where_all_is_dropped_one_answer_is_shown(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--rule", "length: {min: 1000, unit: words}"]) == 3
+    assert "one trained answer: 'short' (length: 1 word < 1,000)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["curate", "export"])
+def test_a_key_that_a_verb_does_not_read_is_refused(ferry: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    assert main([verb, "ferry", "--set", "train.assistant={{text}}!"]) == 2
+    said = capsys.readouterr().err
+    assert f"{verb} looks only at `{verb}` of the recipe" in said
+    assert "synth run ferry --set 'train.assistant={{text}}!'" in said
+
+
+def test_a_wide_terminal_is_used(
+    ferry: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    (ferry.parent.parent / "rows.jsonl").write_text(json.dumps({"text": "word " * 40}) + "\n")
+    assert main(["import", "ferry", "rows.jsonl", "--completion", "text"]) == 0
+    assert main(["curate", "ferry", "--rule", "length: {max: 30, unit: words}"]) == 0
+    said = capsys.readouterr().err
+    assert "one of the dropped rows: why, and how the trained answer begins" in said
+    shown = next(line for line in said.splitlines() if line.startswith("          word"))
+    assert 130 < len(shown) <= 140

@@ -146,6 +146,20 @@ def test_one_row_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert value["changed_by_hand"] is False
 
 
+@pytest.mark.parametrize(("columns", "hidden"), [(60, "hidden year: no room"), (140, "")])
+def test_columns_without_room_are_named(
+    tales: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int, hidden: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("pipeline.commands._console.screen", lambda: True)
+    assert main(["inspect", "tales"]) == 0
+    said = capsys.readouterr()
+    assert ("year" in said.out.splitlines()[0]) == (not hidden)
+    assert hidden in said.err
+    assert ("hidden" in said.err) == bool(hidden)
+    assert said.err.splitlines()[-1].startswith("next   synth inspect tales ")
+
+
 def test_an_exported_file_is_found_by_its_name_alone(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "tales", "train.jsonl:3"]) == 4
     assert "synth export tales" in capsys.readouterr().err

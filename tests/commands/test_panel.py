@@ -80,6 +80,18 @@ def test_the_panel_fits_its_terminal_and_obeys_no_answer(width: int) -> None:
     assert lines[-1].startswith("stopping: 12 s for 32 answers")
 
 
+def test_no_part_of_a_narrow_panel_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    screen, progress = io.StringIO(), running()
+    progress.usd, progress.usd_worst, progress.failures = 12.34, 56.78, {"timeout": 2, "refused": 1, "rate_limit": 30}
+    Console(file=screen, width=80).print(_panel._drawn("plots", progress, Speed(13_605.0, 2.0)))
+    lines = screen.getvalue().splitlines()
+    assert all(len(line) <= 76 for line in lines)
+    for part in ("1 min 30 s left", "30 rate_limit, 1 refused, 2 timeout", "4 tried again", "13,605 tokens/s",
+                 "at most $56.78 more on the way"):
+        assert any(part in line for line in lines), part
+
+
 def test_a_failure_is_shown_as_the_last_row() -> None:
     screen, progress = io.StringIO(), running()
     progress.last = _failed()

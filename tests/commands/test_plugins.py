@@ -45,8 +45,7 @@ def test_one_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "Both bounds are inclusive" in shown, "all that its file says"
     options = {line.split()[0]: line for line in shown.splitlines() if line.startswith("  ") and line.split()}
-    assert "bytes, chars, words or tokens" in options["unit"]
-    assert "must be given" in options["unit"]
+    assert "bytes, chars, words or tokens [must be given]: bytes of UTF-8" in options["unit"]
     assert "as-is" in options["newline"]
     assert "whole number" in options["min"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import YieldError
-from pipeline.generate import Options, Writer, generate
+from pipeline.generate import Options, Writer, generate, plan_run
 from pipeline.store import Dataset
 from pipeline.types import CallRef, Sample
 from tests.engine.scripted import Scripted, no
@@ -26,8 +26,12 @@ def tales(tmp_path: Path) -> Folder:
 def planned(tales: Folder, **options) -> int:
     """Runs; what it asked is what the plan said before. Returns how many that were."""
     plan = tales.plan()
+    before = {row.id for row in tales.standing()} if tales.file.exists() else set()
     asked = tales.asked(**options)
     assert asked == plan.new_calls
+    after = {row.id for row in tales.standing()}
+    assert sum(plan.aside.values()) == len(before - after), "and what leaves the set was said before"
+    assert tales.plan().aside == {}
     assert tales.plan().new_calls == 0
     assert tales.plan().surplus == tales.states()["surplus"]
     return asked
@@ -79,6 +83,36 @@ def test_an_axis_that_is_added(tales: Folder) -> None:
     assert all("mood" in row.cell for row in tales.standing())
     assert tales.states() == {"wanted": 24, "illegal": 12}
     assert planned(tales) == 0, "old rows, which know no mood, hold nothing up"
+
+
+def test_what_leaves_the_set_is_said_with_its_reason(tales: Folder) -> None:
+    assert tales.plan().aside == {}
+    tales.edit("hero: [baker, ", "hero: [smith, ")
+    assert tales.plan().aside == {"illegal": 3}, "the rows of the value that was renamed"
+    tales.edit("A tale", "A short tale")
+    assert tales.plan().aside == {"earlier": 12}
+    assert tales.plan(rows=2).aside == {"earlier": 12}, "a first look at the new prompt sets them aside as well"
+    tales.edit("A short tale", "A tale", "hero: [smith, ", "hero: [baker, ")
+    assert tales.plan().aside == {}
+
+
+def test_rewritten_rows_leave_with_their_parents(tales: Folder) -> None:
+    grown(tales, first=False)
+    tales.edit("place: [Lima, Oslo, Cairo]", "place: [Lima, Oslo, Cairo]\n  mood: [merry]")
+    assert tales.plan().aside == {"illegal": 15}
+
+
+def test_another_model_is_foreseen_and_a_rehearsal_takes_nothing(tales: Folder, tmp_path: Path) -> None:
+    other, rehearsed = (replaced(tales, tmp_path, rehearsal=each) for each in (False, True))
+    with Dataset(tales.home) as dataset:
+        assert plan_run(tales.recipe, dataset, other).aside == {"earlier": 12}
+        assert plan_run(tales.recipe, dataset, rehearsed).aside == {}
+
+
+def replaced(tales: Folder, path: Path, *, rehearsal: bool) -> Writer:
+    provider = Scripted()
+    provider.namespace, provider.rehearsal = f"other-{rehearsal}", rehearsal
+    return Writer(provider, "m", tales.price)
 
 
 def test_a_condition(tales: Folder) -> None:
