@@ -84,7 +84,7 @@ def test_plan_with_coverage_and_defaults(tales: Path, capsys: pytest.CaptureFixt
     assert main(["plan", "tales", "--axes", "--explain"]) == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
-    assert ["hero", "4", "baker", "3,", "judge", "3", "pilot", "3,", "nurse", "3"] in lines
+    assert ["hero", "4", "0", "3", "baker,", "3", "judge", "3", "pilot,", "3", "nurse"] in lines
     assert ["hero", "x", "place", "12", "12", "100%"] in lines
     assert any(line[:1] == ["sample.how"] for line in lines)
     assert any(line[:1] == ["concurrency"] for line in lines)
@@ -92,6 +92,19 @@ def test_plan_with_coverage_and_defaults(tales: Path, capsys: pytest.CaptureFixt
     value = json.loads(capsys.readouterr().out)
     assert value["coverage"]["values"]["place"] == {"Lima": 4, "Oslo": 4, "Cairo": 4}
     assert {default["key"] for default in value["defaults"]} > {"sample.rows", "retries"}
+
+
+def test_no_number_of_the_coverage_is_cut_on_a_narrow_screen(
+    tales: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "action-packed and exciting beyond all measure"
+    (tales / "tales.yaml").write_text((tales / "tales.yaml").read_text().replace("baker", long))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("pipeline.commands._console.screen", lambda: True)
+    assert main(["plan", "tales", "--axes"]) == 0
+    hero = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("hero"))
+    assert hero[:3] == ["hero", "4", "0"]
+    assert [word for word in hero[3:] if word.isdigit()] == ["3", "3"]
 
 
 def test_axes_of_rows_that_exist(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
