@@ -111,7 +111,7 @@ def introduce(plan: Plan) -> None:
         when = (plan.record.finished or plan.record.created)[:10]
         console.fact("found", f"fine-tune {plan.record.id}, done on {when}; --again repeats it")
     elif plan.state == "resumed":
-        console.fact("goes on", f"fine-tune {plan.record.id}, begun {plan.record.created}")
+        console.fact("resume", f"fine-tune {plan.record.id}, begun {plan.record.created}")
     elif plan.state == "retried":
         console.fact("again", f"fine-tune {plan.record.id}, attempt {plan.record.attempt}")
     if data.get("rehearsal"):

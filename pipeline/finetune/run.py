@@ -46,6 +46,8 @@ from .plan import Plan, opened
 Trace = Callable[[Path, int], list[str]]
 """Ids of the rows that a line of a training file was written from."""
 
+SAVE_S = 5.0
+"""Seconds after which losses and time reach the record though nothing else changed: for `models`, and for a kill."""
 LONGEST_LINE = 600
 """Characters of a refused line that are shown."""
 
@@ -143,7 +145,7 @@ class _Keeper:
     ) -> None:
         self.record = plan.record
         self._plan, self._folder, self._report, self._trace, self._clock = plan, folder, report, trace, clock
-        self._began = clock()
+        self._began = self._saved = clock()
         self._before = plan.record.seconds
         self._warnings: list[Problem] = []
 
@@ -167,6 +169,8 @@ class _Keeper:
         if progress.warning is not None:
             self._warnings.append(progress.warning)
             changes["problems"] = [asdict(each) for each in self._warnings]
+        if progress.logged is not None and self._clock() - self._saved >= SAVE_S:
+            changes["metrics"] = summary(metrics(self._folder))
         if changes:
             self._save(**changes)
         if self._report is not None:
@@ -196,6 +200,7 @@ class _Keeper:
 
     def _save(self, **changes: Any) -> None:
         seconds = round(self._before + self._clock() - self._began, 3)
+        self._saved = self._clock()
         self.record = replace(self.record, seconds=seconds, **changes)
         save(self._folder, self.record)
 

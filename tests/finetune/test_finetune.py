@@ -190,6 +190,23 @@ def test_a_killed_run_goes_on(openai_server: Start, dataset: Dataset) -> None:
     assert done.record.base_digest == "b" * 26
 
 
+def test_losses_and_time_reach_the_record_on_the_way(openai_server: Start, dataset: Dataset) -> None:
+    plan = local(dataset, openai_server())
+    ticks = iter(range(0, 1000, 3))
+    seen = []
+
+    def told(progress: TuneProgress) -> None:
+        record = read(plan.job.folder)
+        assert record is not None
+        seen.append((progress.step, record.metrics.get("steps"), record.seconds))
+
+    finetune(plan, told, clock=lambda: float(next(ticks)))
+    steps = [(step, noted) for step, noted, _ in seen]
+    assert steps[0] == (0, None)
+    assert any(noted == step > 0 for step, noted in steps)
+    assert seen[-1][2] > 0
+
+
 def test_a_failure_is_tried_again_from_the_beginning(openai_server: Start, dataset: Dataset) -> None:
     server = openai_server()
     failed = Tuned("failed", problems=(Problem("error", "nan", "step 2", "the loss is no number", "a smaller rate"),),
