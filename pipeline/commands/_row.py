@@ -94,8 +94,14 @@ def _values(title: str, values: dict[str, Any]) -> None:
     console.block((key, str(found)) for key, found in values.items())
 
 
-def message(turn: dict[str, Any], before: str = "") -> None:
-    """Prints a message: who says it, how long it is, what it says, and whatever else it carries."""
+def message(turn: dict[str, Any], before: str = "", instead: str = "") -> None:
+    """Prints a message: who says it, how long it is, what it says, and whatever else it carries.
+
+    Args:
+        turn: the message.
+        before: put before the role.
+        instead: printed in place of a text that the reader has just seen.
+    """
     content = turn.get("content")
     text = content if isinstance(content, str) else "" if content is None else repr(content)
     count = len(text.encode("utf-8", "surrogatepass"))
@@ -103,7 +109,7 @@ def message(turn: dict[str, Any], before: str = "") -> None:
     if turn.get("weight") == 0:
         beside += ", not trained on"
     _heading(before + str(turn.get("role")), beside)
-    console.out(console.shown(text))
+    console.out(instead or console.shown(text), "dim" if instead else "")
     for key, found in turn.items():
         if key not in ("role", "content", "weight") and found:
             console.out(f"{console.styled(key, 'dim')}  {console.shown(str(found))}")

@@ -77,15 +77,18 @@ def _drawn(dataset: Dataset, keys: dict[str, int]) -> list[Row]:
 
 
 def _show(dataset: Dataset, row: Row) -> None:
+    """What was asked and answered, and the row that is trained on: rules measure that one."""
     sample = row.sample
     console.out(f"{console.styled(sample.id[:8], 'bold')}  {console.styled(console.pairs(sample.cell), 'name')}")
+    answers = set()
     for ref in sample.calls:
         call = dataset.calls.get(ref.id)
         for message in call.body.get("messages", []) if call else []:
             _row.message(message, f"asked by {ref.role}, ")
         if call:
             _row.message(call.message or {}, "answer of the ")
-    if not sample.calls:
-        for message in sample.messages:
-            _row.message(message)
+            answers.add((call.message or {}).get("content"))
+    for message in sample.messages:
+        same = message.get("role") == "assistant" and message.get("content") in answers
+        _row.message(message, "trained on, ", "the answer above" if same else "")
     console.out()

@@ -122,6 +122,18 @@ def test_axes_of_rows_that_exist(workdir: Path, capsys: pytest.CaptureFixture[st
     assert "1 of 1, 1 new" in said(capsys)
 
 
+def test_preview_shows_the_row_that_rules_measure(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (tales / "tales.yaml").read_text()
+    assert main(["preview", "tales", "-n", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "trained on, user" in shown
+    assert shown.rstrip().endswith("the answer above"), "a long text is not shown twice"
+    assert "assistant: \"{{answer}}\"" in text
+    (tales / "tales.yaml").write_text(text.replace("assistant: \"{{answer}}\"", "assistant: \"the {{hero}}\""))
+    assert main(["preview", "tales", "-n", "1"]) == 0
+    assert capsys.readouterr().out.rstrip().splitlines()[-1].startswith("the "), "the label, not what the writer said"
+
+
 def test_preview_rows_are_real_rows(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preview", "tales", "-n", "2", *real(server, "--yes")]) == 0
     captured = capsys.readouterr()
