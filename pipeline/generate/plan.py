@@ -22,6 +22,8 @@ from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN
 from pipeline.store.standing import Aside, any_real, standing
 from pipeline.types import CallRequest, Cell, Draw, Problem, Usage
 
+from .rows import sample_id
+
 OUTPUT_PRIOR = 0.6
 """Expected share of the output limit, until the dataset's own answers tell. A guess, printed as one."""
 
@@ -152,12 +154,18 @@ def answered(recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer) -> bo
 
     Never for source rows, whose columns are not in the plan, nor where the templates do not fit the draw.
     """
+    return _paid_row(recipe, draw, dataset, writer) is not None
+
+
+def _paid_row(recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer) -> str | None:
+    """The id of the row that today's recipe makes of a draw of the plan for nothing; None where it does not."""
     if not recipe.asks or draw.source is not None:
-        return False
+        return None
     try:
-        return not missing_calls(recipe, draw, dataset, writer)
+        missing, ids = _calls_of(recipe, draw, dataset, writer)
     except (RecipeError, DataError):
-        return False
+        return None
+    return None if missing else sample_id(draw, ids)
 
 
 def misfit(draw: Draw, error: SynthError) -> Problem:
@@ -202,18 +210,20 @@ def plan_run(
     count = reused = 0
     bill = _Bill(writer)
     keys: set[str] = set()
-    whole: set[str] = set()
+    noted = dataset.manifest().get("generate", {}).get("writer")
+    changed, whole = noted not in (None, writer_digest(recipe, writer)), set[str]()
     for draw in wanted_draws(recipe, axes, dataset, rows, problem):
         count += 1
         keys.add(draw.key)
         try:
-            missing = missing_calls(recipe, draw, dataset, writer)
+            missing, ids = _calls_of(recipe, draw, dataset, writer)
         except (RecipeError, DataError) as error:
             if problem is not None:
                 problem(misfit(draw, error))
             continue
         reused += not missing
-        whole.update([] if missing else [draw.key])
+        if changed and ids and not missing:
+            whole.add(sample_id(draw, ids))
         bill.add(missing)
     output, measured = _output_per_call(recipe, dataset)
     usage = Usage(bill.input_tokens, int(output * bill.calls))
@@ -224,7 +234,7 @@ def plan_run(
     states.update(dict.fromkeys(keys, WANTED))
     return RunPlan(
         cells=axes.size if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
-        aside=_aside(recipe, dataset, writer, states, whole) if count else {},
+        aside=_aside(recipe, dataset, writer, states, whole if changed else None) if count else {},
         new_calls=bill.calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
         usd_expected=cost_of(writer.price, usage) if bill.calls else 0.0, usd_worst=bill.worst,
         prompts=bill.prompts, measured=measured,
@@ -232,7 +242,7 @@ def plan_run(
 
 
 def _aside(
-    recipe: Recipe, dataset: Dataset, writer: Writer, states: dict[str, str], whole: set[str]
+    recipe: Recipe, dataset: Dataset, writer: Writer, states: dict[str, str], whole: set[str] | None
 ) -> dict[Aside, int]:
     """Rows that would leave the set with the first row that a run makes: why -> how many.
 
@@ -241,34 +251,29 @@ def _aside(
         dataset: as it is.
         writer: today's.
         states: of the draws as the run would leave them, as far as it looks at them.
-        whole: keys of wanted draws whose calls are all answered: their rows are today's, whatever wrote them.
+        whole: ids of rows of wanted draws whose calls are all answered: they are today's, whatever wrote them. None
+            where today's writer is the one of the set.
     """
-    manifest = dataset.manifest()
-    noted, mine = manifest.get("generate", {}).get("writer"), writer_digest(recipe, writer)
     before = dataset.plan.states()
     ruled_out = any(state == ILLEGAL and before.get(key) != ILLEGAL for key, state in states.items())
-    if noted in (None, mine) and not ruled_out:
+    if whole is None and not ruled_out:
         return {}
     states = {**before, **states}
     real = any_real(dataset.samples())
+    today, mine = dataset.aside(), {"generate": {"writer": writer_digest(recipe, writer)}}
+    todays = set[str]() if whole is None else whole | {
+        row for draw, _ in dataset.plan.draws()
+        if states.get(draw.key) == SURPLUS and (row := _paid_row(recipe, draw, dataset, writer))}
     stays = writer.provider.rehearsal and real
-    today = dataset.aside()
-    then = standing({"generate": {"writer": noted if stays else mine}}, states, real or not writer.provider.rehearsal)
-    found: Counter[tuple[Aside, str]] = Counter()
+    then = standing(dataset.manifest() if stays else mine, states, real or not writer.provider.rehearsal)
+    found: Counter[Aside] = Counter()
     for sample in dataset.samples():
         why = then(sample)
+        if why == "earlier" and not todays.isdisjoint({sample.id, sample.parent}):  # it is given today's name
+            why = "illegal" if states.get(str(sample.provenance.get("draw"))) == ILLEGAL else None
         if why is not None and today(sample) is None:
-            found[why, str(sample.provenance.get("draw"))] += 1
-    named = {key for why, key in found if why == "earlier"}
-    again = whole | {draw.key for draw, _ in dataset.plan.draws()
-                     if draw.key in named - whole and answered(recipe, draw, dataset, writer)}
-    counts: Counter[Aside] = Counter()
-    for (why, key), count in found.items():
-        if why == "earlier" and key in again:  # remarked as today's; still, its cell may be gone
-            counts["illegal"] += count if states.get(key) == ILLEGAL else 0
-        else:
-            counts[why] += count
-    return {why: count for why, count in counts.items() if count}
+            found[why] += 1
+    return dict(found)
 
 
 def doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
@@ -278,19 +283,23 @@ def doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
     return grid_doubts(recipe, list(first.fields) if first else [])
 
 
-def missing_calls(recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer) -> list[CallRequest]:
-    """The calls of a draw that have no answer; later steps stand in with empty earlier answers."""
+def _calls_of(
+    recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer
+) -> tuple[list[CallRequest], list[str]]:
+    """The calls of a draw that have no answer, and the ids of all; later steps stand in with empty earlier answers."""
     answers: dict[str, str] = {}
     missing: list[CallRequest] = []
+    ids: list[str] = []
     for index, step in enumerate(recipe.asks):
         request = request_of(recipe, draw, writer, answers, index)
+        ids.append(request.id)
         if missing or dataset.calls.state(request.id) != "answered":
             missing.append(request)
             answers[step.name] = ""
         elif index + 1 < len(recipe.asks):
             call = dataset.calls.peek(request.id)
             answers[step.name] = call.text if call else ""
-    return missing
+    return missing, ids
 
 
 def _output_per_call(recipe: Recipe, dataset: Dataset) -> tuple[float, bool]:

@@ -29,6 +29,11 @@ def answers_of(recipe: Recipe, calls: Sequence[Call]) -> dict[str, str]:
     return {step.name: call.text for step, call in zip(recipe.asks, calls, strict=True)}
 
 
+def sample_id(draw: Draw, calls: Sequence[str]) -> str:
+    """The id of the row that these calls make of a draw."""
+    return digest("sample", list(calls), draw.cell, draw.source["row"] if draw.source else None)
+
+
 def row_of_calls(recipe: Recipe, draw: Draw, calls: Sequence[Call], marks: Mapping[str, Any]) -> Sample:
     """The row of a draw whose steps are all answered.
 
@@ -40,7 +45,7 @@ def row_of_calls(recipe: Recipe, draw: Draw, calls: Sequence[Call], marks: Mappi
     fields = {**draw.fields, **{step.name: answers[step.name] for step in recipe.asks[:-1]}}
     refs = tuple(CallRef(call.id, f"step:{step.name}") for step, call in zip(recipe.asks, calls, strict=True))
     return Sample(
-        id=digest("sample", [call.id for call in calls], draw.cell, draw.source["row"] if draw.source else None),
+        id=sample_id(draw, [call.id for call in calls]),
         cell=draw.cell, fields=fields, messages=train_messages(recipe, draw, answers), calls=refs,
         source=draw.source, provenance={**marks, **_provenance(draw, calls)},
     )

@@ -51,7 +51,7 @@ def following(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_every_next_line_of_the_road_can_be_followed(
     tales: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From `plan` on, with a folder that has a space in its name: always the same model, the same dataset, one payment."""
+    """From `plan` on, with a folder that has a space in its name: always one model, one dataset, one payment."""
     words = ["plan", "tales", *flags(server), "--max-usd", "2.5", "--concurrency", "2", "--timeout", "60", "--set",
              "sample.rows=4", "--datasets", "my sets"]
     walked = []
