@@ -13,8 +13,8 @@ from pipeline.errors import DataError, RecipeError
 if TYPE_CHECKING:
     from pipeline.starters import Looked
 
-CLASSES = 20
-"""Classes that are listed; the others are counted."""
+CLASSES, OTHERS = 20, 3
+"""Classes that are listed, the others are counted; other columns that could be the answer."""
 
 
 @click.command("init")
@@ -68,14 +68,24 @@ def _from(name: str, cwd: Path, file: str, encoding: str | None) -> None:
 
 def _show(looked: Looked) -> None:
     """The columns, the classes, and rows as they will be trained."""
+    from pipeline.read.look import doubts
+
     count = f"{looked.rows:,}{' and more' if looked.more else ''} {'row' if looked.rows == 1 else 'rows'}"
     console.fact("rows", f"{count}, columns {', '.join(looked.columns)}")
     console.fact("read", looked.shape)
+    if looked.unused:
+        console.fact("unused", ", ".join(map(console.shown, looked.unused)))
+    if looked.others:
+        console.fact("or", f"assistant = {', or '.join(map(console.shown, looked.others[:OTHERS]))}: edit `train`")
     if looked.classes:
         listed = list(looked.classes.items())
         shown = ", ".join(f"{name} {count:,}" for name, count in listed[:CLASSES])
         rest = f", {len(listed) - CLASSES} more" if len(listed) > CLASSES else ""
         console.fact("label", f"{console.plural(len(listed), 'class', 'classes')}: {console.shown(shown)}{rest}")
+        if looked.without:
+            console.warn(f"{console.plural(looked.without, 'row')} without a label")
+        for doubt in doubts(looked.classes):
+            console.warn(console.shown(doubt))
     refused = [problem for problem in looked.problems if problem.severity == "error"]
     for problem in refused[:SHOWN]:
         console.fact("error", f"{problem.where}: {problem.message}", "bad")

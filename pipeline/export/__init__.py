@@ -28,7 +28,7 @@ from ._originals import Originals
 from ._spool import Spool
 from .options import ORDERS, Options, share
 from .order import place_of
-from .split import Divided, divide
+from .split import Divided, divide, doubts_about
 from .write import UNFINISHED, File, Job, Written, write_format
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def _export(
         raise YieldError(f"{dataset.name}: no row to export: {why}", _way_on(aside, dataset.name))
     divided = divide(spool, options.validation, options.seed)
     notes += [note for note in (divided.note,) if note]
+    notes += doubts_about(spool.labels(), divided.validation)
     about = _about(dataset, options, divided, aside, (rows, rehearsed))
     target = options.out or dataset.exports
     with Originals(_folders(dataset)) as originals:

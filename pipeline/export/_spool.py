@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 from pipeline.types import Example, Sample, Verdict
 
 TRAIN, VALIDATION = 0, 1
+LONGEST_LABEL, MOST_LABELS = 60, 100
+"""Characters of an answer that may be a label, and how many labels there may be."""
 
 _TABLES = """
 create table verdicts (id blob primary key, digest text, state text) without rowid;
 create table rows (
     ordinal integer primary key, id blob unique, root integer, depth integer, family blob, first blob, second blob,
-    aside text, rehearsal integer, side integer default 0, payload blob);
+    aside text, rehearsal integer, side integer default 0, label text, payload blob);
 create table sides (family blob primary key, unit real) without rowid;
 create table refused (ordinal integer primary key);
 """
@@ -87,15 +89,16 @@ class Spool:
 
     def add(self, ordinal: int, sample: Sample, place: Place, aside: str | None) -> None:
         """Keeps a row; of one that stands aside only its place."""
-        payload = None
+        payload, label = None, None
         if aside is None:
             row = sample.example()
+            label = sample.answer if len(sample.answer) <= LONGEST_LABEL and sample.answer.isprintable() else None
             parts = (row.messages, row.rejected, row.label, row.tools, row.fields, row.sample, sample.source)
             payload = pickle.dumps(parts, protocol=5)
         self._db.execute(
-            "insert into rows values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+            "insert into rows values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
             (ordinal, key(sample.id), place.root, place.depth, place.family, place.first, place.second,
-             aside, sample.rehearsal, payload),
+             aside, sample.rehearsal, label, payload),
         )
 
     def reasons(self) -> dict[str, int]:
@@ -123,6 +126,19 @@ class Spool:
         first = f"select family from sides order by unit, family limit {held:d}"
         self._db.execute(f"update rows set side = {VALIDATION} where family in ({first})")
         self._db.execute("create index written on rows (side, first, second, depth, id) where aside is null")
+
+    def labels(self) -> dict[str, tuple[int, int]]:
+        """Label -> rows in train and in validation, the most frequent first; empty where answers are no labels.
+
+        They are labels where each is short and, on average, stands for two rows or more.
+        """
+        if self._one("select exists (select 1 from rows where aside is null and label is null)")[0]:
+            return {}
+        query = f"""select label, sum(side = {TRAIN}), sum(side = {VALIDATION}) from rows where aside is null
+            group by label order by count(*) desc, label limit {MOST_LABELS + 1}"""
+        found = {label: (train, held) for label, train, held in self._db.execute(query)}
+        labelled = 1 < len(found) <= MOST_LABELS and sum(map(sum, found.values())) >= 2 * len(found)
+        return found if labelled else {}
 
     def rows(self, side: int, *, without_refused: bool = False) -> Iterator[Spooled]:
         """The chosen rows of a side, in order."""

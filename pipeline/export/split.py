@@ -12,8 +12,12 @@ import math
 from typing import NamedTuple
 
 from pipeline.digest import hash_unit
+from pipeline.read.look import doubts
 
 from ._spool import Spool
+
+NAMED = 5
+"""Labels that are named one by one."""
 
 
 class Divided(NamedTuple):
@@ -22,6 +26,23 @@ class Divided(NamedTuple):
     train: int
     validation: int
     note: str = ""
+
+
+def doubts_about(labels: dict[str, tuple[int, int]], held: int) -> list[str]:
+    """What a person may want to mend where answers are labels: twins, rare ones, and those that one side lacks.
+
+    Args:
+        labels: label -> rows in train and in validation.
+        held: families in validation; 0 where none was asked for.
+    """
+    told = doubts({label or "(no label)": train + validation for label, (train, validation) in labels.items()})
+    for side, name, other in ((0, "train", "validation"), (1, "validation", "train")):
+        lacks = [f"{label or '(no label)'} ({rows[1 - side]:,} in {other})" for label, rows in labels.items()
+                 if held and not rows[side]]
+        if lacks:
+            more = f" and {len(lacks) - NAMED:,} more labels" if len(lacks) > NAMED else ""
+            told.append(f"{name} has no row of {', '.join(lacks[:NAMED])}{more}")
+    return told
 
 
 def divide(spool: Spool, share: float, seed: int) -> Divided:

@@ -17,10 +17,16 @@ _KINDS = 1_000
 _LABELLED = 0.8
 """Share of rows that must have a class: real files hold rows that nobody labelled yet."""
 
+_CLASSES, _SHARED = 100, 1.5
+"""The most classes that a column may have, and rows for each of them on average where its name tells what it is."""
+
+_FEW, _NAMED = 10, 5
+"""A class is rare with fewer rows than this, where the largest has this many times as many; so many are named."""
+
 LABELS = ("label", "class", "category", "sentiment", "intent", "topic", "stance", "emotion", "priority", "gold_label")
 ANSWERS = ("completion", "answer", "output", "response", "reply", "target", "summary", "translation", "label_text")
+QUESTIONS = ("question", "prompt", "instruction", "query", "problem", "input")
 """Names that columns of published data sets go by, the usual ones first."""
-
 
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9.,]*(?:[eE][-+]?[0-9]+)?\s*")
 
@@ -33,12 +39,16 @@ class Guess(NamedTuple):
         prompt: the columns that are asked about, in the file's order; empty where the answer stands alone.
         label: whether the completion is one of a few classes.
         classes: class -> rows, the most frequent first; empty without a label.
+        others: columns that could as well be answered with, the likely ones first.
+        without: rows that have no label; 0 without a label.
     """
 
     completion: str | None
     prompt: tuple[str, ...]
     label: bool
     classes: dict[str, int]
+    others: tuple[str, ...] = ()
+    without: int = 0
 
 
 @dataclass(slots=True)
@@ -72,9 +82,13 @@ class Column:
         return self.characters / self.filled if self.filled else 0.0
 
     def is_label(self, rows: int) -> bool:
-        """Whether its values are a few short classes: most rows have one, and share it with another."""
+        """Whether its values are a few short classes: most rows have one, and share it with another.
+
+        Where its name says that it is one, some classes may have a single row.
+        """
         kinds = len(self.values)
-        few = 2 <= kinds <= max(2, min(100, rows // 2))
+        named = self.name.casefold().strip() in LABELS and kinds * _SHARED <= self.filled
+        few = 2 <= kinds <= max(2, min(_CLASSES, rows if named else rows // 2))
         labelled = self.filled >= _LABELLED * rows and sum(self.values.values()) == self.filled
         return few and self.longest <= 60 and labelled
 
@@ -97,31 +111,51 @@ def look(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Column], int]:
 def guess(columns: Sequence[Column], rows: int) -> Guess:
     """What the columns seem to be. By names that are usual first, else by what is in them.
 
-    A label is short and shared by rows; the question is every column of free text beside it, or the one with
-    the longest texts. Without a label the answer is the last column of free text: files go from what is given
-    to what is wanted.
+    A text under a name that answers go by is the answer. Else a label is: it is short and shared by rows. Else the
+    last column of free text: files go from what is given to what is wanted. The question is every column of free
+    text beside the answer, or the one with the longest texts; a label is no question unless its name says so.
     """
     texts = [column for column in columns if column.is_text()]
     longest = max((column for column in columns if column.texts), key=lambda column: column.mean, default=None)
-    label = _label(columns, rows, longest)
-    if label is not None:
-        asked = [column.name for column in texts if column is not label]
-        if not asked and longest is not None and longest is not label:
-            asked = [longest.name]
-        return Guess(label.name, tuple(asked), True, dict(label.values.most_common()))
-    if not texts:
-        return Guess(longest.name if longest else None, (), False, {})
-    answer = _named(texts, ANSWERS) or texts[-1]
-    return Guess(answer.name, tuple(column.name for column in texts if column is not answer), False, {})
+    labels = _labels(columns, rows, longest)
+    plain = [column for column in texts if column not in labels or _named([column], QUESTIONS)]
+    answer = _named([column for column in plain if not _named([column], QUESTIONS)], ANSWERS)
+    found = answer or next(iter(labels), None) or next(iter(reversed(texts)), longest)
+    if found is None:
+        return Guess(None, (), False, {})
+    asked = [column.name for column in plain if column is not found]
+    if not asked and found in labels and longest is not None and longest is not found:
+        asked = [longest.name]
+    others = tuple(column.name for column in (*labels, *([answer] if answer else [])) if column is not found)
+    if found not in labels:
+        return Guess(found.name, tuple(asked), False, {}, others)
+    return Guess(found.name, tuple(asked), True, dict(found.values.most_common()), others, rows - found.filled)
 
 
-def _label(columns: Sequence[Column], rows: int, longest: Column | None) -> Column | None:
+def doubts(classes: Mapping[str, int]) -> list[str]:
+    """What a person may want to mend about classes before they are trained: twins but for case, and rare ones.
+
+    Args:
+        classes: class -> rows.
+    """
+    by_case: dict[str, list[str]] = {}
+    for name in classes:
+        by_case.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    told = [f"{' and '.join(repr(name) for name in twins)} are two classes: they differ in case or spaces only"
+            for twins in by_case.values() if len(twins) > 1]
+    most = max(classes.values(), default=0)
+    rare = [f"{name} {count:,}" for name, count in classes.items() if count < _FEW and count * _FEW <= most]
+    shown = ", ".join(rare[:_NAMED]) + (f" and {len(rare) - _NAMED:,} more" if len(rare) > _NAMED else "")
+    return [*told, f"few rows of {shown}, where another class has {most:,}"] if rare else told
+
+
+def _labels(columns: Sequence[Column], rows: int, longest: Column | None) -> list[Column]:
+    """The columns of classes, the likeliest first: by the usual names, then texts with few classes."""
     found = [column for column in columns if column.is_label(rows) and column is not longest]
-    named = _named(found, LABELS) or _named(found, ANSWERS)
-    texts = [column for column in found if column.texts]
-    unnamed = min(texts, key=lambda column: (len(column.values), -columns.index(column)), default=None)
-    answered = _named([column for column in columns if column.is_text()], ANSWERS)
-    return named or (unnamed if answered is None else None)
+    named = [column for column in (_named(found, LABELS), _named(found, ANSWERS)) if column is not None]
+    unnamed = [column for column in found if column.texts and not _named([column], QUESTIONS)]
+    unnamed.sort(key=lambda column: (len(column.values), -columns.index(column)))
+    return list({column.name: column for column in (*named, *unnamed)}.values())
 
 
 def _named(columns: Sequence[Column], names: Sequence[str]) -> Column | None:

@@ -36,6 +36,9 @@ class Looked(NamedTuple):
         train: the recipe's `train` section.
         format: the recipe's `source.format`, where rows are conversations.
         classes: class -> rows looked at; empty where the answer is no label.
+        without: rows looked at that have no label.
+        unused: columns that are neither question nor answer.
+        others: columns that could as well be the answer.
         examples: the first rows as they will be trained.
         problems: what was wrong with rows that were looked at.
     """
@@ -50,6 +53,9 @@ class Looked(NamedTuple):
     format: str | None
     export: str
     classes: dict[str, int]
+    without: int
+    unused: list[str]
+    others: list[str]
     examples: list[list[Message]]
     problems: list[Problem]
 
@@ -72,12 +78,16 @@ def look_at(file: str, cwd: Path, encoding: str | None = None) -> Looked:
         why = f": {fault.where}: {fault.message}" if fault else ""
         raise DataError(f"{file}: holds no row that can be read{why}", fault.fix if fault else "")
     names = columns_of(path, encoding=encoding)
-    shape, classes = _shape(names, head, file)
+    shape, found = _shape(names, head, file)
+    used = {found.completion, *found.prompt}
     examples = list(islice(_examples(shape, head, file, problems), SHOWN))
     if not examples:
         raise DataError(f"{file}: no row reads as {shape.name}: {problems[-1].message}", problems[-1].fix)
-    return Looked(file, encoding, len(head), more, names, shape.name, shape.train, shape.format, shape.export, classes,
-                  examples, problems)
+    return Looked(
+        file, encoding, len(head), more, names, shape.name, shape.train, shape.format, shape.export, found.classes,
+        found.without, [name for name in names if found.completion and name not in used], list(found.others), examples,
+        problems,
+    )
 
 
 def write_from(name: str, cwd: Path, looked: Looked) -> Path:
@@ -99,23 +109,24 @@ def write_from(name: str, cwd: Path, looked: Looked) -> Path:
         "train:                       # what the tuned model will see; any column: {{name}}",
         *(f"  {role}: {_quoted(text)}" for role, text in looked.train.items()),
         *_class_comment(looked.classes),
+        *([f"  # not used: {', '.join(looked.unused)}"] if looked.unused else []),
         "curate: [exact_duplicate]",
         f"export: {{formats: [{looked.export}], validation: 0.1}}",
     ]
     return write_new(cwd / f"{name}.yaml", "\n".join(lines) + "\n")
 
 
-def _shape(names: list[str], head: list[dict[str, Any]], file: str) -> tuple[Shape, dict[str, int]]:
-    """How rows are read, and the classes where the answer is one."""
+def _shape(names: list[str], head: list[dict[str, Any]], file: str) -> tuple[Shape, Guess]:
+    """How rows are read, and what the columns seem to be; nothing of that where rows have a known shape."""
     known = shape_of(Columns(), names, head[0], file)
     if known is not None:
-        return known, {}
+        return known, Guess(None, (), False, {})
     found: Guess = guess(*look(head))
     if found.completion is None:
         raise DataError(f"{file}: no column of it holds text; its columns are: {', '.join(names)}",
                         "synth import NAME FILE --prompt COLUMN --completion COLUMN")
     prompt = template_of(found.prompt) if found.prompt else None
-    return Templated(Columns(prompt, found.completion), names, file), found.classes
+    return Templated(Columns(prompt, found.completion), names, file), found
 
 
 def _examples(shape: Shape, head: list[dict[str, Any]], file: str, problems: list[Problem]) -> Iterator[list[Message]]:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.commands import main
 from pipeline.store import Dataset
+from pipeline.types import Sample
 from tests import made
 
 
@@ -130,6 +131,28 @@ def test_a_file_that_lacks_most_rows_is_exit_3_and_a_system_text_can_be_folded(
     assert prompts[:2] == ["Genre: horror", "Be brief.\n\nGenre: high fantasy"]
     assert main(["export", "chats", "--format", "prompt-completion {system: fold}"]) == 2
     assert "--format 'prompt-completion: {system: fold}'" in capsys.readouterr().err
+
+
+def labelled(number: int, label: str) -> Sample:
+    asked = {"role": "user", "content": f"Ticket {number}"}
+    return replace(made.sample(number), cell={}, messages=[asked, {"role": "assistant", "content": label}])
+
+
+def test_labels_that_are_out_of_balance_are_named(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [labelled(i, "Billing" if i < 3 else "fraud" if i < 6 else "billing") for i in range(206)]
+    made.dataset(workdir / "datasets" / "tickets", rows, curated=False)
+    assert main(["export", "tickets", "--split", "0.02"]) == 0
+    said = capsys.readouterr().err
+    assert "note   'billing' and 'Billing' are two classes" in said
+    assert "note   few rows of Billing 3, fraud 3, where another class has 200" in said
+    assert "note   validation has no row of Billing (3 in train), fraud (3 in train)" in said
+    assert main(["export", "tickets", "--split", "none"]) == 0
+    assert "validation has no row" not in capsys.readouterr().err
+
+
+def test_texts_are_no_labels(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "tales", "--split", "0.1"]) == 0
+    assert "no row of" not in capsys.readouterr().err
 
 
 def test_check_prints_every_fault_with_its_cure(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:

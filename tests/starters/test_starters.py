@@ -126,6 +126,45 @@ def test_guesses(here: Path, rows: list[dict[str, Any]], train: dict[str, str]) 
     load_recipe(write_from("mine", here, looked))
 
 
+def tabled(columns: str, *rows: str, times: int = 1) -> str:
+    return "\n".join([columns.replace(" ", ";"), *rows * times]) + "\n"
+
+
+@pytest.mark.parametrize(("table", "read", "unused", "others"), [
+    (tabled("subject message category", *(f"Ticket {n};Text of ticket {n};kind{n % 6}" for n in range(11))),
+     ("{{subject}}\n{{message}}", "{{category}}"), [], []),
+    (tabled("question answer category", *(f"What is {n}?;It is {n}.;kind {n % 3}" for n in range(12))),
+     ("{{question}}", "{{answer}}"), ["category"], ["category"]),
+    (tabled("id subject queue priority",
+            *(f"{n};Text of ticket {n};{['Customer Service', 'Billing', 'IT'][n % 3]};{['low', 'high'][n % 2]}"
+              for n in range(12))),
+     ("{{subject}}", "{{priority}}"), ["id", "queue"], ["queue"]),
+    (tabled("question answer", *(f"Is it so, {n % 2}?;It is {n}, that is so." for n in range(12))),
+     ("{{question}}", "{{answer}}"), [], []),
+])
+def test_a_guess_says_what_else_it_could_be(
+    here: Path, table: str, read: tuple[str, str], unused: list[str], others: list[str]
+) -> None:
+    (here / "rows.csv").write_text(table)
+    looked = look_at("rows.csv", here)
+    assert (looked.train.get("user"), looked.train["assistant"]) == read
+    assert (looked.unused, looked.others) == (unused, others)
+    text = write_from("mine", here, looked).read_text()
+    assert ("# not used: " in text) == bool(unused)
+
+
+def test_classes_that_should_be_mended_are_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"Text of ticket {n};{'Billing' if n < 5 else 'fraud' if n < 10 else '' if n < 14 else 'billing'}"
+            for n in range(204)]
+    (here / "tickets.csv").write_text(tabled("text label", *rows))
+    assert main(["init", "tickets", "--from", "tickets.csv"]) == 0
+    said = capsys.readouterr().err
+    assert "label  3 classes: billing 190, Billing 5, fraud 5" in said
+    assert "note   4 rows without a label" in said
+    assert "note   'billing' and 'Billing' are two classes: they differ in case or spaces only" in said
+    assert "note   few rows of Billing 5, fraud 5, where another class has 190" in said
+
+
 def test_conversations_are_recognised(here: Path) -> None:
     turns = [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]
     (here / "rows.jsonl").write_text(json.dumps({"conversations": turns}) + "\n")
