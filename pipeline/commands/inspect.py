@@ -26,6 +26,8 @@ LIMIT = 20
 OTHERS_WIDE, AXIS_WIDE = 62, 14
 """Columns of a terminal for id, state, measure and the answer's beginning, and for each axis."""
 POLL_S = 0.5
+IDLE_POLLS = 3
+"""So often in a row nobody is found at work before a run counts as ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Look:
 @click.option("--seed", type=int, default=0, help="Of --sample: the same seed shows the same rows.")
 @click.option("--limit", type=click.IntRange(0), metavar="N", help="At most N rows; 0 for all. [20, with --json all]")
 @click.option("--why", is_flag=True, help="Of one row: the verdict and its reasons, nothing else.")
-@click.option("--follow", is_flag=True, help="A line per row as a run writes it, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="A line per row as a run writes it, until it ends.")
 @json_option
 def command(target: Target, row: str | None, why: bool, follow: bool, **given: Any) -> None:
     """Reads the rows of a dataset: as a table, or one in full with all that is behind it.
@@ -308,13 +310,23 @@ def _summary(found: list[Row], counted: _Counted, dataset: Dataset) -> None:
         console.fact("rows", f"{shown:,} of {passed:,} that are like that, {seen:,} in all")
 
 def _follow(dataset: Dataset) -> None:
+    from pipeline.store.locks import holders
     from pipeline.store.tail import tail
 
     path = dataset.path / "samples.jsonl"
-    console.fact("follow", f"{console.near(path)}; Ctrl-C ends it")
+
+    seen = any(holders(dataset.path))
+    console.fact("follow", f"{console.near(path)}; {'' if seen else 'nobody is at work on it yet; '}Ctrl-C ends it")
+    idle = 0
 
     def wait() -> bool:
+        """Goes on until nobody has been at work for a while; stages of a run follow each other closely."""
+        nonlocal seen, idle
+        if seen and idle >= IDLE_POLLS:
+            return False
         time.sleep(POLL_S)
+        idle = 0 if any(holders(dataset.path)) else idle + 1
+        seen = seen or not idle
         return True
 
     try:
@@ -322,5 +334,8 @@ def _follow(dataset: Dataset) -> None:
             room = console.width() - 20 if console.screen() else 200
             size = len(sample.answer.encode("utf-8", "surrogatepass"))
             console.out(f"{sample.id[:8]}  {size:>7,}  {console.one_line(sample.answer, room)}")
-    except KeyboardInterrupt:  # the way to end it
+    except KeyboardInterrupt:  # the other way to end it
         console.say()
+        return
+    console.fact("ended", "nobody is at work on it any more")
+    console.next_command(f"synth status {dataset.name}")

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -269,4 +271,24 @@ def test_follow_prints_rows_as_they_arrive(tales: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert said.splitlines() == ["follow datasets/tales/samples.jsonl; Ctrl-C ends it", ""]
+    said_first = "follow datasets/tales/samples.jsonl; nobody is at work on it yet; Ctrl-C ends it"
+    assert said.splitlines() == [said_first, ""]
+
+
+def test_follow_ends_with_the_run(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def write() -> None:
+        with Dataset.open(tales) as dataset, dataset.lock("samples", "generate"), dataset.sample_writer() as rows:
+            begun.set()
+            time.sleep(0.7)
+            rows.add(made.sample(31))
+
+    begun = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(write)
+        begun.wait()
+        assert main(["inspect", "tales", "--follow"]) == 0
+        written.result()
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1].split()[0] == made.sample(31).id[:8]
+    assert captured.err.splitlines()[-2:] == [
+        "ended  nobody is at work on it any more", "next   synth status tales"]

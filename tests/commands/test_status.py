@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from pipeline.commands import main
 from pipeline.export import Options, export
 from pipeline.store import Dataset
 from pipeline.store.plan import WANTED
-from pipeline.types import Draw
+from pipeline.types import Draw, Failure, FailureClass
 from tests import made
 
 RECIPE = """\
@@ -110,6 +113,67 @@ def test_what_is_next(tales: Path, capsys: pytest.CaptureFixture[str], change: s
         else:
             value = json.loads(status(capsys, "tales", "--json")[0])
     assert value["next"] == expected
+
+
+def test_a_file_that_was_emptied_or_deleted(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "recipe.yaml").write_text(RECIPE)
+    (tales / "samples.jsonl").write_text("")
+    out, err = status(capsys)
+    assert "0 (changed by hand)" in out
+    assert "tales: 6 rows deleted by hand: synth generate tales --adopt keeps that, --restore brings" in err
+    assert err.splitlines()[-1] == "next   synth generate tales --adopt"
+    (tales / "samples.jsonl").unlink()
+    out, err = status(capsys, "tales")
+    assert "0 (samples.jsonl is gone: 6 rows will be made again for nothing)" in out
+    assert err.splitlines()[-1] == "next   synth generate tales"
+    assert json.loads(status(capsys, "tales", "--json")[0])["gone"] == 6
+
+
+def test_a_run_that_was_killed_is_not_at_work(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = ("import os, signal, sys; from pathlib import Path; from pipeline.store.locks import lock\n"
+            "with lock(Path(sys.argv[1]), 'samples', 'run'): os.kill(os.getpid(), signal.SIGKILL)")
+    subprocess.run([sys.executable, "-c", code, str(tales)], check=False)
+    assert (tales / ".locks" / "samples.lock").exists()
+    out, err = status(capsys, "tales")
+    assert "at work" not in out
+    assert "--follow" not in err
+
+
+def failed(dataset: Dataset, kind: FailureClass, count: int) -> None:
+    for number in range(count):
+        dataset.calls.record(replace(made.call(900 + number, ""), message=None, failure=Failure(kind, "no")))
+
+
+@pytest.mark.parametrize(("kind", "rows", "expected"), [
+    ("connection", 6, "synth generate tales"), ("content_filter", 6, "synth curate tales"),
+    ("content_filter", 0, "synth generate tales --retry"),
+])
+def test_what_failed_for_good_is_not_asked_for_again(
+    tales: Path, capsys: pytest.CaptureFixture[str], kind: FailureClass, rows: int, expected: str
+) -> None:
+    shutil.rmtree(tales)
+    made.dataset(tales, [made.sample(i) for i in range(rows)], curated=False)
+    (tales / "recipe.yaml").write_text(RECIPE)
+    with Dataset.open(tales) as dataset:
+        dataset.plan.append((Draw({"genre": "horror", "n": n}), WANTED) for n in range(8))
+        failed(dataset, kind, 8 - rows)
+    assert status(capsys, "tales")[1].splitlines()[-1] == f"next   {expected}"
+
+
+@pytest.mark.parametrize(("noted", "toml", "expected"), [
+    ("openai:gpt-4.1-mini", "", "synth generate tales --model openai:gpt-4.1-mini"),
+    ("openai:gpt-4.1-mini", 'model = "openai:gpt-4.1"\n', "synth generate tales"),
+    ("rehearsal:rehearsal", "", "synth generate tales"),
+])
+def test_the_next_command_names_the_model_that_wrote_the_rows(
+    tales: Path, capsys: pytest.CaptureFixture[str], noted: str, toml: str, expected: str
+) -> None:
+    (tales / "recipe.yaml").write_text(RECIPE)
+    Path("synth.toml").write_text(toml)
+    with Dataset.open(tales) as dataset:
+        dataset.plan.append((Draw({"genre": "horror", "n": n}), WANTED) for n in range(8))
+        dataset.note("generate", {"model": noted})
+    assert status(capsys, "tales")[1].splitlines()[-1] == f"next   {expected}"
 
 
 def test_alone_in_an_empty_folder(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
