@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,3 +241,26 @@ def test_a_wrong_address_is_said_at_once_and_the_right_one_asks_for_all(
     assert "next   synth generate tales" in capsys.readouterr().err
     assert main(["generate", "tales", *flags(server)]) == 0
     assert len(server.answered()) == 6
+
+
+# -- who is at work --------------------------------------------------------------------------------
+
+def test_a_run_is_told_as_a_run_and_a_closed_terminal_stops_it_with_a_word(
+    tales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OPENAI_API_KEY": "sk-loopback"}
+    with running(latency_s=0.5) as server:
+        command = [sys.executable, "-m", "pipeline", "run", "tales", *flags(server), "--concurrency", "1"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+            while not server.answered():
+                time.sleep(0.05)
+            assert main(["status", "tales", "--json"]) == 0
+            assert json.loads(capsys.readouterr().out)["busy"].startswith(f"run (pid {process.pid} on ")
+            assert main(["generate", "tales", *flags(server)]) == 4
+            assert "in use by `synth run` (pid" in capsys.readouterr().err
+            process.send_signal(signal.SIGHUP)
+            _, err = process.communicate(timeout=30)
+        assert process.returncode == 130, err
+    assert "everything that came is kept" in err
+    again = f"next   synth run tales --model openai:story-small --base-url {server.base_url} --concurrency 1"
+    assert err.splitlines()[-1].startswith(again)
