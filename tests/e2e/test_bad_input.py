@@ -108,6 +108,7 @@ def test_an_unknown_provider(synth) -> None:
 
 def test_without_a_terminal_spending_needs_a_cap_or_a_yes(synth) -> None:
     synth.write("tales.yaml", GOOD)
+    synth.write("synth.toml", '[prices."story-small"]\ninput = 900\noutput = 900\n')
     with running() as server:
         args = ["run", "tales", "--model", "openai:story-small", "--base-url", server.base_url]
         ran = synth(*args, env={"OPENAI_API_KEY": KEY}, code=None)
