@@ -51,7 +51,7 @@ class Host(NamedTuple):
 
 @cache
 def presets() -> dict[str, dict[str, Any]]:
-    """hosts.json: name -> base_url, key_env, tried, and maybe base_url_env, local, note."""
+    """hosts.json: name -> base_url, key_env, tried, and maybe type, base_url_env, local, note."""
     table: dict[str, dict[str, Any]] = orjson.loads(Path(__file__).with_name("hosts.json").read_bytes())
     return table
 
@@ -106,7 +106,9 @@ def entry_of(name: str, settings: Settings, env: Mapping[str, str]) -> ProviderE
     own, preset = settings.providers.get(name), presets().get(name)
     if own is None and preset is None and not settings.base_url:
         raise RecipeError(f"no provider entry is named '{name}'", did_you_mean(name, names(settings)))
-    own, preset = own or ProviderEntry(), preset or {}
+    preset = preset or {}
+    # with an address, an entry is a server, and so is `transformers`, which has none of its own
+    own = own or ProviderEntry(type="openai" if settings.base_url else preset.get("type", "openai"))
     said = env.get(preset.get("base_url_env") or "") or preset.get("base_url")
     return own.model_copy(update={
         "base_url": settings.base_url or own.base_url or said,
@@ -130,5 +132,6 @@ def host(name: str, settings: Settings, env: Mapping[str, str]) -> Host:
     entry = entry_of(name, settings, env)
     preset = {} if name in settings.providers else presets().get(name, {})
     has_key = bool(entry.key_env and env.get(entry.key_env, "").strip())
-    return Host(name, entry.type, entry.base_url, entry.key_env, has_key, needs_key(name, entry),
-                is_loopback(entry.base_url), bool(preset.get("tried", True)), str(preset.get("note", "")))
+    local = is_loopback(entry.base_url) or (entry.base_url is None and bool(preset.get("local")))
+    return Host(name, entry.type, entry.base_url, entry.key_env, has_key, needs_key(name, entry), local,
+                bool(preset.get("tried", True)), str(preset.get("note", "")))

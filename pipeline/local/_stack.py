@@ -71,9 +71,11 @@ def online(env: MutableMapping[str, str] | None = None) -> bool:
 def _not_shadowed() -> None:
     """Where `datasets/` here is found in place of the library, training would die in an AttributeError."""
     found = importlib.util.find_spec("datasets")
-    if found is not None and found.origin is None:
-        places = list(found.submodule_search_locations or [])
-        place = Path(places[0]) if places else Path("datasets")
+    if found is None:
+        return
+    places = [Path(each) for each in found.submodule_search_locations or ()]
+    if not any((each / "arrow_dataset.py").is_file() for each in places):
+        place = places[0] if places else found.origin
         raise DataError(
             f"{place}: this folder hides the library `datasets`, which training needs",
             "pip install 'synth-pipeline[local]'   or start synth by its command, not as python -m from that folder",

@@ -76,18 +76,26 @@ def _from_hub(name: str) -> Path:
     except faults.RepositoryNotFoundError:
         code, why = "base-missing", "the hub has no model of this name that it shows to you"
         fix = f"check the name at https://huggingface.co/{name}; a private one needs: hf auth login"
-    except (faults.LocalEntryNotFoundError, faults.HFValidationError):
-        how = "the hub could not be reached" if asked else "nothing is fetched unless you say so"
-        code, why = "base-missing", f"no folder of this name is here, nor such a model in the hub's cache ({how})"
-        fix = f"hf download {name}   or HF_HUB_OFFLINE=0 before the command; offline: base `{TINY}`"
-    except (faults.HfHubHTTPError, OSError) as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        code, why = "base-unreachable", f"the hub does not answer: {str(error).splitlines()[0]}"
-        fix = f"hf download {name}   when it does, or base `{TINY}`"
+    except (faults.LocalEntryNotFoundError, faults.HFValidationError, faults.HfHubHTTPError, OSError) as error:
+        status = _status(error)
         if status in (401, 403):
             code, why = "base-gated", f"the hub refuses with {status}"
             fix = "hf auth login   with a token that may read it"
+        else:
+            how = "the hub could not be reached" if asked else "nothing is fetched unless you say so"
+            code, why = "base-missing", f"no folder of this name is here, nor such a model in the hub's cache ({how})"
+            fix = f"hf download {name}   or HF_HUB_OFFLINE=0 before the command; offline: base `{TINY}`"
     raise BaseRefused(_error(code, name, why, fix))
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The HTTP status of an error, or of the one that led to it."""
+    while error is not None:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status is not None:
+            return int(status)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def base_problems(base: str | Path, chat_template: str | None = None) -> list[Problem]:

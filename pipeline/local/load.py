@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, SynthError
 
 from . import _stack
 from .bases import RECORD, BaseRefused, base_problems, context_of, folder_of, open_tokenizer
@@ -128,7 +128,9 @@ def load(
             model = _open(folder, four_bit, device, compute)
             if adapter is not None:
                 model = _with_adapter(model, adapter)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except SynthError:
+        raise
+    except Exception as error:  # whatever damaged files make of the libraries: one sentence
         raise _cannot(base if adapter is None else adapter, device, error) from error
     model.eval()
     notes = tuple(problem.message for problem in problems if problem.severity != "error")

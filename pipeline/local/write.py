@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -95,11 +95,27 @@ def ask_of(loaded: Loaded, messages: Sequence[Message], tools: Tools, decoding: 
     return Ask(prompt_ids(loaded.tokenizer, messages, tools), decoding, dice)
 
 
-def write_asks(loaded: Loaded, asks: Sequence[Ask], *, tuned: bool) -> Iterator[Written]:
-    """As `write`, each prompt with a decoding and dice of its own; every prompt leaves room for an answer."""
+def _never() -> bool:
+    return False
+
+
+def write_asks(
+    loaded: Loaded, asks: Sequence[Ask], *, tuned: bool, over: Callable[[], bool] = _never
+) -> Iterator[Written]:
+    """As `write`, each prompt with a decoding and dice of its own; every prompt leaves room for an answer.
+
+    Args:
+        loaded: the model.
+        asks: see `ask_of`.
+        tuned: with the adapter, or without it.
+        over: asked at every token; True ends it, and what is not finished then is not yielded.
+    """
     with loaded.asked(tuned) as model, _stack.quiet():
         for batch in _batches(loaded, asks):
-            yield from _batch(loaded, model, asks, batch)
+            found = _batch(loaded, model, asks, batch, over)
+            if over():
+                return
+            yield from found
 
 
 def _room(loaded: Loaded, ask: Ask) -> int:
@@ -123,7 +139,9 @@ def _batches(loaded: Loaded, asks: Sequence[Ask]) -> Iterator[list[int]]:
         yield batch
 
 
-def _batch(loaded: Loaded, model: Any, asks: Sequence[Ask], batch: list[int]) -> Iterator[Written]:
+def _batch(
+    loaded: Loaded, model: Any, asks: Sequence[Ask], batch: list[int], over: Callable[[], bool]
+) -> list[Written]:
     """One call of `generate`, padded on the left."""
     torch = _stack.module("torch")
     tokenizer, rows = loaded.tokenizer, [asks[index] for index in batch]
@@ -132,13 +150,13 @@ def _batch(loaded: Loaded, model: Any, asks: Sequence[Ask], batch: list[int]) ->
     ids = torch.tensor([[pad] * (width - len(row.ids)) + row.ids for row in rows], device=loaded.device)
     seen = torch.tensor([[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows], device=loaded.device)
     room = [_room(loaded, row) for row in rows]
-    stopping = _Ends(tokenizer, [row.decoding.stop for row in rows], room, width)
+    stopping = _Ends(tokenizer, [row.decoding.stop for row in rows], room, width, over)
     found = model.generate(
         input_ids=ids, attention_mask=seen, do_sample=False, num_beams=1, max_new_tokens=max(room),
         temperature=None, top_p=None, top_k=None, pad_token_id=pad, eos_token_id=list(loaded.stops),
         logits_processor=[_Dice(rows)], stopping_criteria=[stopping])
-    for place, index in enumerate(batch):
-        yield _written(loaded, index, found[place, width:].tolist()[: room[place]], asks[index].decoding.stop)
+    return [_written(loaded, index, found[place, width:].tolist()[: room[place]], asks[index].decoding.stop)
+            for place, index in enumerate(batch)]
 
 
 def _written(loaded: Loaded, index: int, said: list[int], stop: tuple[str, ...]) -> Written:
@@ -192,19 +210,23 @@ class _Dice:
 
 
 class _Ends:
-    """Rows that are done before the stop token: their own limit is reached, or a stop text is there."""
+    """Rows that are done before the stop token: their own limit is reached, a stop text is there, or all is over."""
 
-    def __init__(self, tokenizer: Any, stops: Sequence[tuple[str, ...]], room: Sequence[int], width: int) -> None:
+    def __init__(
+        self, tokenizer: Any, stops: Sequence[tuple[str, ...]], room: Sequence[int], width: int,
+        over: Callable[[], bool],
+    ) -> None:
+        self._over = over
         self._tokenizer, self._stops, self._room, self._width = tokenizer, stops, room, width
         self._back = [max((len(word.encode()) for word in words), default=0) + 8 for words in stops]
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         """One truth value for each row."""
         torch = _stack.module("torch")
-        written = input_ids.shape[1] - self._width
+        written, over = input_ids.shape[1] - self._width, self._over()
         done = []
         for row, (words, room, back) in enumerate(zip(self._stops, self._room, self._back)):
-            ended = written >= room
+            ended = over or written >= room
             if words and not ended:
                 tail = input_ids[row, max(self._width, input_ids.shape[1] - back):].tolist()
                 text = self._tokenizer.decode(tail, skip_special_tokens=True, clean_up_tokenization_spaces=False)
