@@ -25,8 +25,30 @@ WANTED = {
     "float_parsing": "a number is wanted here, not {given}",
     "bool_type": "true or false is wanted here, not {given}",
     "bool_parsing": "true or false is wanted here, not {given}",
+    "literal_error": "{expected} is wanted here, not {given}",
+    "greater_than_equal": "{ge:g} or more is wanted here, not {given}",
+    "greater_than": "more than {gt:g} is wanted here, not {given}",
+    "less_than_equal": "{le:g} or less is wanted here, not {given}",
+    "less_than": "less than {lt:g} is wanted here, not {given}",
+    "tuple_type": "a list is wanted here, as [one, two]",
+    "too_short": "at least {min_length} are wanted here",
+    "string_too_short": "a text is wanted here, not an empty one",
+    "finite_number": "a finite number is wanted here, not {given}",
 }
 """Kind of fault -> what a person reads in place of pydantic's words."""
+
+
+def worded(found: Mapping[str, Any], keys: str = "") -> str:
+    """What a person reads of one of pydantic's faults: what is wanted in its place.
+
+    Args:
+        found: as `ValidationError.errors` has it.
+        keys: the keys that are known at that place.
+    """
+    wanted = WANTED.get(found["type"])
+    if wanted is None:
+        return str(found["msg"]).removeprefix("Value error, ")
+    return wanted.format(**{**found.get("ctx", {}), "keys": keys, "given": _short(found["input"])})
 
 
 def fault(text: str, *at: str | int) -> PydanticCustomError:
@@ -63,16 +85,14 @@ def explain(
     messages, hints = [], dict[str, str]()
     for found in error.errors():
         where = (*_real(found["loc"], value), *found.get("ctx", {}).get("at", ()))
-        kind, text = found["type"], found["msg"].removeprefix("Value error, ")
+        kind, text = found["type"], found["msg"]
         if kind == "extra_forbidden":
             text = f"unknown key '{found['loc'][-1]}'"
             hints.setdefault(str(found["loc"][-1]), did_you_mean(str(found["loc"][-1]), _keys_at(model, where[:-1])))
         elif kind == "missing":
             text = f"'{found['loc'][-1]}' is missing"
         elif kind != "recipe":
-            if kind in WANTED:
-                keys = ", ".join(_keys_at(model, where))
-                text = WANTED[kind].format(keys=keys, given=_short(found["input"]))
+            text = worded(found, ", ".join(_keys_at(model, where)))
             text = f"{'.'.join(map(str, where))}: {text}" if where else text
         line = f"{place(path, lines, where)}: {text}"
         if line not in messages:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+from ._faults import worded
 from .errors import RecipeError, did_you_mean
 
 BARE = "value"
@@ -84,7 +85,7 @@ def _read(model: type[Model], options: Mapping[str, Any]) -> Model:
     except ValidationError as error:
         fault = cast(dict[str, Any], error.errors()[0])
     where = ".".join(str(part) for part in fault["loc"])
-    text = str(fault["msg"]).removeprefix("Value error, ")
+    text = worded(fault, ", ".join(model.model_fields))
     if fault["type"] == "missing":
         raise OptionFault(f"'{where}' is missing", _choices(model, where))
     if fault["type"] == "literal_error":

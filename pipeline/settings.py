@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ._faults import worded
 from .errors import RecipeError, did_you_mean
 
 FILE = "synth.toml"
@@ -126,4 +127,4 @@ def _explain(error: ValidationError, origin: Mapping[str, str], path: Path | Non
         table = tables.get(str(fault["loc"][0]), Settings) if len(fault["loc"]) > 1 else Settings
         known = table.model_fields
         return RecipeError(f"{place}: unknown key '{where}'", did_you_mean(str(fault["loc"][-1]), known))
-    return RecipeError(f"{place}: {where}: {fault['msg']}")
+    return RecipeError(f"{place}: {where}: {worded(fault)}")

@@ -51,7 +51,9 @@ def test_nothing_kept_is_exit_code_3_after_the_report(ferry: Path, capsys: pytes
 
 @pytest.mark.parametrize(("rule", "words"), [
     ("length: 1 KB", "has several meanings"), ("lenght: {min: 1}", "did you mean 'length'?"), ("[a", "not YAML"),
-    ("3", "no rule"), ("length {min: 5, unit: words}", "--rule 'length: {min: 5, unit: words}'"),
+    ("length: {min: abc, unit: bytes}", "min: a whole number is wanted here, not 'abc'"),
+    ("finish_reason: {drop: stop}", "drop: a list is wanted here"), ("3", "no rule"),
+    ("length {min: 5, unit: words}", "--rule 'length: {min: 5, unit: words}'"),
     ("length:{min:5}", "--rule 'length: {min: 5}'"), ("refusal: {partial: dorp}", "did you mean 'drop'?"),
 ])
 def test_a_rule_that_cannot_be_meant_is_exit_code_2(
