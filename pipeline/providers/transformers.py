@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.digest import hash_int
@@ -201,11 +202,10 @@ def _cached() -> list[str]:
     """Names of models in the hub's cache."""
     from pipeline.local import _stack
 
-    hub, constants = _stack.module("huggingface_hub"), _stack.module("huggingface_hub.constants")
-    try:
-        found = hub.scan_cache_dir(constants.HF_HUB_CACHE)
-    except (OSError, ValueError):
+    folder = Path(_stack.module("huggingface_hub.constants").HF_HUB_CACHE)
+    if not folder.is_dir():
         return []
+    found = _stack.module("huggingface_hub").scan_cache_dir(folder)
     return sorted(str(repo.repo_id) for repo in found.repos if repo.repo_type == "model")
 
 
