@@ -71,6 +71,21 @@ def test_a_model_without_a_known_price(workdir: Path) -> None:
     assert '[prices."story-small"]' in check.cure
 
 
+def test_a_server_of_ones_own_under_any_name(workdir: Path) -> None:
+    found = look(workdir, model="local:mine", base_url="http://localhost:8411/v1")
+    assert found["model"].state == "ok"
+    assert found["model"].what == ("local:mine at http://localhost:8411/v1; no price: an address on this machine "
+                                   "counts as free; not contacted (--online asks it)")
+
+
+def test_the_variable_that_was_named_for_the_key(workdir: Path) -> None:
+    found = look(workdir, {"OPENAI_API_KEY": KEY}, model="openai:gpt-4.1-mini", key_env="BANK_KYE")
+    for name, state in (("keys", "gap"), ("model", "fail")):
+        assert found[name].state == state
+        assert "BANK_KYE is not set" in found[name].what
+        assert found[name].cure == "export BANK_KYE=..."
+
+
 def test_settings_that_cannot_be_read(workdir: Path) -> None:
     (workdir / "synth.toml").write_text("modle = 'x'\n")
     found = look(workdir)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pipeline
-from pipeline.prices import Price, base_model, cost, price_of, training_price_of
+from pipeline.prices import Price, base_model, cost, free_here, price_at, price_of, training_price_of
 from pipeline.settings import PriceEntry, ProviderEntry, Settings
 from pipeline.types import Usage
 
@@ -59,6 +59,22 @@ def test_rehearsals_and_own_servers_cost_nothing():
     renamed = Settings(providers={"mock": ProviderEntry(type="rehearsal"), "ollama": ProviderEntry(base_url="http://x/v1")})
     assert price_of("mock", "any", renamed)[:2] == (0, 0)
     assert price_of("ollama", "llama3.2:3b", renamed) is None  # an entry of one's own under that name may be paid
+
+
+def test_an_address_on_this_machine_counts_as_free_and_says_so():
+    here, there = (Settings(base_url=url) for url in ("http://127.0.0.1:8411/v1", "https://models.example/v1"))
+    free = price_at("local", "mine", here, {})
+    assert (free.input, free.output, free_here(free)) == (0, 0, True)
+    assert price_at("local", "mine", there, {}) is None
+    known = price_at("openai", "gpt-4.1", here, {})
+    assert known == price_of("openai", "gpt-4.1", here), "a price that is known counts, whoever passes the question on"
+    assert not free_here(known)
+    own = Settings(providers={"bank": ProviderEntry(base_url="http://localhost:1/v1")})
+    assert free_here(price_at("bank", "m", own, {}))
+    priced = own.model_copy(update={"prices": {"m": PriceEntry(input=1, output=2)}})
+    assert price_at("bank", "m", priced, {}).output == 2
+    assert not free_here(price_at("rehearsal", "rehearsal", NONE, {}))
+    assert not free_here(None)
 
 
 def test_local_names_are_presets():

@@ -84,7 +84,8 @@ def split(model_spec: str | None, settings: Settings) -> tuple[str, str]:
         if model_spec in names(settings):
             raise RecipeError(f"model '{model_spec}' is a provider without a model", f"--model {model_spec}:MODEL")
         return "openai", model_spec
-    if entry not in names(settings) and not (settings.base_url and ENTRY.fullmatch(entry)):
+    made_up = settings.base_url and ENTRY.fullmatch(entry) and not model.startswith("//")  # an address is no model
+    if entry not in names(settings) and not made_up:
         raise RecipeError(
             f"model '{model_spec}': no provider entry is named '{entry}'",
             f"{did_you_mean(entry, names(settings))}\n"

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import registry
 from pipeline.errors import RecipeError
-from pipeline.hosts import entry_of, is_loopback, presets
+from pipeline.hosts import entry_of, host, is_loopback, presets
 from pipeline.providers import build, hosts, provider_for, split
 from pipeline.settings import ProviderEntry, Settings
 
@@ -45,6 +45,30 @@ def test_a_wrong_name_gets_the_cure(spec, words):
     assert words in caught.value.hint
 
 
+def test_a_base_url_makes_any_name_an_entry():
+    here = Settings(base_url="http://localhost:8411/v1")
+    assert split("local:my-model", here) == ("local", "my-model")
+    provider, name = provider_for("local:a/b:c", here, {})
+    assert (provider.namespace, name, provider.base_url) == ("local", "a/b:c", "http://localhost:8411/v1")
+    assert host("local", here, {}).needs_key is False
+    with pytest.raises(RecipeError):
+        split("local:my-model", Settings())
+    with pytest.raises(RecipeError, match="no provider entry"):
+        split("http://localhost:8411/v1", here)
+
+
+def test_a_key_is_needed_where_a_person_named_it():
+    here = "http://127.0.0.1:9/v1"
+    assert not host("vllm", Settings(), {}).needs_key, "the preset's variable is an offer"
+    assert host("vllm", Settings(key_env="MINE"), {}).needs_key
+    named, bare = ProviderEntry(base_url=here, key_env="MINE"), ProviderEntry(base_url=here)
+    own = Settings(providers={"mine": named, "bare": bare})
+    assert host("mine", own, {}).needs_key
+    assert not host("bare", own, {}).needs_key
+    assert host("openai", Settings(), {}).needs_key
+    assert not host("openai", Settings(base_url=here), {}).needs_key
+
+
 def test_flags_win_over_the_file_over_the_environment_over_the_preset():
     env = {"OPENAI_BASE_URL": "http://env/v1"}
     own = ProviderEntry(base_url="http://file/v1", key_env="FILE_KEY")
@@ -71,8 +95,11 @@ def test_every_preset_is_whole_and_says_whether_it_was_tried():
     assert {"openai", "azure", "openrouter", "together", "fireworks", "groq", "mistral", "deepseek", "gemini", "ollama",
             "vllm", "lmstudio", "llamacpp", "transformers"} == set(table)
     for name, preset in table.items():
-        assert set(preset) <= {"base_url", "key_env", "base_url_env", "local", "tried", "note"}, name
+        assert set(preset) <= {"type", "base_url", "key_env", "base_url_env", "local", "tried", "note"}, name
         assert isinstance(preset["tried"], bool)
+        assert preset.get("type", "openai") in registry.plugins("providers")
+        if name == "transformers":
+            continue  # no host: it is asked in this process
         address = urlsplit(preset["base_url"] or "https://x/v1")
         assert address.scheme == ("http" if preset.get("local") else "https")
         assert bool(preset.get("local")) == is_loopback(preset["base_url"])
@@ -87,6 +114,16 @@ def test_hosts_for_the_doctor():
     assert listed["mine"].local
     assert listed["mine"].tried
     assert not listed["together"].tried
+    assert listed["transformers"].local
+    assert not listed["azure"].local
+
+
+def test_transformers_is_this_process_or_a_server_where_an_address_is_given():
+    assert entry_of("transformers", Settings(), {}).type == "transformers"
+    assert entry_of("transformers", Settings(base_url="http://localhost:8000/v1"), {}).type == "openai"
+    own = Settings(providers={"transformers": ProviderEntry(base_url="http://localhost:8000/v1")})
+    assert entry_of("transformers", own, {}).type == "openai"
+    assert entry_of("mine", Settings(providers={"mine": ProviderEntry(type="transformers")}), {}).type == "transformers"
 
 
 def test_the_family_lists_its_plugins():
