@@ -107,6 +107,8 @@ def test_values_keep_their_kind() -> None:
     ("train: {user: \"{{hero}}\"}", "train: {}", ["tales.yaml:5", "user"]),
     ("train:", "sample: {how: randm}\ntrain:", ["tales.yaml:5", "sample.how", "'random'"]),
     ("train:", "sample: {rows: many}\ntrain:", ["tales.yaml:5", "sample.rows", "'many'"]),
+    ("train: {user: \"{{hero}}\"}", "train: {messages: m, user: x, system: y}",
+     ["tales.yaml:5", "`system` and `user` would change nothing"]),
     ("train:", "export: {validation: 3}\ntrain:", ["tales.yaml:5", "less than 1 is wanted here, not 3"]),
     ("train:", "sample: {rows: 0}\ntrain:", ["tales.yaml:5", "1 or more is wanted here, not 0"]),
     ("train:", "export: {order: foo}\ntrain:", ["tales.yaml:5", "or 'shuffled' is wanted here, not 'foo'"]),

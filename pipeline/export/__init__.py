@@ -222,7 +222,7 @@ def _listed(aside: dict[str, int]) -> str:
 def _way_on(aside: dict[str, int], name: str) -> str:
     """The command that helps most where nothing is left to export."""
     ways = {
-        "unmeasured": f"synth curate {name}", "dropped": f"synth curate {name} --diff",
+        "unmeasured": f"synth curate {name}", "dropped": f"synth inspect {name} --state dropped",
         "earlier": f"synth export {name} --include-earlier", "surplus": f"synth export {name}",
     }
     most = max(aside, key=lambda why: aside[why], default="")

@@ -86,7 +86,7 @@ class PairFormat(Format):
 
     def values(self, example: Example) -> dict[str, Any]:
         """See Format."""
-        fold = f"put it into the prompt: --format '{self.name}: {{system: fold}}', or export as openai-chat"
+        fold = f"name the format as '{self.name}: {{system: fold}}' to put it into the prompt, or export as openai-chat"
         return dict(zip(COLUMNS, pair_of(self._folded(example), self.name, fold), strict=True))
 
     def normal(self, example: Example) -> Example:

@@ -124,7 +124,7 @@ def test_a_file_that_lacks_most_rows_is_exit_3_and_a_system_text_can_be_folded(
     told = capsys.readouterr()
     assert "prompt-completion  train.jsonl     1" in told.out, "what it holds is written"
     assert "error  chats: prompt-completion refused 4 of 5 rows" in told.err
-    assert "--format 'prompt-completion: {system: fold}'" in told.err
+    assert "name the format as 'prompt-completion: {system: fold}'" in told.err
     assert main(["export", "chats", "--format", "prompt-completion: {system: fold}", "--order", "given"]) == 0
     lines = (workdir / "datasets/chats/exports/prompt-completion/train.jsonl").read_text().splitlines()
     prompts = [json.loads(line)["prompt"] for line in lines]
