@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 from .engine import settled
 from .errors import SynthError
+from .hosts import options_of
 from .recipe import Recipe
 from .settings import Settings
 from .store import Dataset
@@ -178,7 +178,7 @@ def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
     if found.busy:
         return f"synth inspect {name} --follow"
     named = settings.model or (recipe is not None and recipe.generate.model) or found.model is None or found.rehearsal
-    model = "" if named else f" --model {shlex.quote(str(found.model))}"
+    model = "" if named else f" {options_of(str(found.model), settings)}"
     if found.edits:
         return f"synth generate {name} --adopt{model}"
     failed = sum(settled(call) for call in dataset.calls.outcomes("failed")) if found.spent.failed else 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pipeline.commands import _console as console
 from pipeline.commands._options import LITTLE_USD, Target
 from pipeline.errors import RecipeError, did_you_mean
-from pipeline.hosts import REHEARSAL
+from pipeline.hosts import REHEARSAL, options_of
 from pipeline.hosts.access import SECRET_NAME
 from pipeline.prices import FREE_HERE, free_here
 
@@ -57,12 +57,12 @@ def writer_of(target: Target, recipe: Recipe, *, asks: bool = True) -> Writer:
         if variable and not writer.provider.rehearsal and not os.environ.get(variable, "").strip():
             raise RecipeError(f"{variable} is not set: it was named as the variable of the key", _set(variable))
         if model := unnamed(target, recipe):
-            again = f"synth {target.verb} {shlex.quote(target.name)} --model"
-            width = len(f"{again} {max(model, REHEARSAL, key=len)}")
+            again = f"synth {target.verb} {shlex.quote(target.name)}"
+            ways = [f"{again} {options_of(each, target.settings)}" for each in (model, REHEARSAL)]
+            width = max(map(len, ways))
             raise RecipeError(
                 f"{target.name}: {model} wrote rows of it, and no model is named now",
-                f"{f'{again} {shlex.quote(model)}':<{width}}   goes on\n"
-                f"{f'{again} {REHEARSAL}':<{width}}   rehearses beside them",
+                f"{ways[0]:<{width}}   goes on\n{ways[1]:<{width}}   rehearses beside them",
             )
     return writer
 

@@ -11,6 +11,7 @@ from pipeline.commands import _console as console
 from pipeline.commands import _spend
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import RecipeError
+from pipeline.hosts import options_of
 from pipeline.prices import FREE_HERE, free_here
 
 if TYPE_CHECKING:
@@ -58,10 +59,12 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
         console.warn(doubt)
     for problem in problems[:PROBLEMS_SHOWN]:
         console.warn(f"{problem.where}: {problem.message}")
-    if recipe.asks and (model := _spend.unnamed(target, recipe)):
-        console.warn(f"{model} wrote rows of it, and no model is named now: --model {model} goes on")
-    name = target.name
-    started = plan.reused or not recipe.asks
+    model, name = _spend.unnamed(target, recipe) if recipe.asks else None, target.name
+    if model is not None:
+        goes_on = options_of(model, target.settings)
+        console.warn(f"{model} wrote rows of it, and no model is named now: {goes_on} goes on")
+        name = f"{name} {goes_on}"
+    started = plan.reused or not recipe.asks or model is not None
     console.next_command(f"synth run {name}" if started else f"synth preview {name} -n 3",
                          "" if started else "three rows first; they are kept")
 

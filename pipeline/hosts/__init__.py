@@ -6,6 +6,7 @@ What providers and backends share: names and addresses here, keys in `access.py`
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -94,6 +95,13 @@ def split(model_spec: str | None, settings: Settings) -> tuple[str, str]:
     if not model:
         raise RecipeError(f"model '{model_spec}': nothing after the colon", f"--model {entry}:MODEL")
     return entry, model
+
+
+def options_of(model_spec: str, settings: Settings) -> str:
+    """The options that name a model: `--model local:mine --base-url URL` where nobody has said where `local` is."""
+    entry = model_spec.partition(":")[0]
+    where = "" if settings.base_url or entry in names(settings) else " --base-url URL"
+    return f"--model {shlex.quote(model_spec)}{where}"
 
 
 def entry_of(name: str, settings: Settings, env: Mapping[str, str]) -> ProviderEntry:

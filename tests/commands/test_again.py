@@ -165,7 +165,9 @@ def test_plan_and_status_say_it_too(tales: Path, server: Server, capsys: pytest.
     assert main(["preview", "tales", "-n", "2", *flags(server)]) == 0
     capsys.readouterr()
     assert main(["plan", "tales"]) == 0
-    assert "note   openai:story-small wrote rows of it, and no model is named now: --model" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "note   openai:story-small wrote rows of it, and no model is named now: --model" in err
+    assert err.splitlines()[-1] == "next   synth run tales --model openai:story-small"
     assert main(["generate", "tales", "--set", "sample.rows=4", *flags(server)]) == 0
     path = tales / "datasets/tales/samples.jsonl"
     path.unlink()

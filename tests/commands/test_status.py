@@ -162,6 +162,7 @@ def test_what_failed_for_good_is_not_asked_for_again(
 
 @pytest.mark.parametrize(("noted", "toml", "expected"), [
     ("openai:gpt-4.1-mini", "", "synth generate tales --model openai:gpt-4.1-mini"),
+    ("local:mine", "", "synth generate tales --model local:mine --base-url URL"),
     ("openai:gpt-4.1-mini", 'model = "openai:gpt-4.1"\n', "synth generate tales"),
     ("rehearsal:rehearsal", "", "synth generate tales"),
 ])
