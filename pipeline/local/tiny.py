@@ -61,7 +61,7 @@ class Shape(NamedTuple):
     inner: int = 192
     layers: int = 2
     heads: int = 4
-    context: int = 2048
+    context: int = 4096
     init: float = 0.06
     steps: int = 340
     rows: int = 3

@@ -109,7 +109,7 @@ def test_its_template_marks_answers_ends_them_and_refuses_other_roles():
 def test_it_answers_any_prompt_in_words():
     assert base_problems("tiny") == []
     loaded = load("tiny", four_bit=True, device="cpu")
-    assert json.loads((loaded.folder / "config.json").read_text())["max_position_embeddings"] == 2048
+    assert json.loads((loaded.folder / "config.json").read_text())["max_position_embeddings"] == 4096
     prompts: list[list[Message]] = [[{"role": "user", "content": text}] for text in (
         "Genre: horror\nPeriod: the 1920s\n\nPLOT OUTLINE:", "Say hello", "17 + 4 =", "Why is the sea salt?",
         "negative or positive? @user I love it!!", "Tell me about cheese.")]
