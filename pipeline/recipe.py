@@ -195,7 +195,7 @@ class Train(Section):
     def _something(self) -> Train:
         if self.user is None and self.messages is None and "assistant" not in self.model_fields_set:
             raise ValueError("name `user` (a template), or `messages` (a column of conversations)")
-        beside = [key for key in ("system", "user", "assistant") if key in self.model_fields_set]
+        beside = [key for key in ("user", "assistant") if key in self.model_fields_set]
         if self.messages is not None and beside:
             raise ValueError(f"`messages` holds whole conversations: `{'` and `'.join(beside)}` would change nothing")
         return self

@@ -12,7 +12,7 @@ from pipeline.errors import RecipeError, did_you_mean
 from pipeline.formats import Format, FormatRefusal, find, recognise
 from pipeline.grid.template import Template
 from pipeline.read.look import LOOKED_AT, Guess, guess, look
-from pipeline.recipe import RESERVED, VARIABLE
+from pipeline.recipe import RESERVED, VARIABLE, Recipe
 from pipeline.types import Example
 
 _PARTS = ("fields", "cell")
@@ -158,6 +158,23 @@ _TRAIN = {
     "sharegpt": {"messages": "conversations"},
 }
 """What a format's rows are in the words of a recipe; the others are lists of messages."""
+
+
+def refuse_unheeded(recipe: Recipe) -> None:
+    """Stops where `train` says what the rows of `source.format` do not heed: they are trained as they stand.
+
+    Raises:
+        RecipeError: with the line of `train`, and what to take out.
+    """
+    form = recipe.source.format if recipe.source and not recipe.asks else None
+    if form is None:
+        return
+    told = recipe.train.model_dump(include=recipe.train.model_fields_set, exclude_none=True)
+    if told != Recognised(find(form)).train:
+        raise RecipeError(
+            f"{recipe.at('train')}: rows of `source: {{format: {form}}}` are trained as they stand: this would "
+            "change nothing",
+            "take `format` out of `source` in a recipe of another name, and `train` says what is trained")
 
 
 class Conversations:

@@ -17,6 +17,7 @@ from pipeline.grid.fill import fill
 from pipeline.grid.source import passing
 from pipeline.prices import Price
 from pipeline.recipe import Recipe, Step
+from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset
 from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN
 from pipeline.store.standing import Aside, any_real, standing
@@ -206,6 +207,7 @@ def plan_run(
     problem: Callable[[Problem], None] | None = None,
 ) -> RunPlan:
     """Counts what `generate` would do; sends nothing, writes nothing. `problem` gets unusable source rows."""
+    refuse_unheeded(recipe)
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = 0
     bill = _Bill(writer)

@@ -17,6 +17,7 @@ from pipeline.grid.draws import wanted
 from pipeline.grid.fill import check_templates
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
+from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset, SampleWriter
 from pipeline.store.plan import SURPLUS, WANTED
 from pipeline.types import Call, CallRequest, Draw, Problem, Sample
@@ -217,6 +218,7 @@ class _Run:
 
     def _plan(self) -> None:
         """Brings plan.jsonl up to date before anything is sent."""
+        refuse_unheeded(self.recipe)
         states = self.dataset.plan.states()
         columns: list[str] = []
         stale, held = 0, list[Draw]()

@@ -122,3 +122,19 @@ def test_a_name_that_is_nothing(workdir: Path, capsys: pytest.CaptureFixture[str
     err = capsys.readouterr().err
     assert "did you mean 'plots'?" in err
     assert list(workdir.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["run", "generate", "plan"])
+def test_templates_that_imported_conversations_do_not_heed_are_refused(
+    workdir: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    (workdir / "chat.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    assert main(["import", "chat", "chat.jsonl"]) == 0
+    assert main([verb, "chat", "--set", "train.system=Be brief."]) == 2
+    assert "are trained as they stand" in capsys.readouterr().err
+    mended = (workdir / "datasets/chat/recipe.yaml").read_text().replace(", format: openai-chat", "")
+    (workdir / "talk.yaml").write_text(mended.replace("../../", "").replace("name: chat", "name: talk"))
+    assert main(["run", "talk", "--set", "train.system=Be brief."]) == 0
+    (line,) = (workdir / "datasets/talk/exports/openai-chat/train.jsonl").read_text().splitlines()
+    assert json.loads(line)["messages"][0] == {"role": "system", "content": "Be brief."}

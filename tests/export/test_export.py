@@ -227,7 +227,7 @@ def test_nothing_kept_is_no_success(tmp_path: Path) -> None:
         made.write_verdicts(verdicts(samples, {"0"}))
         with pytest.raises(YieldError, match="1 dropped by curation") as error:
             run(made)
-        assert error.value.hint.startswith("synth curate plots")
+        assert error.value.hint == "synth inspect plots --state dropped"
     with dataset(tmp_path, [], "empty") as made, pytest.raises(YieldError, match="no rows"):
         run(made)
 
