@@ -21,7 +21,7 @@ WHOLE = "whole"
 ADAPTER = "adapter"
 CHECKPOINTS = "checkpoints"
 FULL_WORDS = ("no space left", "os error 28", "disk quota", "pytorchstreamwriter failed", "file write failed",
-              "unexpected pos")
+              "unexpected pos", "iostream error")
 """How torch and safetensors say that the disk is full; they keep no error number (torch 2.13, safetensors 0.8)."""
 
 

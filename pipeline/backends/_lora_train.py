@@ -21,7 +21,7 @@ from pipeline.local.loss import Measured, measure_rows, together
 from pipeline.local.rows import Row, clean
 
 from . import Parameters, Report, TuneProgress
-from ._lora_disk import CHECKPOINTS, PREFIX, full_disk, last_whole, seal
+from ._lora_disk import CHECKPOINTS, PREFIX, full_disk, last_whole, seal, step_of
 from ._lora_rows import lines, mark
 
 FIRST_ROWS = 16
@@ -134,6 +134,8 @@ class Run:
             DataError: the disk is full, the memory is too small, or the loss is no number.
         """
         start = last_whole(self.checkpoints)
+        if start is not None and step_of(start) >= self.plan.steps:
+            return self._take(start)  # the trainer would make one step more
         kept = f"{start.name} stands" if start else "nothing was trained yet"
         with (self._rows() as dataset, _tensorboard(self.plan), full_disk(self.plan.folder, kept),
               _stack.fitting_threads(self.loaded.model)):
@@ -155,6 +157,13 @@ class Run:
                     f"--set finetune.batch={max(1, self.plan.batch // 2)} "
                     f"--set finetune.accumulation={self.plan.accumulation * 2}   trains the same in less") from None
             return int(trainer.state.global_step)
+
+    def _take(self, checkpoint: Path) -> int:
+        """Puts a checkpoint's weights into the adapter; returns its step."""
+        peft = _stack.module("peft")
+        weights = peft.load_peft_weights(str(checkpoint), device=self.loaded.device)
+        peft.set_peft_model_state_dict(self.loaded.model, weights)
+        return step_of(checkpoint)
 
     def _before(self) -> None:
         """Loss and accuracy before the first step, so that the fall is seen."""
