@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 from pipeline.digest import hash_int
 from pipeline.errors import DataError
-from pipeline.local.rows import Proof, Row, row_of, shape_problems
+from pipeline.local.rows import Proof, Row, clean, row_of, shape_problems
 from pipeline.store.files import jsonl_reader
 from pipeline.types import Message, Problem
 
 FEW = 10
 """OpenAI refuses fewer; a local run only warns."""
+CALLS = frozenset({"tool_calls", "tool_call_id", "name"})
 NAMED = 8
 """Lines that a message names."""
 
@@ -49,6 +50,7 @@ class Checked:
         longest: tokens of the longest row.
         marks: a 64-bit digest of each row's ids and labels, in order; what the trainer makes of a row must have it.
         said: a 64-bit digest of each conversation.
+        tools: whether a row calls tools, or may.
     """
 
     rows: int = 0
@@ -57,6 +59,7 @@ class Checked:
     longest: int = 0
     marks: array[int] = field(default_factory=lambda: array("Q"))
     said: set[int] = field(default_factory=set)
+    tools: bool = False
 
 
 class _Faults:
@@ -87,6 +90,19 @@ def lines(path: Path) -> Iterator[Line]:
         raise DataError(f"{path}: no such file", "synth export NAME --set 'export.formats=[openai-chat]'")
     for number, values in enumerate(jsonl_reader(path, "export it again: synth export NAME"), 1):
         yield Line(number, values)
+
+
+def conversations(path: str) -> Iterator[dict[str, Any]]:
+    """Rows as TRL has them: all turns but the last as the prompt, the last as the completion."""
+    for line in lines(Path(path)):
+        turns = clean(line.messages)
+        yield {"prompt": turns[:-1], "completion": turns[-1:]}
+
+
+def in_tokens(path: str, tokenizer: Any) -> Iterator[dict[str, Any]]:
+    """Rows that call tools, in tokens: a table of messages would give every message the keys of all others."""
+    for row in rows(Path(path), tokenizer, False):
+        yield {"input_ids": row.ids, "completion_mask": [int(each) for each in row.trained]}
 
 
 def rows(path: Path, tokenizer: Any, full: bool) -> Iterator[Row]:
@@ -138,6 +154,7 @@ def check(path: Path, tokenizer: Any, limit: int, context: int, full: bool) -> t
         found.trained += sum(row.trained)
         found.longest = max(found.longest, len(row.ids))
         found.marks.append(mark(row.ids, row.labels))
+        found.tools |= bool(line.tools) or any(set(each) & CALLS for each in line.messages)
         found.said.add(hash_int("row", line.messages, line.tools))
         earlier += any(each.get("role") == "assistant" and each.get("weight") != 0 for each in line.messages[:-1])
     problems = [*faults.problems(), *_too_long(path, long, limit, context, found.rows)]

@@ -18,11 +18,11 @@ from pipeline.errors import DataError, MissingExtra
 from pipeline.local import _stack
 from pipeline.local.load import Loaded, packed
 from pipeline.local.loss import Measured, measure_rows, together
-from pipeline.local.rows import Row, clean
+from pipeline.local.rows import Row, row_of
 
 from . import Parameters, Report, TuneProgress
 from ._lora_disk import CHECKPOINTS, PREFIX, full_disk, last_whole, seal, step_of
-from ._lora_rows import lines, mark
+from ._lora_rows import conversations, in_tokens, lines, mark
 
 FIRST_ROWS = 16
 """Training rows whose loss is measured before the first step."""
@@ -47,6 +47,7 @@ class Plan:
         folder: of the fine-tune.
         marks: of the training rows, as they were checked.
         looks: steps after which the validation file is measured.
+        tools: whether a row calls tools.
     """
 
     rank: int
@@ -65,6 +66,7 @@ class Plan:
     marks: Sequence[int]
     report_to: str
     looks: frozenset[int] = frozenset()
+    tools: bool = False
 
     @property
     def every(self) -> int:
@@ -167,9 +169,7 @@ class Run:
 
     def _before(self) -> None:
         """Loss and accuracy before the first step, so that the fall is seen."""
-        chosen: list[Row] = []
-        for row in _spread(self.plan, self.loaded.tokenizer):
-            chosen.append(row)
+        chosen = list(_spread(self.plan, self.loaded.tokenizer))
         train = together(measure_rows(self.loaded, chosen, tuned=True))
         self.train_loss = train.loss
         self._log(0, 0.0, {"train_loss": train.loss, "train_token_accuracy": train.accuracy}, self._look())
@@ -226,8 +226,9 @@ class Run:
         self.plan.folder.mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix=".rows-", dir=self.plan.folder))
         try:
+            made = (in_tokens, {"tokenizer": self.loaded.tokenizer}) if self.plan.tools else (conversations, {})
             yield datasets.Dataset.from_generator(
-                conversations, gen_kwargs={"path": str(self.plan.train)}, cache_dir=str(place))
+                made[0], gen_kwargs={"path": str(self.plan.train), **made[1]}, cache_dir=str(place))
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -269,18 +270,8 @@ class Run:
         return trainer
 
 
-def conversations(path: str) -> Iterator[dict[str, Any]]:
-    """Rows as TRL has them: all turns but the last as the prompt, the last as the completion."""
-    for line in lines(Path(path)):
-        turns = clean(line.messages)
-        row: dict[str, Any] = {"prompt": turns[:-1], "completion": turns[-1:]}
-        yield row
-
-
 def _spread(plan: Plan, tokenizer: Any) -> Iterator[Row]:
     """Some rows of the training file, evenly spread over it."""
-    from pipeline.local.rows import row_of
-
     every = max(1, len(plan.marks) // FIRST_ROWS)
     for line in lines(plan.train):
         if (line.number - 1) % every == 0:

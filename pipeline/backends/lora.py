@@ -66,6 +66,9 @@ class _Read(NamedTuple):
 class Lora(Backend[LoraOptions]):
     """Adapters of this machine. Nothing leaves it."""
 
+    _known: tuple[Job[LoraOptions], _Read] | None = None
+    """What was read of a job before: a file that changes in between is noticed by the digests of its rows."""
+
     def problems(self, job: Job[LoraOptions]) -> list[Problem]:
         """See Backend. Reads every row; builds the tiny base where it is the base and is not there yet."""
         return self._read(job).problems
@@ -138,6 +141,13 @@ class Lora(Backend[LoraOptions]):
 
     def _read(self, job: Job[LoraOptions]) -> _Read:
         """Base, template and every row of both files."""
+        if self._known is not None and self._known[0] == job:
+            return self._known[1]
+        read = self._look(job)
+        self._known = (job, read)
+        return read
+
+    def _look(self, job: Job[LoraOptions]) -> _Read:
         how = job.options
         _stack.require("tuning on this machine")
         found = base_problems(how.base, how.chat_template)
@@ -180,7 +190,8 @@ def plan_of(job: Job[LoraOptions], train: Checked, validation: Checked | None, s
         accumulation=accumulation, warmup=int(how.warmup) if how.warmup >= 1 else math.ceil(steps * how.warmup),
         clip=1.0, seed=job.seed if how.seed is None else how.seed, full=how.full_loss, folder=job.folder,
         train=job.train, marks=train.marks, report_to=how.report_to,
-        looks=looks_at(steps, int(seen), validation.tokens if validation else 0))
+        looks=looks_at(steps, int(seen), validation.tokens if validation else 0),
+        tools=train.tools)
 
 
 def _tuned(record: dict[str, Any]) -> Tuned:
