@@ -81,7 +81,7 @@ def test_the_same_again_is_found_and_made_anew_it_is_the_same(plots: Path) -> No
 def test_a_prompt_that_is_too_long_is_left_out_and_said(tmp_path: Path, plots: Path) -> None:
     train = [json.loads(line) for line in (plots / "exports/openai-chat/train.jsonl").read_text().splitlines()]
     long = tuned.row(99)
-    long["messages"][0]["content"] = "word " * 3000
+    long["messages"][0]["content"] = "word " * 9000
     path = tuned.dataset(tmp_path / "long", train, [long, tuned.row(50), tuned.row(51)])
     shutil.copytree(plots / "finetunes/t1tuned0aa/adapter", path / "finetunes/t1tuned0aa/adapter")
     done = judged(path, max_tokens=20)
