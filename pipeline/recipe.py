@@ -5,249 +5,34 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from . import _faults, _yaml
 from .errors import RecipeError, did_you_mean
+from .sections import (
+    Axis,
+    Evaluate,
+    Export,
+    Finetune,
+    Generate,
+    Item,
+    Prompt,
+    SamplePlan,
+    Section,
+    Source,
+    Step,
+    Train,
+)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TEXT_FILES = (".md", ".txt", ".j2", ".jinja")
-OURS = {
-    "messages": "they come from the prompt", "model": "it is named by `generate.model`",
-    "n": "one answer is asked for at a time; several of a cell are `sample: {repeats: 5}`",
-    "stream": "answers come whole",
-}
-"""Keys of a request that `params` cannot set, and why."""
 RESERVED = ("salt", "answer", "cell", "fields", "messages")
-
-
-class Section(BaseModel):
-    """A frozen part of the recipe that knows all its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _scalars(value: Any) -> Any:
-    if isinstance(value, list):
-        bad = [item for item in value if isinstance(item, dict | list)]
-        if bad:
-            raise ValueError(f"values are texts or numbers, not {type(bad[0]).__name__}: {bad[0]!r}")
-        if any(item is None or (isinstance(item, float) and not math.isfinite(item)) for item in value):
-            raise ValueError("a value is empty (null), or no number; put quotes around it if it is a text")
-        return [str(item) if not isinstance(item, str | int | float | bool) else item for item in value]
-    return value
-
-
-def _json(value: Any, where: str = "params") -> Any:
-    """A value that a request can carry. Numbers for keys (`logit_bias` by token) become texts, as JSON has them."""
-    if isinstance(value, dict):
-        keys = [key for key in value if isinstance(key, bool) or not isinstance(key, str | int)]
-        if keys:
-            raise ValueError(f"{where}: {keys[0]!r} is no key that JSON has; put quotes around it")
-        return {str(key): _json(item, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, list):
-        return [_json(item, where) for item in value]
-    if not isinstance(value, str | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError(f"{where}: JSON has no such value: {value}; put quotes around it if it is a text")
-    return value
-
-
-class Numbers(Section):
-    """A range of numbers, both ends included."""
-
-    min: int | float
-    max: int | float
-    step: int | float = 1
-
-
-class Axis(Section):
-    """A named list of values. A bare list is sugar for `values`."""
-
-    values: Annotated[list[str | int | float | bool] | None, BeforeValidator(_scalars)] = Field(
-        None, description="the values, in any order")
-    weights: list[float] | None = Field(None, description="one per value: how often, relative to the others")
-    file: str | None = Field(None, description="a text file with one value per line, beside the recipe")
-    faker: str | None = Field(None, description="a Faker provider, as name, city, job")
-    n: int = Field(100, ge=1, description="how many distinct values Faker makes")
-    locale: str = Field("en_US", description="Faker's locale")
-    numbers: Numbers | None = Field(None, description="a range of numbers")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _sugar(cls, value: Any) -> Any:
-        if not isinstance(value, list | dict):
-            raise ValueError("a list is wanted here, as [one, two], or {file: ...}, {faker: ...}, {numbers: ...}")
-        return {"values": value} if isinstance(value, list) else value
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Axis:
-        kinds = [name for name in ("values", "file", "faker", "numbers") if getattr(self, name) is not None]
-        if len(kinds) != 1:
-            raise ValueError("an axis has exactly one of values, file, faker, numbers")
-        if self.weights is not None and self.values is not None and len(self.weights) != len(self.values):
-            raise ValueError(f"{len(self.weights)} weights for {len(self.values)} values")
-        if self.weights is not None and self.values is None:
-            raise ValueError("weights go with values")
-        if self.weights is not None and (min(self.weights) < 0 or max(self.weights) <= 0):
-            raise ValueError("weights are 0 or more, and one is above 0")
-        return self
-
-
-class SamplePlan(Section):
-    """How many rows, and how they are drawn from the grid."""
-
-    rows: int | None = Field(None, ge=1, description="how many rows; all cells where it is not given")
-    how: Literal["random", "product", "pairwise", "balanced", "first"] = "random"
-    repeats: int = Field(1, ge=1, description="answers per cell")
-
-
-class Source(Section):
-    """Rows that exist already: of one file, or of two folders of texts joined by file name."""
-
-    file: str | None = Field(None, description="JSONL, JSON, CSV, TSV or Parquet, each also .gz")
-    format: str | None = Field(None, description="rows are conversations of this format, as sharegpt")
-    prompts: str | None = Field(None, description="folder of prompts, one text per file")
-    completions: str | None = Field(None, description="folder of completions under the same file names")
-    order: Literal["given", "name", "name-ignorecase"] = Field("name", description="order of the joined files")
-    where: list[str] = Field(default_factory=list, description="conditions on the columns; all must hold")
-    rows: int | None = Field(None, ge=1, description="the first so many that pass")
-    encoding: str | None = Field(None, description="utf-8 where it is not given")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Source:
-        folders = self.prompts is not None and self.completions is not None
-        if (self.file is None) != folders or (self.prompts is None) != (self.completions is None):
-            raise ValueError("a source is a `file`, or two folders: `prompts` and `completions`")
-        return self
-
-
-class Prompt(Section):
-    """What the writer is asked. Texts, or files beside the recipe."""
-
-    user: str
-    system: str | None = None
-    salt: bool = Field(False, description="a short code per row at the head of the prompt, so that equal cells differ")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _sugar(cls, value: Any) -> Any:
-        return {"user": value} if isinstance(value, str) else value
-
-
-class Parameters(Section):
-    """What goes into the request as it stands. Nothing is sent that is not written here."""
-
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    seed: int | None = None
-    stop: str | list[str] | None = None
-    params: Annotated[dict[str, Any], BeforeValidator(_json)] = Field(
-        default_factory=dict, description="any other key of the request body")
-
-    @model_validator(mode="after")
-    def _nothing_of_ours(self) -> Self:
-        for key in OURS.keys() & self.params.keys():
-            raise _faults.fault(f"params.{key}: {OURS[key]}", "params", key)
-        return self
-
-    def body(self) -> dict[str, Any]:
-        """The keys of the request body that are set, and no other."""
-        given = self.model_dump(include=set(Parameters.model_fields) - {"params"}, exclude_none=True)
-        return {**given, **self.params}
-
-
-class Generate(Parameters):
-    """The model that writes, and its parameters."""
-
-    model: str | None = Field(None, description="PROVIDER:MODEL, as openai:gpt-4.1-mini; none means a rehearsal")
-    floor: float = Field(0.5, ge=0, le=1, description="share of rows that must be answered, else exit code 3")
-
-
-class Step(Parameters):
-    """One question of several; its answer is a variable of the later ones."""
-
-    name: str
-    user: str
-    system: str | None = None
-    salt: bool = False
-
-
-class Train(Section):
-    """What the tuned model will see: one exchange of templates, or a column of messages."""
-
-    system: str | None = None
-    user: str | None = None
-    assistant: str = "{{answer}}"
-    messages: str | None = Field(None, description="a source column that holds whole conversations")
-
-    @model_validator(mode="after")
-    def _something(self) -> Train:
-        if self.user is None and self.messages is None and "assistant" not in self.model_fields_set:
-            raise ValueError("name `user` (a template), or `messages` (a column of conversations)")
-        beside = [key for key in ("user", "assistant") if key in self.model_fields_set]
-        if self.messages is not None and beside:
-            raise ValueError(f"`messages` holds whole conversations: `{'` and `'.join(beside)}` would change nothing")
-        return self
-
-
-class Item(Section):
-    """A plug-in and its options, as a list of a recipe names it."""
-
-    name: str
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _sugar(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"name": value}
-        if isinstance(value, dict) and "name" not in value:
-            for key in ("rule", "rewrite"):
-                if key in value and str(value[key]).endswith(".py"):
-                    return {"name": value[key], "options": {k: v for k, v in value.items() if k != key}}
-            if len(value) == 1:
-                (name, options), = value.items()
-                if options is not None and not isinstance(options, dict):
-                    options = {"value": options}  # the plug-in says which option that could be
-                return {"name": name, "options": options or {}}
-            raise ValueError("one plug-in per item: `- length: {min: 100, unit: chars}`")
-        return value
-
-
-class Export(Section):
-    """Which files are written, and how rows are divided."""
-
-    formats: list[Item] = Field(default_factory=lambda: [Item(name="openai-chat")])
-    validation: float = Field(0.0, ge=0, lt=1, description="share of cells that go to the validation file")
-    order: Literal["cell", "given", "name", "name-ignorecase", "shuffled"] = "cell"
-    ascii: bool = Field(False, description="escape as json.dumps does")
-    seed: int = 0
-
-
-class Finetune(Section):
-    """How a model is tuned on the export."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    backend: str = "lora"
-    base: str = "tiny"
-
-
-class Evaluate(Section):
-    """How base and tuned model are compared."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    prompts: int = Field(5, ge=1)
 
 
 class Recipe(Section):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.finetune import How
     from pipeline.finetune import Plan as TuningPlan
     from pipeline.finetune import Run as TuningRun
-    from pipeline.recipe import Finetune as Section
+    from pipeline.sections import Finetune as Section
     from pipeline.types import Problem
 
 REHEARSAL = "rehearsal"

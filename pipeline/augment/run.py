@@ -11,9 +11,10 @@ from typing import Any
 from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown
 from pipeline.errors import DataError
 from pipeline.options import own_folder
-from pipeline.recipe import Item, Recipe
+from pipeline.recipe import Recipe
 from pipeline.rewrites import Refused
 from pipeline.rules import AnyRule, RowRule, open_rules
+from pipeline.sections import Item
 from pipeline.settings import Settings
 from pipeline.store import Dataset, SampleWriter
 from pipeline.types import Call, Sample

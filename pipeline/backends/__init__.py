@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast, get_args
 
 from pydantic import Field, ValidationError
 
-from .. import options, recipe, registry
+from .. import options, registry, sections
 from ..errors import RecipeError, did_you_mean
 from ..settings import Settings
 from ..types import Problem
@@ -254,7 +254,7 @@ AnyBackend = Backend[Any]
 
 
 def open_backend(
-    section: recipe.Finetune, settings: Settings, env: Mapping[str, str],
+    section: sections.Finetune, settings: Settings, env: Mapping[str, str],
     where: Callable[[str], str] = "finetune.{}".format,
 ) -> tuple[AnyBackend, Options]:
     """The backend that a recipe's `finetune` names, and its options, read and checked.

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipeline import _yaml
 from pipeline.errors import RecipeError
-from pipeline.recipe import Item
+from pipeline.sections import Item
 
 _GLUED = re.compile(r"\s*([\w./-]+)\s*(?::(?=\{)|(?=\{))\s*(\{.*\})\s*", re.DOTALL)
 """`length {min: 5}` and `length:{min: 5}`: YAML takes the first for a text, and the second for another key."""

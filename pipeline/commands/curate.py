@@ -15,7 +15,7 @@ from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
     from pipeline.curate import Curation, Dropped
-    from pipeline.recipe import Item
+    from pipeline.sections import Item
 
 UNEVEN_SHOWN, CHANGES_SHOWN = 5, 20
 BEFORE_A_TEXT = 10

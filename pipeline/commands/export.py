@@ -13,7 +13,7 @@ from pipeline.commands._options import Target, json_option, target
 
 if TYPE_CHECKING:
     from pipeline.export import Exported, Options, Written
-    from pipeline.recipe import Item
+    from pipeline.sections import Item
     from pipeline.types import Problem
 
 _ORDERS = ("cell", "given", "name", "name-ignorecase", "shuffled")
@@ -72,7 +72,7 @@ def _options(target: Target, given: dict[str, Any]) -> Options:
     """The recipe's `export`, with what was given on the command line above it."""
     from pipeline.export import Options, share
     from pipeline.locate import find_recipe
-    from pipeline.recipe import Export
+    from pipeline.sections import Export
 
     known = find_recipe(target.name, target.cwd) or (target.path / "recipe.yaml").is_file()
     options = Options.of(target.recipe().export if known or target.sets else Export.model_validate({}))

@@ -16,8 +16,8 @@ from pipeline.errors import RecipeError
 if TYPE_CHECKING:
     from pipeline.backends import Bill, RemoteJob
     from pipeline.finetune import Plan, Run
-    from pipeline.recipe import Finetune as Section
     from pipeline.recipe import Recipe
+    from pipeline.sections import Finetune as Section
 
 
 @click.command("finetune")
@@ -88,8 +88,8 @@ def section_of(target: Target, recipe: Recipe, backend: str | None, base: str | 
     Options of one backend mean nothing to another: where `--backend` names another than the recipe, only what `--set`
     adds is kept of them.
     """
-    from pipeline.recipe import Finetune
     from pipeline.registry import printed
+    from pipeline.sections import Finetune
 
     section = recipe.finetune or Finetune()
     values = section.model_dump(exclude_unset=True)

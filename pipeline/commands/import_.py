@@ -16,7 +16,7 @@ from pipeline.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from pipeline.ingest import Imported
-    from pipeline.recipe import Source
+    from pipeline.sections import Source
     from pipeline.types import Problem
 
 SHOWN = 5
@@ -124,7 +124,7 @@ def _count(rows: int | None) -> None:
 
 def _source(name: str, file: str | None, given: dict[str, Any]) -> Source:
     """Where the rows are, by what was typed."""
-    from pipeline.recipe import Source
+    from pipeline.sections import Source
 
     folders = {key: given[key] for key in ("prompts", "completions") if given[key] is not None}
     if (file is None) != bool(folders) or len(folders) == 1:

@@ -15,9 +15,10 @@ from typing import IO, Any, NamedTuple
 
 from pipeline.errors import YieldError
 from pipeline.options import own_folder
-from pipeline.recipe import Item, Recipe
+from pipeline.recipe import Recipe
 from pipeline.rows import joined
 from pipeline.rules import AnyRule, CompareRule, Match, RowRule, open_rules
+from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.types import Finding, Outcome, Problem, Sample, Verdict
 from pipeline.words import plural, shown

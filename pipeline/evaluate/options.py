@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from pipeline import options
-from pipeline.recipe import Evaluate, Recipe
+from pipeline.recipe import Recipe
+from pipeline.sections import Evaluate
 
 
 class How(options.Options):

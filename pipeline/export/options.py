@@ -7,9 +7,9 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline import recipe
+from pipeline import sections
 from pipeline.errors import RecipeError
-from pipeline.recipe import Item
+from pipeline.sections import Item
 
 Order = Literal["cell", "given", "name", "name-ignorecase", "shuffled"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -44,7 +44,7 @@ class Options(BaseModel):
     out: Path | None = None
 
     @classmethod
-    def of(cls, section: recipe.Export) -> Options:
+    def of(cls, section: sections.Export) -> Options:
         """What a recipe's `export` asks for."""
         return cls(formats=tuple(section.formats), validation=section.validation, order=section.order,
                    ascii=section.ascii, seed=section.seed)

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pipeline.backends import RUNNING, SUCCEEDED, AnyBackend, Backend, Bill, Job, Options, open_backend
 from pipeline.digest import digest
 from pipeline.errors import CapReached, DataError, ProviderError, RecipeError, SynthError
-from pipeline.recipe import Finetune as Section
 from pipeline.recipe import Recipe
+from pipeline.sections import Finetune as Section
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.store.finetunes import Finetune, finetunes, folder_of, read, tuned_usd

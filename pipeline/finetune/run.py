@@ -23,7 +23,7 @@ from pipeline.backends import (
     open_backend,
 )
 from pipeline.errors import DataError, ProviderError, RecipeError, SynthError, did_you_mean
-from pipeline.recipe import Finetune as Section
+from pipeline.sections import Finetune as Section
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.store.finetunes import (

@@ -17,7 +17,7 @@ from typing import IO, Any, ClassVar, Protocol
 
 from pipeline.errors import DataError
 from pipeline.options import Options, read_options
-from pipeline.recipe import Item
+from pipeline.sections import Item
 from pipeline.types import Example, Message, Problem
 
 

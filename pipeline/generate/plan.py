@@ -16,7 +16,8 @@ from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.fill import fill
 from pipeline.grid.source import passing
 from pipeline.prices import Price
-from pipeline.recipe import Recipe, Step
+from pipeline.recipe import Recipe
+from pipeline.sections import Step
 from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset
 from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from ..errors import RecipeError, did_you_mean
-from ..recipe import Axis, Numbers, Recipe
+from ..recipe import Recipe
+from ..sections import Axis, Numbers
 from ..types import Scalar
 from .fakers import fake_values
 from .template import Condition

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..recipe import Recipe, Step
+from ..recipe import Recipe
+from ..sections import Step
 from .template import Template
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..digest import hash_int
 from ..errors import DataError, RecipeError, did_you_mean
-from ..recipe import Recipe, Source
+from ..recipe import Recipe
+from ..sections import Source
 from ..types import Draw, Problem
 from .axes import Axes, load_axes, reject_unknown
 from .check import check_templates

@@ -16,7 +16,8 @@ from pipeline.formats import FormatRefusal
 from pipeline.read import columns as columns_of
 from pipeline.read import rows as rows_of
 from pipeline.read.source import SourceRow, refuse_encoding, source_rows
-from pipeline.recipe import NAME, Source
+from pipeline.recipe import NAME
+from pipeline.sections import Source
 from pipeline.shapes import Columns, Shape, Templated, shape_of, unknown_shape
 from pipeline.store import Dataset
 from pipeline.store.journal import now

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.digest import digest_bytes
-from pipeline.recipe import Recipe, Source, parse_recipe
+from pipeline.recipe import Recipe, parse_recipe
+from pipeline.sections import Source
 from pipeline.shapes import Shape
 from pipeline.store import Dataset
 

@@ -13,7 +13,7 @@ import orjson
 
 from pipeline.digest import canonical, digest, digest_bytes
 from pipeline.errors import DataError
-from pipeline.recipe import Source
+from pipeline.sections import Source
 
 from ._encoding import TOLERATED, EncodingFault, encoding_fault
 from ._open import Report, kind

@@ -16,7 +16,7 @@ from .. import registry
 from ..digest import digest
 from ..errors import RecipeError
 from ..options import OptionFault, Options, read_options
-from ..recipe import Item
+from ..sections import Item
 from ..types import Call, CallRef, Message, Sample
 
 __all__ = ["AnyRewrite", "OptionFault", "Options", "Refused", "Rewrite", "open_rewrites"]

@@ -20,7 +20,7 @@ from .. import registry
 from ..digest import digest
 from ..errors import RecipeError
 from ..options import OptionFault, Options, read_options
-from ..recipe import Item
+from ..sections import Item
 from ..types import Finding, Outcome, Sample, Scalar
 
 __all__ = [

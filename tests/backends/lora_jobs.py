@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.backends import AnyBackend, Job, TuneProgress, open_backend
-from pipeline.recipe import Finetune
+from pipeline.sections import Finetune
 from pipeline.settings import Settings
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

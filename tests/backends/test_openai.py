@@ -19,7 +19,7 @@ from pipeline.backends._host import Host
 from pipeline.backends.openai import HostBackend, HostOptions, upload_name
 from pipeline.errors import DataError, ProviderError, RecipeError
 from pipeline.hosts.access import access
-from pipeline.recipe import Finetune
+from pipeline.sections import Finetune
 from pipeline.settings import PriceEntry, ProviderEntry, Settings
 from tests.servers import Server
 

@@ -11,7 +11,7 @@ from pipeline import registry
 from pipeline.backends import AnyBackend, Backend, Options, RemoteBackend, open_backend
 from pipeline.errors import RecipeError
 from pipeline.options import Options as AnyOptions
-from pipeline.recipe import Finetune
+from pipeline.sections import Finetune
 from pipeline.settings import Settings
 
 NAMES = sorted(registry.plugins("backends"))

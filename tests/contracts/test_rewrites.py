@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import registry
-from pipeline.recipe import Item
 from pipeline.rewrites import AnyRewrite, Refused, open_rewrites
+from pipeline.sections import Item
 from pipeline.types import Call, Sample
 
 OPTIONS: dict[str, dict[str, Any]] = {"expand": {"below": 40, "unit": "chars"}}

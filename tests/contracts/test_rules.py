@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import registry
-from pipeline.recipe import Item
 from pipeline.rules import AnyRule, CompareRule, RowRule, open_rules
+from pipeline.sections import Item
 from pipeline.types import Sample
 
 OPTIONS: dict[str, dict[str, Any]] = {"length": {"unit": "words", "min": 2, "max": 50}}

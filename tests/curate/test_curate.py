@@ -13,7 +13,8 @@ import pytest
 
 from pipeline.curate import Curation, curate
 from pipeline.errors import RecipeError, YieldError
-from pipeline.recipe import Item, parse_recipe
+from pipeline.recipe import parse_recipe
+from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.types import Sample, Verdict
 

@@ -19,9 +19,9 @@ from pipeline.export import export
 from pipeline.finetune import How, Plan, cancel, find, finetune, jobs, plan_of, spent_usd
 from pipeline.finetune.plan import _within
 from pipeline.providers.rehearsal import Rehearsal
-from pipeline.recipe import Finetune as Section
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.run import plan_tuning, tune
+from pipeline.sections import Finetune as Section
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.store.finetunes import finetunes, metrics, read

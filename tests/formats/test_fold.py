@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.formats import FormatRefusal, open_formats
 from pipeline.formats._pair import folded
-from pipeline.recipe import Item
+from pipeline.sections import Item
 from pipeline.types import Example
 
 SYSTEM, ASK, ANSWER = ({"role": role, "content": text} for role, text in (

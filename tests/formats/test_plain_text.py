@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import RecipeError
 from pipeline.formats import FormatRefusal, find, open_formats
-from pipeline.recipe import Item
+from pipeline.sections import Item
 from pipeline.types import Example
 
 QUOTE = Example(

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import DataError, RecipeError
 from pipeline.ingest import Columns, Imported, import_dataset, import_rows
-from pipeline.recipe import Source
+from pipeline.sections import Source
 from pipeline.store import Dataset
 from pipeline.types import Problem, Sample
 

@@ -10,7 +10,8 @@ import pytest
 from pipeline.errors import DataError, RecipeError
 from pipeline.read import file_digest
 from pipeline.read.source import Ordinals, SourceRow, source_rows
-from pipeline.recipe import Source, parse_recipe
+from pipeline.recipe import parse_recipe
+from pipeline.sections import Source
 from pipeline.types import Problem
 
 

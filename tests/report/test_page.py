@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.curate import curate
-from pipeline.recipe import Item
 from pipeline.report import write_report
+from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.types import Sample
 from tests import made

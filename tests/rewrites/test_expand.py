@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import RecipeError
-from pipeline.recipe import Item
 from pipeline.rewrites import AnyRewrite, Refused, open_rewrites
+from pipeline.sections import Item
 from pipeline.types import Call, Sample
 from tests import made
 

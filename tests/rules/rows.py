@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.recipe import Item
 from pipeline.rules import AnyRule, open_rules
+from pipeline.sections import Item
 from pipeline.types import Finding, Sample
 
 

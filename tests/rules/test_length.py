@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RecipeError
-from pipeline.recipe import Item
 from pipeline.rules import open_rules
+from pipeline.sections import Item
 from tests.rules.rows import judged, row, rule
 
 TEXT = "Zürich\r\nist schön 🎬"
