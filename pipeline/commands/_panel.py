@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import TracebackType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.commands import _console as console
+from pipeline.commands._live import PLAIN_S, Region
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
     from rich.text import Text
 
     from pipeline.engine.progress import Progress
 
 WINDOW_S = 20.0
 """Speeds are those of the last so many seconds."""
-PLAIN_S = 5.0
-"""Seconds between two lines where there is no terminal."""
 BAR = 32
 MARGIN, GAP = 4, 3
 """Columns left free at the right of a panel, and between two of its parts."""
@@ -34,7 +30,7 @@ class Speed(NamedTuple):
     rows: float
 
 
-class Panel:
+class Panel(Region):
     """What a run says of itself. Use as a context manager; give `update` to the engine as its report.
 
     Args:
@@ -44,47 +40,16 @@ class Panel:
     """
 
     def __init__(self, name: str, live: bool | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(live, clock)
         self.name = name
-        self._wanted = console.talks_to_a_terminal() if live is None else live
-        self._clock = clock
         self._past: deque[tuple[float, int, int]] = deque()
-        self._live: Live | None = None
         self._said = clock()
-
-    def __enter__(self) -> Panel:
-        if self._wanted:
-            from rich.console import Console
-            from rich.live import Live
-
-            self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Takes the panel off the terminal while something else is said there."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
-        yield
-        if live is not None:
-            live.start()
-            self._live = live
 
     def update(self, progress: Progress) -> None:
         """Draws the counters; called several times a second."""
         now = self._clock()
         speed = self.speed(progress, now)
-        if self._live is not None:
-            self._live.update(_drawn(self.name, progress, speed), refresh=True)
-        elif now - self._said >= PLAIN_S:
+        if not self._draw(lambda: _drawn(self.name, progress, speed)) and now - self._said >= PLAIN_S:
             self._said = now
             console.say(", ".join(parts(progress, speed)))
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from types import TracebackType
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pipeline.commands import _console as console
+from pipeline.commands._live import PLAIN_S, Region
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
 
     from pipeline.backends import TuneProgress
     from pipeline.store.finetunes import Finetune
     from pipeline.types import Problem
 
-PLAIN_S = 5.0
-"""Seconds between two lines of numbers where there is no terminal."""
 BAR = 32
 
 
-class TuningPanel:
+class TuningPanel(Region):
     """Use as a context manager; give `update` to the stage as its report.
 
     Args:
@@ -37,40 +33,11 @@ class TuningPanel:
         self, name: str, said: Iterable[Problem] = (), live: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(live, clock)
         self.name = name
         self._known = {(problem.code, problem.where) for problem in said}
-        self._wanted = console.talks_to_a_terminal() if live is None else live
-        self._clock = clock
-        self._live: Live | None = None
         self._said = float("-inf")
         self._state = ""
-
-    def __enter__(self) -> TuningPanel:
-        if self._wanted:
-            from rich.console import Console
-            from rich.live import Live
-
-            self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Takes the panel off the terminal while something is said that stays."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
-        yield
-        if live is not None:
-            live.start()
-            self._live = live
 
     def update(self, progress: TuneProgress) -> None:
         """One report of a backend."""
@@ -84,8 +51,7 @@ class TuningPanel:
             self._known.add((warning.code, warning.where))
             with self.paused():
                 console.warn(f"{console.near(warning.where)}: {warning.message}")
-        if self._live is not None:
-            self._live.update(_drawn(self.name, progress), refresh=True)
+        if self._draw(lambda: _drawn(self.name, progress)):
             return
         message = "" if progress.parameters is not None else progress.message  # said above
         if message or progress.state != self._state:
