@@ -13,6 +13,8 @@ from .errors import RecipeError, did_you_mean
 
 Where = tuple[str | int, ...]
 
+ABSENT = {"synth": "synth: 1", "train": 'train: {user: "what is asked", assistant: "{{answer}}"}'}
+"""Key of a recipe that is missing -> the line to write."""
 WANTED = {
     "model_type": "keys and values are wanted here, as {{key: value}}: {keys}",
     "dict_type": "keys and values are wanted here, as {{key: value}}",
@@ -91,6 +93,7 @@ def explain(
             hints.setdefault(str(found["loc"][-1]), did_you_mean(str(found["loc"][-1]), _keys_at(model, where[:-1])))
         elif kind == "missing":
             text = f"'{found['loc'][-1]}' is missing"
+            hints.setdefault(str(found["loc"][-1]), ABSENT.get(str(found["loc"][-1]), ""))
         elif kind != "recipe":
             text = worded(found, ", ".join(_keys_at(model, where)))
             text = f"{'.'.join(map(str, where))}: {text}" if where else text

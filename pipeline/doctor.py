@@ -245,7 +245,8 @@ def _host(host: Host, settings: Settings, env: Mapping[str, str]) -> Check:
     except TimeoutError:
         return Check(host.name, "fail", f"{host.base_url} did not answer in {PATIENCE_S:g} s", "is the server running?")
     except CallFailed as failed:
-        return Check(host.name, "fail", f"{host.base_url}: {failed.failure.message}", "check the address and the key")
+        said = failed.failure.message.removeprefix(f"{host.base_url}: ")
+        return Check(host.name, "fail", f"{host.base_url}: {said}", "check the address and the key")
     except SynthError as error:
         return Check(host.name, "fail", error.message, error.hint)
     entry, _, model = (settings.model or "").partition(":")

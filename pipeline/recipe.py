@@ -152,9 +152,9 @@ def load_recipe(path: Path, sets: Sequence[str] = ()) -> Recipe:
 
 def parse_recipe(text: str, path: Path | None = None, sets: Sequence[str] = ()) -> Recipe:
     """As `load_recipe`, from text."""
-    value, lines = _yaml.parse(text, str(path or "recipe"))
+    value, lines = _yaml.parse(text, _faults.place(path, {}, ()))
     if not isinstance(value, dict):
-        raise RecipeError(f"{path or 'recipe'}: a recipe is a mapping of keys", "synth init NAME --blank")
+        raise RecipeError(f"{_faults.place(path, {}, ())}: a recipe is a mapping of keys", "synth init NAME --blank")
     for override in sets:
         _yaml.override(value, override)
     try:

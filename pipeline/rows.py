@@ -53,14 +53,15 @@ def read(dataset: Dataset, problem: Callable[[Problem], None] | None = None) -> 
 
 
 def joined(
-    dataset: Dataset, problem: Callable[[Problem], None] | None = None
+    dataset: Dataset, problem: Callable[[Problem], None] | None = None, *, whole: bool = True,
 ) -> Iterator[tuple[Sample, Verdict | None]]:
     """Every sample with its verdict, in order of arrival.
 
     Both files are read side by side, so that memory stays flat while they are in the same order;
-    verdicts that come early are held until their row does. A verdict on earlier content is left out.
+    verdicts that come early are held until their row does. A verdict on earlier content is left out, and a damaged
+    one where `whole` is False.
     """
-    verdicts, waiting = dataset.verdicts(), dict[str, Verdict]()
+    verdicts, waiting = dataset.verdicts(whole=whole), dict[str, Verdict]()
     for sample in dataset.samples(problem):
         verdict = waiting.pop(sample.id, None)
         while verdict is None and (following := next(verdicts, None)) is not None:

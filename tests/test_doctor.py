@@ -171,6 +171,7 @@ def test_online_asks_the_host(workdir: Path) -> None:
         gone = server.base_url
     found = look(workdir, {"OPENAI_API_KEY": KEY}, model="openai:story-small", online=True, base_url=gone)
     assert found["openai"].state == "fail"
+    assert found["openai"].what.count(gone) == 1
 
 
 def test_an_address_that_is_given_is_asked_once_whatever_keys_are_there(workdir: Path) -> None:

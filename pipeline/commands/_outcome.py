@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pipeline.commands import _console as console
 from pipeline.commands._panel import kinds
+from pipeline.errors import SynthError
 
 if TYPE_CHECKING:
+    from pipeline.commands._options import Target
     from pipeline.generate import Generated
     from pipeline.store import Dataset
 
@@ -37,21 +40,33 @@ def tell(done: Generated, dataset: Dataset) -> None:
         console.fact("asked", _asked(done))
 
 
-def tell_edits(dataset: Dataset) -> None:
+def tell_edits(dataset: Dataset, target: Target) -> None:
     """Says that a hand changed rows and nobody decided on it: they are used as they stand."""
     from pipeline.store.locks import holder
 
     if holder(dataset.path, "samples"):
         return  # a row that is being written is no edit
     if edits := dataset.hand_edits():
+        adopt = f"synth generate {dataset.name} --adopt{_named(dataset, target)}"
         console.warn(f"{edits} in samples.jsonl, used as it stands and not decided on\n"
-                     f"synth generate {dataset.name} --adopt keeps that, --restore brings ours back")
+                     f"{adopt} keeps that, --restore brings ours back")
+
+
+def _named(dataset: Dataset, target: Target) -> str:
+    """The option that names who wrote the rows, where nobody names a model now."""
+    from pipeline.hosts import options_of
+    from pipeline.run import names_a_model, wrote
+
+    with suppress(SynthError):  # without a recipe that can be read, `generate` has more to say than this
+        if not names_a_model(target.recipe(), target.settings, target.model) and (model := wrote(dataset)):
+            return f" {options_of(model, target.settings)}"
+    return ""
 
 
 def _rows(done: Generated) -> str:
     parts = [f"{done.standing:,} of {done.wanted:,}"]
-    if done.added:
-        parts.append(f"{done.added:,} new")
+    if done.added > done.again:
+        parts.append(f"{done.added - done.again:,} new")
     if done.rendered:
         parts.append(f"{done.rendered:,} rendered anew for nothing, since the training prompt changed")
     return ", ".join(parts)

@@ -44,7 +44,7 @@ def command(target: Target, rules: tuple[str, ...], diff: bool, json_: bool) -> 
     if not given and not recipe.curate:
         raise RecipeError(f"{recipe.at()}: `curate` names no rule", _first_rules(target.name))
     with target.dataset() as dataset:
-        _outcome.tell_edits(dataset)
+        _outcome.tell_edits(dataset, target)
         where = (lambda index: f"--rule {index + 1}") if given else None
         done = curate(dataset, given or recipe.curate, recipe, where, diff=diff)
         exported = shipped(dataset)
@@ -135,7 +135,7 @@ def _examples(found: Sequence[Dropped]) -> None:
     for example in found:
         why = console.one_line(f"{example.rule}: {console.short_ids(example.reason)}", room)
         console.say(f"{example.sample[:8]}  {why}", "bold")
-        console.say(f"{'':{BEFORE_A_TEXT}}{console.one_line(example.text, room)}", "dim")
+        console.say(f"{'':{BEFORE_A_TEXT}}{console.one_line(example.text, room) or '(empty)'}", "dim")
 
 
 def _uneven(done: Curation) -> None:

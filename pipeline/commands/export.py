@@ -44,7 +44,7 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     from pipeline.export import export
 
     with target.dataset() as dataset:
-        _outcome.tell_edits(dataset)
+        _outcome.tell_edits(dataset, target)
         problems: list[Problem] = []
         done = export(dataset, _options(target, given), problems.append)
     for problem in problems:

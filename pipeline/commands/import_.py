@@ -12,7 +12,7 @@ import click
 
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
-from pipeline.errors import DataError, RecipeError
+from pipeline.errors import DataError, RecipeError, SynthError
 
 if TYPE_CHECKING:
     from pipeline.ingest import Imported
@@ -30,10 +30,11 @@ _ARGUMENTS = ("--prompt", "--completion", "--system", "--messages", "--prompts",
 
 @dataclass(slots=True)
 class Faults:
-    """What was wrong with rows: counted, and the first ones in full."""
+    """What was wrong with rows: counted, and the first ones in full; of notes, the first of each kind."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     first: list[Problem] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
     refused: int = 0
     _last: str = ""
 
@@ -43,6 +44,8 @@ class Faults:
         if problem.severity == "error" and problem.where != self._last:
             self.refused += 1
             self._last = problem.where
+        if problem.severity == "note":
+            self.notes.setdefault(problem.code, problem.message)
         shown = sum(found.severity == problem.severity for found in self.first)
         if problem.severity != "note" and shown < SHOWN:
             self.first.append(problem)
@@ -161,7 +164,20 @@ def _report(target: Target, done: Imported, faults: Faults) -> None:
         text = content if isinstance(content, str) else "" if content is None else str(content)
         console.fact(SHORT.get(str(message.get("role")), "other"), console.one_line(text, console.width() - 8), "dim")
     console.wrote(target.path / "samples.jsonl", *([done.recipe] if done.recipe else []))
-    console.next_command(f"synth curate {target.name}", "measure every row and decide")
+    _next(target)
+
+
+def _next(target: Target) -> None:
+    """Curating, by a rule where the recipe names none; a recipe that another import made says what to keep."""
+    try:
+        rules = target.recipe().curate
+    except SynthError:
+        rules = []
+    if rules:
+        console.next_command(f"synth curate {target.name}", "measure every row and decide")
+    else:
+        again = f"synth curate {target.name} --rule exact_duplicate"
+        console.next_command(again, "or another rule: synth plugins lists them")
 
 
 def _problems(faults: Faults) -> None:
@@ -169,10 +185,12 @@ def _problems(faults: Faults) -> None:
     for severity, verb, style in (("error", "left out", "bad"), ("warning", "kept", "warn")):
         found = faults.of(severity)
         for problem in (first for first in faults.first if first.severity == severity):
-            cure = f"   # {problem.fix}" if problem.fix else ""
+            fix = f"mend these bytes; {problem.fix} if all texts are so" if problem.code == "encoding" else problem.fix
+            cure = f"   # {fix}" if fix else ""
             console.fact(severity[:5], f"{problem.where}: {problem.message}{cure}", style)
         if sum(found.values()) > SHOWN:
             counts = ", ".join(f"{code} {count:,}" for code, count in found.items())
             console.fact("", f"{sum(found.values()):,} in all, {verb}: {counts}", style)
     if notes := faults.of("note"):
-        console.fact("note", ", ".join(f"{code} {count:,}" for code, count in notes.items()), "dim")
+        told = (faults.notes[code] + (f" ({count:,} times)" if count > 1 else "") for code, count in notes.items())
+        console.fact("note", "; ".join(told), "dim")

@@ -75,7 +75,7 @@ def overview(found: list[Standing]) -> None:
         console.out(line)
     for one in found:
         if one.edits:
-            console.warn(f"{one.name}: {one.edits}: {ways(one.name)}")
+            console.warn(f"{one.name}: {one.edits}: {ways(one)}")
 
 
 def _kept(one: Standing) -> str:
@@ -104,7 +104,7 @@ def _whole(one: Standing) -> None:
         rows.append(("exported", f"{export.format}: {console.plural(export.rows, 'line')} in {files}"))
     rows.append(("cost", cost_of(one)))
     if one.edits:
-        rows.append(("by hand", f"{one.edits}, not decided on: {ways(one.name)}"))
+        rows.append(("by hand", f"{one.edits}, not decided on: {ways(one)}"))
     if one.busy:
         rows.append(("at work", one.busy))
     console.out(f"{console.styled(one.name, 'bold')}  {console.styled(console.near(one.path), 'dim')}")
@@ -125,9 +125,9 @@ def _costs(found: list[Standing]) -> None:
     console.fact("total", f"{total}; unconfirmed: the most that requests without an answer may have cost")
 
 
-def ways(name: str) -> str:
+def ways(one: Standing) -> str:
     """What may be done about a hand's changes that nobody decided on."""
-    return f"synth generate {name} --adopt keeps that, --restore brings ours back"
+    return f"{one.next} keeps that, --restore brings ours back"  # edits are what comes next wherever there are some
 
 
 def progress(one: Standing, rewritten: str = "") -> str:

@@ -188,7 +188,7 @@ class _Run:
     def _judge_rows(self) -> None:
         reviews, aside = self.dataset.reviews(), self.dataset.aside()
         parents: dict[str, str] = {}
-        for sample, verdict in joined(self.dataset, self.problems.append):
+        for sample, verdict in joined(self.dataset, self.problems.append, whole=False):
             earlier = {found.key: found for found in verdict.findings} if verdict else {}
             findings = [self._finding(rule, sample, earlier) for rule in self.rules if isinstance(rule, RowRule)]
             review = reviews.get(sample.id)

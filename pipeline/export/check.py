@@ -23,6 +23,7 @@ from pipeline.errors import DataError, did_you_mean
 from pipeline.formats import Format, FormatRefusal
 from pipeline.read import Row, encoding_of, kind, rows
 from pipeline.types import Example, Problem
+from pipeline.words import plural
 
 from .write import MANIFEST, NAMES, measure
 
@@ -253,7 +254,7 @@ class _Check:
             self._error("no-rows", str(path), "holds no row that can be read", "synth export NAME")
         elif count < FEWEST and self._against is None and (openai or self.checked.format == OPENAI):
             self._say(Problem("error" if openai else "warning", "too-few-rows", str(path),
-                              f"{count} rows, and OpenAI's jobs want at least {FEWEST}", "write more rows"))
+                              f"{plural(count, 'row')}, and OpenAI's jobs want at least {FEWEST}", "write more rows"))
         if openai and path.is_file() and path.stat().st_size > LARGEST:
             self._error("too-large", str(path), f"{path.stat().st_size:,} bytes, and /files takes {LARGEST:,}",
                         "divide it, or upload it in parts through /uploads")

@@ -104,6 +104,14 @@ def write_format(plugin: Format, folder: Path, job: Job) -> Written:
         DataError: a file does not read back as it was meant.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return _write_format(plugin, folder, job)
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # of a format that cannot be written here nothing is left, not even its folder
+
+
+def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
     done = Written(plugin.name, folder)
     job.spool.forget_refused()
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as temporary:

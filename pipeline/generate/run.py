@@ -59,6 +59,7 @@ class Generated(NamedTuple):
         added: rows that this run wrote.
         rendered: rows that were rendered anew, for nothing.
         interrupted: a person stopped it.
+        again: of `added`, rows that were there before and were made again for nothing.
     """
 
     wanted: int
@@ -68,6 +69,7 @@ class Generated(NamedTuple):
     interrupted: bool
     progress: Progress
     notes: tuple[str, ...]
+    again: int = 0
 
 
 def generate(
@@ -137,13 +139,14 @@ class _Run:
         self.keys: set[str] = set()
         self.others: dict[str, str] = {}
         self.renewed: set[str] = set()
-        self.standing = self.answered = self.added = 0
+        self.standing = self.answered = self.added = self.again = 0
         self.unnoted = False
 
     def go(self, report: Report | None) -> Generated:
         self._hand_edits()
         if rebuilt := self.dataset.rebuild():
             self.notes.append(str(rebuilt))
+            self.again += rebuilt.again
         self.dataset.save_recipe(self.recipe)
         self._plan()
         found = scan(self.dataset, self.marks)
@@ -162,7 +165,7 @@ class _Run:
             self.notes.append(str(self.left_out))
         self._floor(interrupted)
         return Generated(
-            self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes)
+            self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes), self.again
         )
 
     def _note(self, found: Scan) -> None:
@@ -202,7 +205,9 @@ class _Run:
         if self.options.adopt:
             self.notes.append(self.dataset.adopt().adopted())
         elif self.options.restore:
-            self.notes.append(str(self.dataset.restore()))
+            restored = self.dataset.restore()
+            self.notes.append(str(restored))
+            self.again += restored.rows
         elif edits := self.dataset.hand_edits():
             raise DataError(
                 f"{self.dataset.path / 'samples.jsonl'}: {edits}",

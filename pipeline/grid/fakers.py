@@ -20,6 +20,10 @@ _TIMELY = frozenset({
 """What its other providers make from today's date: another value tomorrow, and every row paid again."""
 
 
+MOST = 100_000
+"""Values of one axis: they are made one by one, ten thousand in a second or two."""
+
+
 def fake_values(provider: str, count: int, locale: str, seed: int, axis: str, where: str) -> tuple[Scalar, ...]:
     """Distinct values of a Faker provider.
 
@@ -34,8 +38,11 @@ def fake_values(provider: str, count: int, locale: str, seed: int, axis: str, wh
         where: its place, as `plots.yaml:7`.
 
     Raises:
-        RecipeError: no such provider or locale, too few distinct values, or values that are no texts or numbers.
+        RecipeError: no such provider or locale, too many values, too few distinct ones, or some that are no texts or
+            numbers.
     """
+    if count > MOST:
+        raise RecipeError(f"{where}: axis '{axis}': {count:,} values of Faker; at most {MOST:,}", f"n: {MOST}")
     make = _maker(provider, locale, f"{where}: axis '{axis}'")
     found: dict[str, Scalar] = {}
     for index in range(count):

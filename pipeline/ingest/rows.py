@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -114,8 +115,14 @@ def _shape(name: str, source: Source, columns: Columns, cwd: Path) -> Shape:
     shape = shape_of(columns, names, first.values, source.file)
     if shape is None:
         again = (row.values for row in rows_of(file, peeked.append, encoding=source.encoding))
-        raise unknown_shape(names, again, source.file, f"synth import {name} {source.file}")
+        raise unknown_shape(names, again, source.file, _again(name, source))
     return shape
+
+
+def _again(name: str, source: Source) -> str:
+    """The command so far, without what it does not yet say about the columns."""
+    encoding = ["--encoding", source.encoding] if source.encoding else []
+    return shlex.join(["synth", "import", name, str(source.file), *encoding])
 
 
 def _samples(path: Path, source: Source, shape: Shape, cwd: Path, report: Report) -> Iterator[Sample]:

@@ -24,6 +24,7 @@ class EncodingFault(NamedTuple):
     Attributes:
         guess: the encoding that the lines are probably in; None where nothing fits.
         line: the bytes of the first one.
+        well: stretches beyond ASCII that are in the encoding: of UTF-8, text in another one hardly ever is.
     """
 
     problem: Problem
@@ -31,6 +32,12 @@ class EncodingFault(NamedTuple):
     lines: int
     guess: str | None
     line: bytes
+    well: int = 0
+
+    @property
+    def stray(self) -> bool:
+        """Whether some lines are damaged, and not the file as a whole in another encoding."""
+        return self.bad <= max(TOLERATED * self.lines, self.well)
 
 
 def encoding_fault(path: Path, encoding: str | None = None) -> EncodingFault | None:
@@ -54,10 +61,12 @@ def encoding_fault(path: Path, encoding: str | None = None) -> EncodingFault | N
             how, name = breaks(head, codec(encoding))
             if len(how.lf) > 1:
                 return None
-            bad, lines, first, sample = 0, 0, None, b""
+            bad, lines, well, first, sample = 0, 0, 0, None, b""
             block = head + stream.readline()
             while block:
-                for number, line, error in _faults(block, name or "utf-8"):
+                faults, fine = _faults(block, name or "utf-8")
+                well += fine
+                for number, line, error in faults:
                     bad += 1
                     first = first or (lines + number, line, error)
                     sample += line[:4096] + b"\n" if len(sample) < 1 << 16 else b""
@@ -69,7 +78,8 @@ def encoding_fault(path: Path, encoding: str | None = None) -> EncodingFault | N
     if first is None:
         return None
     guess = wide(head) or likely(sample)
-    return EncodingFault(_said(path, name or "utf-8", first, guess), bad, lines, guess, first[1])
+    return EncodingFault(_said(path, name or "utf-8", first, guess), bad, lines, guess, first[1],
+                         well if name is None else 0)
 
 
 def encoding_of(path: Path) -> str | None:
@@ -83,21 +93,23 @@ def encoding_of(path: Path) -> str | None:
     if found is not None:
         return found
     fault = encoding_fault(path)
-    return "utf-8" if fault is None or fault.bad <= TOLERATED * fault.lines else fault.guess
+    return "utf-8" if fault is None or fault.stray else fault.guess
 
 
-def _faults(block: bytes, name: str) -> list[tuple[int, bytes, UnicodeError]]:
+def _faults(block: bytes, name: str) -> tuple[list[tuple[int, bytes, UnicodeError]], int]:
+    """Lines that are not in the encoding, and how many beyond ASCII are; a block without faults counts once."""
+    found, well = [], 0
     try:
         block.decode(name)
     except UnicodeError:
-        found = []
         for number, line in enumerate(block.split(b"\n"), 1):
             try:
                 line.decode(name)
+                well += not line.isascii()
             except UnicodeError as error:
                 found.append((number, line, error))
-        return found
-    return []
+        return found, well
+    return found, int(not block.isascii())
 
 
 def _said(path: Path, name: str, first: tuple[int, bytes, UnicodeError], guess: str | None) -> Problem:

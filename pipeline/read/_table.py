@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.types import Problem
+from pipeline.words import plural
 
 from ._guess import likely
 from ._json import Found
@@ -251,7 +252,8 @@ def _fault(cells: list[str] | None, table: Table, record: Record, where: str) ->
         return Problem("error", "quote", where, f"something follows a closing quote{span}",
                        'write a quote inside a quoted cell twice: ""')
     if len(cells) != len(table.names):
-        return Problem("error", "cells", where, f"{len(cells)} cells, and the header names {len(table.names)}{span}",
+        found = f"{plural(len(cells), 'cell')}, and the header names {len(table.names)}{span}"
+        return Problem("error", "cells", where, found,
                        "put quotes around a cell that holds the separator or a line break")
     return None
 

@@ -15,7 +15,7 @@ from pipeline.digest import canonical, digest, digest_bytes
 from pipeline.errors import DataError
 from pipeline.sections import Source
 
-from ._encoding import TOLERATED, EncodingFault, encoding_fault
+from ._encoding import EncodingFault, encoding_fault
 from ._open import Report, kind
 from ._rows import file_digest, rows
 from .folders import pairs
@@ -71,7 +71,7 @@ def refuse_encoding(path: Path, encoding: str | None) -> None:
         DataError: with the first such line, and the encoding to name.
     """
     fault, what = encoding_fault(path, encoding), kind(path)
-    if fault is None or fault.bad <= TOLERATED * fault.lines or (what == "json" and fault.guess is None):
+    if fault is None or fault.stray or (what == "json" and fault.guess is None):
         return
     if what == "jsonl" and not _is_json(fault.line, fault.guess):
         return

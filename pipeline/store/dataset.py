@@ -271,9 +271,17 @@ class Dataset:
         write_atomic(path, (jsonl_bytes(_verdict_line(verdict)) for verdict in verdicts), spare=True)
         return path
 
-    def verdicts(self) -> Iterator[Verdict]:
-        """The verdicts of the last curation; none where there was none."""
-        for line in jsonl_reader(self.path / "verdicts.jsonl"):
+    def verdicts(self, *, whole: bool = True) -> Iterator[Verdict]:
+        """The verdicts of the last curation; none where there was none.
+
+        Args:
+            whole: whether a damaged line is an error: its row may have been dropped. Curating passes over it, and
+                measures that row again.
+
+        Raises:
+            DataError: a damaged line, with the command that mends it.
+        """
+        for line in jsonl_reader(self.path / "verdicts.jsonl", f"synth curate {self.name}", whole=whole):
             findings = tuple(_finding(found) for found in line["findings"])
             yield Verdict(line["sample"], line["digest"], line["state"], findings)
 

@@ -177,7 +177,9 @@ def jsonl_bytes(value: dict[str, Any]) -> bytes:
     return _dumps(value).encode("utf-8") + b"\n"
 
 
-def jsonl_reader(path: Path, fix: str = "remove the line; synth rebuilds what it can") -> Iterator[dict[str, Any]]:
+def jsonl_reader(
+    path: Path, fix: str = "remove the line; synth rebuilds what it can", *, whole: bool = True,
+) -> Iterator[dict[str, Any]]:
     """The objects of a file that we wrote; nothing where there is no such file.
 
     A last line that a killed process left half-written (no line break, not JSON) is passed over.
@@ -185,6 +187,7 @@ def jsonl_reader(path: Path, fix: str = "remove the line; synth rebuilds what it
     Args:
         path: the file.
         fix: the cure of a damaged line; `{line}` and `{path}` are filled in.
+        whole: whether a damaged line is an error; otherwise it is passed over.
 
     Raises:
         DataError: a line is not a JSON object, with its number.
@@ -195,7 +198,7 @@ def jsonl_reader(path: Path, fix: str = "remove the line; synth rebuilds what it
         return
     try:
         with path.open("rb") as file, jsonlines.Reader(_whole(file), loads=loads) as reader:
-            yield from reader.iter(type=dict, skip_empty=True)
+            yield from reader.iter(type=dict, skip_empty=True, skip_invalid=not whole)
     except jsonlines.InvalidLineError as error:
         hint = fix.format(line=error.lineno, path=path)
         raise DataError(f"{path}:{error.lineno}: not a JSON object", hint) from None

@@ -173,3 +173,28 @@ def test_a_wide_terminal_is_used(
     assert "one of the dropped rows: why, and how the trained answer begins" in said
     shown = next(line for line in said.splitlines() if line.startswith("          word"))
     assert 130 < len(shown) <= 140
+
+
+def test_a_damaged_verdict_stops_who_reads_it_and_curating_mends_it(
+    ferry: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    rule = ["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}"]
+    assert main(rule) == 0
+    verdicts = ferry / "verdicts.jsonl"
+    whole = verdicts.read_bytes()
+    verdicts.write_bytes(whole.replace(b'"dropped"', b"dropped", 1))
+    capsys.readouterr()
+    for words in (["inspect", "ferry"], ["export", "ferry"]):
+        assert main(words) == 4, "the row may have been dropped"
+        said = capsys.readouterr().err
+        assert "verdicts.jsonl:1: not a JSON object" in said
+        assert "synth curate ferry" in said
+    assert main(rule) == 0
+    assert verdicts.read_bytes() == whole
+
+
+def test_an_empty_answer_is_shown_as_one(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "rows.jsonl").write_text('{"text": ""}\n{"text": "a whole sentence"}\n')
+    assert main(["import", "gaps", "rows.jsonl", "--completion", "text"]) == 0
+    assert main(["curate", "gaps", "--rule", "length: {min: 3, unit: bytes}"]) == 0
+    assert "          (empty)\n" in capsys.readouterr().err

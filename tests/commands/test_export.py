@@ -12,6 +12,7 @@ from pipeline.commands import main
 from pipeline.store import Dataset
 from pipeline.types import Sample
 from tests import made
+from tests.servers import running
 
 
 @pytest.fixture
@@ -231,3 +232,26 @@ def test_a_terminal_is_not_flooded(
     assert "synth check train.jsonl --all" in shown.err
     assert main(["check", "train.jsonl", "--all"]) == 4
     assert capsys.readouterr().out.count("empty-answer:") == 30
+
+
+def test_the_cure_of_hand_edits_names_the_model_that_nobody_names_now(
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
+    (workdir / "tales.yaml").write_text(
+        "synth: 1\nname: tales\naxes: {hero: [baker, pilot]}\nprompt: 'A tale of a {{hero}}.'\n"
+        "train: {user: '{{hero}}'}\ngenerate: {max_tokens: 2000}\ncurate: [refusal]\n")
+    with running() as server:
+        where = ["--base-url", server.base_url]
+        assert main(["generate", "tales", "--model", "openai:story-small", *where, "--yes"]) == 0
+        samples = workdir / "datasets/tales/samples.jsonl"
+        samples.write_bytes(b"".join(samples.read_bytes().splitlines(keepends=True)[1:]))
+        capsys.readouterr()
+        cures = []
+        for words in (["curate", "tales"], ["export", "tales"], ["status", "tales"]):
+            assert main(words) == 0
+            said = capsys.readouterr()
+            cures += [line.partition(" keeps that")[0].partition("synth ")[2]
+                      for line in (said.out + said.err).splitlines() if " keeps that" in line]
+        assert cures == ["generate tales --adopt --model openai:story-small"] * 3
+        assert main([*cures[0].split(), *where]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def test_what_it_says(typed: Any) -> None:
     assert err.splitlines() == [
         "rows   2 rows, all new; user = question, assistant = answer", "user   Wie groß?", "answer Größer.",
         "wrote  datasets/mine/samples.jsonl", "wrote  datasets/mine/recipe.yaml",
-        "next   synth curate mine   # measure every row and decide"]
+        "next   synth curate mine --rule exact_duplicate   # or another rule: synth plugins lists them"]
     _, err = typed("mine", "rows.csv", "--prompt", "question", "--completion", "answer")
     assert "2 rows, 0 new, 2 there already" in err
 
@@ -42,7 +43,7 @@ def test_json_is_all_of_stdout(typed: Any, workdir: Path) -> None:
         "shape": "prompt-completion", "problems": {"json": 1, "duplicate-key": 1}}
     assert "error  rows.jsonl:3: ends in the middle of a value" in err
     assert "warni" in err
-    assert "note   blank-line 1" in err
+    assert "note   a blank line, skipped\n" in err
 
 
 def test_many_problems_are_counted(typed: Any, workdir: Path) -> None:
@@ -92,3 +93,39 @@ def test_two_folders_and_another_dataset(typed: Any, workdir: Path) -> None:
     _, err = typed("other", "--from", "mine")
     assert "rows of mine" in err
     assert (workdir / "datasets/other/samples.jsonl").read_bytes().count(b"\n") == 1
+
+
+def command_of(err: str) -> list[str]:
+    """The command that was printed, less `synth`."""
+    line = next(line for line in err.splitlines() if " synth " in line)
+    return shlex.split(line[line.index("synth ") :], comments=True)[1:]
+
+
+def test_the_next_command_works_as_it_is_printed(typed: Any, workdir: Path) -> None:
+    _, err = typed("mine", "rows.csv", "--prompt", "question", "--completion", "answer")
+    assert main(command_of(err)) == 0
+
+
+def test_the_next_command_is_the_recipes_own_where_it_names_rules(typed: Any, workdir: Path) -> None:
+    (workdir / "mine.yaml").write_text(
+        "synth: 1\nname: mine\nsource: {file: rows.csv}\ntrain: {user: '{{question}}', assistant: '{{answer}}'}\n"
+        "curate: [refusal]\n")
+    _, err = typed("mine", "rows.csv", "--prompt", "question", "--completion", "answer")
+    assert command_of(err) == ["curate", "mine"]
+
+
+def test_the_command_that_is_probably_meant_keeps_the_encoding(typed: Any, workdir: Path) -> None:
+    (workdir / "my rows.csv").write_bytes("frage,antwort\nWie groß ist es?,Größer als man denkt.\n".encode("cp1252"))
+    _, err = typed("mine", "my rows.csv", "--encoding", "cp1252", code=2)
+    again = command_of(err)
+    assert again[:5] == ["import", "mine", "my rows.csv", "--encoding", "cp1252"]
+    assert main(again) == 0
+
+
+def test_a_stray_line_in_a_file_of_utf8_is_left_out_and_the_rest_comes_in(typed: Any, workdir: Path) -> None:
+    line = '{"prompt": "%s", "completion": "b"}\n'
+    texts = [line.encode() % "é".encode(), line.encode() % b"\xff\xfe", line.encode() % b"a"]
+    (workdir / "rows.jsonl").write_bytes(b"".join(texts))
+    _, err = typed("mine", "rows.jsonl")
+    assert "2 rows, all new" in err
+    assert "rows.jsonl:2: byte 0xFF at column 13 is not utf-8   # mend these bytes; --encoding " in err

@@ -76,7 +76,8 @@ def test_adopted_edits_are_decisions(synth, server: Server, edited) -> None:
 def test_restored_rows_come_back_and_the_edits_are_copied(synth, server: Server, edited) -> None:
     path, before = edited
     mine = path.read_bytes()
-    synth(*again(server, "--restore"), env=ENV)
+    ran = synth(*again(server, "--restore"), env=ENV)
+    assert "rows   12 of 12\n" in ran.err, ran.err
     assert {s["id"] for s in synth.rows(path)} == {s["id"] for s in before}
     assert MINE not in path.read_text()
     copies = [p for p in synth.dataset("tales").rglob("*") if p.is_file() and p != path and p.read_bytes() == mine]
@@ -87,7 +88,8 @@ def test_restored_rows_come_back_and_the_edits_are_copied(synth, server: Server,
 def test_a_deleted_samples_file_is_rebuilt_for_nothing(synth, server: Server, edited) -> None:
     path, before = edited
     path.unlink()
-    synth(*again(server), env=ENV)
+    ran = synth(*again(server), env=ENV)
+    assert "rows   12 of 12\n" in ran.err, ran.err
     assert {s["id"] for s in synth.rows(path)} == {s["id"] for s in before}
     assert len(server.received()) == 12
 

@@ -299,7 +299,7 @@ def test_a_format_that_holds_nothing_fails_and_others_are_written(tmp_path: Path
             run(made, formats=("openai-chat", "prompt-completion"))
         assert "prompt-completion" in error.value.hint
         assert len(lines(made)) == 2
-        assert not (made.exports / "openai-chat" / "train.jsonl").exists()
+        assert not (made.exports / "openai-chat").exists(), "no folder is left of what was not written"
 
 
 def test_a_second_export_replaces_the_first(tmp_path: Path) -> None:

@@ -122,6 +122,9 @@ def test_faults_of_faker(recipe) -> None:
     assert "only" in error.message
     assert "3,000" in error.message
     assert error.hint.startswith("n: ")
+    error = fault(recipe("  hero: {faker: name, n: 2000000}"))
+    assert error.message == "tales.yaml:5: axis 'hero': 2,000,000 values of Faker; at most 100,000"
+    assert error.hint == "n: 100000"
     assert "locale" in fault(recipe("  hero: {faker: name, locale: en_UK}")).message
     assert "profile" in fault(recipe("  hero: {faker: profile}")).message
     assert "clock" in fault(recipe("  hero: {faker: date_this_year}")).message
