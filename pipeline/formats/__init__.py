@@ -72,6 +72,7 @@ class Format:
         suffix: of the files it writes; empty where it writes a folder.
         rank: `recognise` asks formats in this order, lowest first.
         lines: True where a file is JSON lines, False for other containers.
+        has_turns: False where a row becomes one text, whose turns cannot be told apart any more.
         model: what a recipe may set on it; `how` is what it did set.
     """
 
@@ -79,6 +80,7 @@ class Format:
     suffix: ClassVar[str] = ".jsonl"
     rank: ClassVar[int] = 50
     lines: ClassVar[bool] = True
+    has_turns: ClassVar[bool] = True
     model: ClassVar[type[Options]] = Options
 
     def __init__(self, how: Options | None = None) -> None:

@@ -35,6 +35,7 @@ class Text(Format):
 
     name = "text"
     rank = 70
+    has_turns = False
     model = How
     how: How
 
