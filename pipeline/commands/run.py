@@ -82,6 +82,8 @@ def command(
         done["export"].require_most()
     if "report" in done and "evaluate" in done:
         console.next_command(f"synth report {target.name} --open", "one page on all of it")
+    elif "finetune" in done:
+        console.next_command(f"synth evaluate {target.name}", "the same prompts before and after")
     else:
         console.next_command(f"synth inspect {target.name} --sample 5", "read some of them")
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pipeline.backends import RUNNING, SUCCEEDED, AnyBackend, Backend, Bill, Job, Options, open_backend
 from pipeline.digest import digest
-from pipeline.errors import CapReached, DataError, ProviderError, RecipeError, SynthError
+from pipeline.errors import CapReached, DataError, ProviderError, RecipeError, RowsRehearsed, SynthError
 from pipeline.recipe import Recipe
 from pipeline.sections import Finetune as Section
 from pipeline.settings import Settings
@@ -80,7 +80,7 @@ def plan_finetune(
         section: in place of the recipe's `finetune`.
 
     Raises:
-        RecipeError: an unknown backend or option, or rehearsed rows that would leave the machine.
+        RecipeError: an unknown backend or option; RowsRehearsed where such rows would leave the machine.
         DataError: no export, a stale one, files that are not sound, or a base that cannot be used.
         ProviderError: the host does not answer or takes no such job; CapReached where it would cost too much.
         MissingExtra: the backend needs a package that is not installed.
@@ -89,9 +89,10 @@ def plan_finetune(
     backend, options = open_backend(wanted, settings, env, lambda key: recipe.at("finetune", key))
     files = exported(dataset, recipe)
     if backend.remote and files.rehearsal and not how.allow_rehearsal:
-        raise RecipeError(f"{dataset.name}: its rows are a rehearsal, and would go to a host",
-                          f"synth run {dataset.name} --model openai:gpt-4.1-mini   writes real ones\n"
-                          "--allow-rehearsal   sends them as they are")
+        sends = "--allow-rehearsal" if section else f"synth finetune {dataset.name} --allow-rehearsal"
+        raise RowsRehearsed(f"{dataset.name}: its rows are a rehearsal, and would go to a host",
+                            f"synth run {dataset.name} --model openai:gpt-4.1-mini   writes real ones\n"
+                            f"{sends}   sends them as they are")
     record = _record(backend, options, files, recipe.seed, dataset)
     known = _known(dataset, record.id, how.again)
     if known is not None and known.state == SUCCEEDED:
