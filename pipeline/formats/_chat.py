@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.errors import did_you_mean
+from pipeline.render import control_tokens
 from pipeline.types import Problem
 
 from . import error, warning
-from ._control import control_tokens
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 KEYS = ("role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id", "weight")
