@@ -122,7 +122,7 @@ def _show_written(written: Written) -> None:
         console.warn(f"{written.format} leaves the rejected answers of {console.plural(written.left, 'row')} behind")
     if written.unproven:
         lines = console.plural(written.unproven, "line")
-        console.warn(f"{written.format}: {lines} kept as imported, though its template begins, ends or sets them otherwise")
+        console.warn(f"{written.format}: {lines} kept as imported, though its template sets them otherwise")
     if written.passed:
         console.fact("kept", f"{console.plural(written.passed, 'line')} of {written.format} byte for byte as imported")
 

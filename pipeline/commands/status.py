@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import click
@@ -70,8 +71,13 @@ def tell_broken(broken: list[Broken]) -> None:
 
 def overview(found: list[Standing]) -> None:
     """A line per dataset. What is next is said once, behind it."""
-    rows = [(one.name, progress(one), _kept(one), _formats(one), _cost(one)) for one in found]
-    for line in console.table(rows, ("dataset", "rows", "kept", "exported", "cost"), right=("cost",)):
+    cells: dict[str, Callable[[Standing], str]] = {
+        "dataset": lambda one: one.name, "rows": progress, "kept": _kept, "exported": _formats, "tuned": _tuned,
+        "cost": _cost}
+    if not any(one.tuned for one in found):
+        del cells["tuned"]
+    rows = [tuple(cell(one) for cell in cells.values()) for one in found]
+    for line in console.table(rows, tuple(cells), right=("cost",)):
         console.out(line)
     for one in found:
         if one.edits:
@@ -89,6 +95,11 @@ def _formats(one: Standing) -> str:
     return (names[0] if len(names) == 1 else f"{len(names)} formats") if names else "not yet"
 
 
+def _tuned(one: Standing) -> str:
+    """`1 model, judged`; of the one that was tuned last."""
+    return f"{console.plural(one.tuned, 'model')}{', judged' if one.judged else ''}" if one.tuned else ""
+
+
 def _cost(one: Standing) -> str:
     return "rehearsal" if one.rehearsal and not one.spent.usd else cost_short(one)
 
@@ -102,6 +113,8 @@ def _whole(one: Standing) -> None:
     for export in one.exports:
         files = console.plural(len(export.files), "file")
         rows.append(("exported", f"{export.format}: {console.plural(export.rows, 'line')} in {files}"))
+    if one.tuned:
+        rows.append(("tuned", f"{_tuned(one)}   (synth models {one.name})"))
     rows.append(("cost", cost_of(one)))
     if one.edits:
         rows.append(("by hand", f"{one.edits}, not decided on: {ways(one)}"))

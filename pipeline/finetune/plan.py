@@ -89,10 +89,10 @@ def plan_finetune(
     backend, options = open_backend(wanted, settings, env, lambda key: recipe.at("finetune", key))
     files = exported(dataset, recipe)
     if backend.remote and files.rehearsal and not how.allow_rehearsal:
-        sends = "--allow-rehearsal" if section else f"synth finetune {dataset.name} --allow-rehearsal"
+        real = f"synth run {dataset.name} --model openai:gpt-4.1-mini"
+        send = "--allow-rehearsal" if section else f"synth finetune {dataset.name} --allow-rehearsal"
         raise RowsRehearsed(f"{dataset.name}: its rows are a rehearsal, and would go to a host",
-                            f"synth run {dataset.name} --model openai:gpt-4.1-mini   writes real ones\n"
-                            f"{sends}   sends them as they are")
+                            f"{real}   writes real ones\n{send:<{len(real)}}   sends them as they are")
     record = _record(backend, options, files, recipe.seed, dataset)
     known = _known(dataset, record.id, how.again)
     if known is not None and known.state == SUCCEEDED:

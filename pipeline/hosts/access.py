@@ -121,7 +121,7 @@ def _key(name: str, key_env: str | None, env: Mapping[str, str], *, needed: bool
     """The key, and what is wrong with it."""
     key = env.get(key_env, "").strip() if key_env else ""
     if not key:
-        missing = f"{name}: no key: the environment variable {key_env} is not set; export {key_env}=..."
+        missing = f"{name}: no key: the environment variable {key_env} is not set"
         return "", missing if needed and key_env else None
     if not (key.isascii() and key.isprintable()) or " " in key:
         wrong = f"{name}: {key_env} holds a character that no key has; copy the key again, without quotes or spaces"

@@ -38,13 +38,13 @@ def test_base_and_tuned_model_of_a_real_host_are_judged(synth, tmp_path: Path) -
         synth.write("synth.toml", f'[providers.local]\nbase_url = "{base_url}"\n')
         asked = ("evaluate", "echo", "--finetune", "hosted", "--prompts", "6", "--temperature", "0")
         found = synth(*asked, "--json", timeout=240).json
-        said = synth("try", "echo", "--prompt", "Tell of a fox in the sea.", "--finetune", "hosted", "--temperature", "0",
-                     timeout=120)
+        said = synth("try", "echo", "--prompt", "Tell of a fox in the sea.", "--finetune", "hosted",
+                     "--temperature", "0", timeout=120)
     again = synth(*asked)
 
     assert found["prompts"] == 6
     assert found["models"] == {"base": str(base), "tuned": str(merged), "host": "local", "failed": {}}
-    assert [side["tuned"]["text"].strip() for side in found["sides"]] == [ANSWER.strip()] * 6, "what it was tuned to say"
+    assert [side["tuned"]["text"].strip() for side in found["sides"]] == [ANSWER.strip()] * 6, "as it was tuned"
     assert all(side["base"]["text"].strip() != ANSWER.strip() for side in found["sides"])
     assert (found["base"]["stop_rate"], found["tuned"]["stop_rate"]) == (0, 1)
     assert found["tuned"]["mean_tokens"] > 0, "the host's own usage"
