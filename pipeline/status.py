@@ -17,7 +17,7 @@ from .recipe import Recipe
 from .settings import Settings
 from .store import Dataset
 from .store.calls import Spent
-from .store.finetunes import finetunes
+from .store.finetunes import finetunes, tuned_usd
 from .store.locks import holders
 from .store.plan import WANTED
 
@@ -50,6 +50,7 @@ class Standing(NamedTuple):
         model: who writes, as `openai:gpt-4.1-mini`; None where nobody does.
         tuned: models that were tuned on it.
         judged: whether the last of them was evaluated.
+        tuned_usd: what fine-tunes cost, or may cost where that is not known yet.
         edits: what a hand changed and nobody decided on, as `2 rows deleted by hand`.
         gone: rows that samples.jsonl held before it was deleted as a whole: they are made again for nothing.
         busy: who is at work on it, as `generate (pid 12 on host)`.
@@ -71,6 +72,7 @@ class Standing(NamedTuple):
     model: str | None
     tuned: int
     judged: bool
+    tuned_usd: float
     edits: str
     gone: int
     busy: str
@@ -108,7 +110,8 @@ def standing(path: Path, settings: Settings) -> Standing:
             wanted=states[WANTED] if states else None, kept=curated.kept, dropped=curated.dropped,
             uncurated=max(0, rows - curated.judged), by_rule=curated.by_rule,
             exports=tuple(_exports(dataset.exports)), spent=dataset.calls.spent(),
-            model=generate.get("model"), tuned=tuned, judged=judged, edits=str(edits) if edits else "",
+            model=generate.get("model"), tuned=tuned, judged=judged,
+            tuned_usd=tuned_usd(path), edits=str(edits) if edits else "",
             gone=counts.get("written", 0) + counts.get("edited", 0), busy=busy, next="",
         )
         return found._replace(next=_next(found, dataset, settings))

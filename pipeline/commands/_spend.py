@@ -98,7 +98,7 @@ def bill(plan: Bill, target: Target, writer: Writer) -> str:
     about = console.money(plan.usd_expected) if plan.usd_expected is not None else "unknown (no price is known)"
     worst = console.money(plan.usd_worst) if plan.usd_worst is not None else "unknown"
     cap = "none" if target.settings.max_usd is None else console.money(target.settings.max_usd)
-    return f"{calls}, about {about}, at most {worst}, cap {cap}"
+    return f"{calls}, {'' if about.startswith('under') else 'about '}{about}, at most {worst}, cap {cap}"
 
 
 def foresee(plan: RunPlan, doubts: list[str], writer: Writer) -> None:

@@ -101,7 +101,7 @@ def _tuned(one: Standing) -> str:
 
 
 def _cost(one: Standing) -> str:
-    return "rehearsal" if one.rehearsal and not one.spent.usd else cost_short(one)
+    return "rehearsal" if one.rehearsal and not one.spent.usd + one.tuned_usd else cost_short(one)
 
 
 def _whole(one: Standing) -> None:
@@ -127,13 +127,14 @@ def _whole(one: Standing) -> None:
 def _costs(found: list[Standing]) -> None:
     rows = [
         (one.name, spent.answered, spent.failed, spent.copied, spent.input_tokens, spent.output_tokens,
-         console.money(spent.usd), console.money(spent.unconfirmed_usd), spent.unpriced)
+         console.money(spent.usd), console.money(spent.unconfirmed_usd), spent.unpriced, console.money(one.tuned_usd))
         for one in found for spent in [one.spent]
     ]
-    columns = ("dataset", "answered", "failed", "copied", "tokens in", "tokens out", "cost", "unconfirmed", "no price")
+    columns = ("dataset", "answered", "failed", "copied", "tokens in", "tokens out", "cost", "unconfirmed", "no price",
+               "tuning")
     for line in console.table(rows, columns, right=columns[1:]):
         console.out(line)
-    total = console.money(sum(one.spent.usd for one in found))
+    total = console.money(sum(one.spent.usd + one.tuned_usd for one in found))
     console.say()
     console.fact("total", f"{total}; unconfirmed: the most that requests without an answer may have cost")
 
@@ -171,15 +172,18 @@ def curated(one: Standing) -> str:
 
 def cost_short(one: Standing) -> str:
     """`$0.22`; `unknown` where no answer had a price."""
-    return "unknown" if one.spent.unpriced and not one.spent.usd else console.money(one.spent.usd)
+    paid = one.spent.usd + one.tuned_usd
+    return "unknown" if one.spent.unpriced and not paid else console.money(paid)
 
 
 def cost_of(one: Standing) -> str:
     """`$0.22 for 396 answers, $0.01 unconfirmed`."""
     spent = one.spent
     if not spent.answered + spent.failed + spent.copied:
-        return "nothing was asked"
-    parts = [f"{cost_short(one)} for {console.plural(spent.answered, 'answer')}"]
+        return f"{console.money(one.tuned_usd)} for tuning" if one.tuned_usd else "nothing was asked"
+    paid = cost_short(one._replace(tuned_usd=0.0))
+    parts = [f"{paid} for {console.plural(spent.answered, 'answer')}"]
+    parts += [f"{console.money(one.tuned_usd)} for tuning"] if one.tuned_usd else []
     parts += [f"{console.money(spent.unconfirmed_usd)} unconfirmed"] if spent.unconfirmed_usd else []
     parts += [f"{console.plural(spent.unpriced, 'answer')} without a known price"] if spent.unpriced else []
     parts += [f"{spent.failed:,} failed"] if spent.failed else []

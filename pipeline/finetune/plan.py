@@ -86,7 +86,10 @@ def plan_finetune(
         MissingExtra: the backend needs a package that is not installed.
     """
     wanted = section or recipe.finetune or Section()
-    backend, options = open_backend(wanted, settings, env, lambda key: recipe.at("finetune", key))
+    said = recipe.finetune or Section()
+    typed = {key for key in ("backend", "base") if getattr(wanted, key) != getattr(said, key)}
+    backend, options = open_backend(
+        wanted, settings, env, lambda key: f"--{key}" if key in typed else recipe.at("finetune", key))
     files = exported(dataset, recipe)
     if backend.remote and files.rehearsal and not how.allow_rehearsal:
         real = f"synth run {dataset.name} --model openai:gpt-4.1-mini"
@@ -175,7 +178,9 @@ def _continued(
 def _examined(plan: Plan, files: Files, check: Check, settings: Settings) -> Plan:
     """Files, base and price."""
     backend, job = plan.backend, plan.job
-    checked = [*_rows(backend, files, job.name), *check(job.train, job.validation)]
+    checked = _rows(backend, files, job.name)
+    _raise(DataError, plan.dataset.name, checked)  # of the same file twice, each row is a fault
+    checked += check(job.train, job.validation)
     _raise(DataError, plan.dataset.name, checked)
     found = backend.problems(job)
     _raise(ProviderError if backend.remote else DataError, job.options.base, found)
