@@ -54,7 +54,8 @@ def _show(found: list[tuple[Path, Finetune]], *, details: bool) -> None:
         for path, record in found
     ]
     columns = ("dataset", "id", "by", "base", "state", "rows", "data", "train loss", "validation loss", "made")
-    for line in console.table(rows, columns, right=("rows",), wide="base"):
+    for line in console.table(rows, columns, right=("rows",), wide="base",
+                              spare=("made", "data", "by", "train loss")):
         console.out(line)
     for _, record in found if details else ():
         console.out()
