@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .control import Family, control_tokens, ended_by, family
-from .proof import Proof
+from .proof import Proof, settings
 
-__all__ = ["Family", "Proof", "control_tokens", "ended_by", "family"]
+__all__ = ["Family", "Proof", "control_tokens", "ended_by", "family", "settings"]

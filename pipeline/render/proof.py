@@ -46,18 +46,15 @@ class Proof:
                          "take it out of the text: in the tokenizer it would no longer be text")
         if held or not said:
             return
-        settings, found = self._settings(tuple(role for role, _ in said))
+        parts, found = self._settings(tuple(role for role, _ in said))
         yield from (Problem(each.severity, each.code, where, each.message, each.fix) for each in found)
-        if settings and not _is_made_of(text, settings, said):
+        if parts and not _is_made_of(text, parts, said):
             yield _unlike(text, said, where)
 
     def _settings(self, roles: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
-        """What stands before, between and behind the texts of these roles, and what is wrong there."""
+        """What the texts of these roles are set in, and what is wrong there."""
         if roles not in self._known:
-            marks = [f"\ue000{number}\ue001" for number in range(len(roles))]  # private use: no template has them
-            whole = self._render(list(zip(roles, marks, strict=True)))
-            parts = re.split("|".join(marks), whole)
-            lost = [number for number, mark in enumerate(marks, 1) if whole.count(mark) != 1]
+            parts, lost = settings(self._render, roles)
             if lost:
                 what = f"the template does not write the text of message {lost[0]} ({roles[lost[0] - 1]}) once"
                 self._known[roles] = [], [_error("text-lost", "", what, "this is a fault of the format's template")]
@@ -84,10 +81,27 @@ class Proof:
                 return
 
 
-def _is_made_of(text: str, settings: Sequence[str], said: Said) -> bool:
-    """Whether a text is these settings with the texts between them, each as it is or stripped at its ends."""
-    ends = {len(settings[0])} if text.startswith(settings[0]) else set[int]()
-    for (_, content), behind in zip(said, settings[1:], strict=True):
+def settings(render: Callable[[Said], str], roles: Sequence[str]) -> tuple[list[str], list[int]]:
+    """What a template writes before, between and behind the texts of a conversation.
+
+    Args:
+        render: the template.
+        roles: of the conversation's turns.
+
+    Returns:
+        One part more than there are turns; and the numbers, from 1, of turns whose text is not written exactly once,
+        with which the parts say nothing.
+    """
+    marks = [f"\ue000{number}\ue001" for number in range(len(roles))]  # private use: no template has them
+    whole = render(list(zip(roles, marks, strict=True)))
+    lost = [number for number, mark in enumerate(marks, 1) if whole.count(mark) != 1]
+    return re.split("|".join(marks), whole), lost
+
+
+def _is_made_of(text: str, parts: Sequence[str], said: Said) -> bool:
+    """Whether a text is these parts with the texts between them, each as it is or stripped at its ends."""
+    ends = {len(parts[0])} if text.startswith(parts[0]) else set[int]()
+    for (_, content), behind in zip(said, parts[1:], strict=True):
         forms = {content, content.strip(), content.lstrip(), content.rstrip()}
         ends = {end + len(form) + len(behind) for end in ends for form in forms if text.startswith(form + behind, end)}
     return len(text) in ends
