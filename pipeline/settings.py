@@ -20,6 +20,8 @@ VARIABLES = {
     "SYNTH_KEY_ENV": "key_env",
     "SYNTH_MAX_USD": "max_usd",
     "SYNTH_CONCURRENCY": "concurrency",
+    "SYNTH_RPM": "rpm",
+    "SYNTH_TPM": "tpm",
     "SYNTH_TIMEOUT": "timeout_s",
     "SYNTH_RETRIES": "retries",
 }
@@ -38,12 +40,16 @@ class ProviderEntry(_Table):
         base_url: as `http://localhost:8000/v1`.
         key_env: name of the environment variable that holds the key.
         headers: further headers of every request.
+        rpm: requests a minute that the host allows, where you know; what it says of itself is kept to as well.
+        tpm: tokens a minute, in and out together.
     """
 
     type: str = "openai"
     base_url: str | None = None
     key_env: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
+    rpm: int | None = Field(None, ge=1)
+    tpm: int | None = Field(None, ge=1)
 
 
 class PriceEntry(_Table):
@@ -67,6 +73,7 @@ class Settings(_Table):
         key_env: replaces the entry's, for this run.
         max_usd: the most that may be spent on a dataset, resumes included.
         concurrency: requests in flight at most.
+        rpm: replaces the entry's, for this run; so does tpm.
         timeout_s: seconds for one attempt.
         retries: further attempts after the first.
     """
@@ -79,6 +86,8 @@ class Settings(_Table):
     key_env: str | None = None
     max_usd: float | None = Field(None, ge=0)
     concurrency: int = Field(32, ge=1, le=10_000)
+    rpm: int | None = Field(None, ge=1)
+    tpm: int | None = Field(None, ge=1)
     timeout_s: float = Field(120.0, gt=0)
     retries: int = Field(6, ge=0, le=100)
 

@@ -105,7 +105,7 @@ class _Run:
         self.done.touched = self.done.progress.total = len(chosen)
         if not chosen:
             return self.done
-        limits = Limits(settings.concurrency, settings.retries, settings.max_usd, self.writer.price)
+        limits = Limits.of(settings, self.writer.provider, self.writer.price)
         asker: list[Asker] = []
 
         def make() -> Asker:

@@ -183,6 +183,8 @@ _DATASETS = click.option(
 )
 _ASKING: list[Callable[[Any], Any]] = [
     click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="Wait so long for one answer. [120]"),
+    click.option("--tpm", type=int, metavar="N", help="Tokens a minute that the host allows you."),
+    click.option("--rpm", type=int, metavar="N", help="Requests a minute that the host allows you."),
     click.option("--concurrency", type=int, metavar="N", help="At most so many questions at a time. [32]"),
     click.option("--max-usd", type=float, metavar="USD", help="Never spend more than this on the dataset."),
     click.option("--key-env", metavar="VARIABLE", help="Environment variable that holds the key."),
@@ -191,7 +193,7 @@ _ASKING: list[Callable[[Any], Any]] = [
 ]
 _FLAGS = {
     "model": "--model", "base_url": "--base-url", "key_env": "--key-env", "max_usd": "--max-usd",
-    "concurrency": "--concurrency", "timeout_s": "--timeout", "datasets": "--datasets",
+    "concurrency": "--concurrency", "rpm": "--rpm", "tpm": "--tpm", "timeout_s": "--timeout", "datasets": "--datasets",
 }
 """Argument of a verb that is a setting -> its option."""
 

@@ -11,13 +11,16 @@ from random import Random
 
 from pipeline.errors import DataError, ProviderError, SynthError
 from pipeline.hosts.failures import NO_SUCH_MODEL, WRONG_ADDRESS
+from pipeline.hosts.limits import Told
 from pipeline.prices import Price
+from pipeline.settings import Settings
 from pipeline.store.calls import CallStore, event_of
 from pipeline.store.finetunes import tuned_usd
 from pipeline.store.journal import now
 from pipeline.types import Call, CallRequest, Failure
 
-from .budget import Budget, cost_of, worst_case
+from .budget import Budget, cost_of, output_limit, rough_tokens, worst_case
+from .pace import Pace, Ticket
 from .progress import Progress
 from .protocol import Answer, CallFailed, Provider
 
@@ -55,6 +58,8 @@ class Limits:
         max_usd: the cap, in dollars, over the dataset's life.
         price: dollars per million tokens; None where unknown.
         backoff_s: first pause before another attempt; it doubles up to 60 s.
+        rpm: requests a minute; None for what the host says itself.
+        tpm: tokens a minute, in and out together.
     """
 
     concurrency: int = 32
@@ -62,6 +67,17 @@ class Limits:
     max_usd: float | None = None
     price: Price | None = None
     backoff_s: float = 0.5
+    rpm: int | None = None
+    tpm: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, provider: Provider, price: Price | None) -> Limits:
+        """What the settings allow at a provider. A rehearsal has no limit but the concurrency."""
+        entry = settings.providers.get(provider.namespace)
+        rpm, tpm = settings.rpm or (entry.rpm if entry else None), settings.tpm or (entry.tpm if entry else None)
+        if provider.rehearsal:
+            rpm = tpm = None
+        return cls(settings.concurrency, settings.retries, settings.max_usd, price, rpm=rpm, tpm=tpm)
 
 
 class Asker:
@@ -72,10 +88,16 @@ class Asker:
         calls: where answers are kept; it must not be shared with another live writer.
         progress: counters that this updates.
         random: jitter of the pauses.
+        clock: seconds that never jump.
+
+    Attributes:
+        pausing: questions that wait before another attempt; they hold nobody up.
+        relief: called when one more does, so that another question takes its place.
     """
 
     def __init__(
-        self, provider: Provider, calls: CallStore, limits: Limits, progress: Progress, random: Random | None = None
+        self, provider: Provider, calls: CallStore, limits: Limits, progress: Progress, random: Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.provider = provider
         self.calls = calls
@@ -86,12 +108,18 @@ class Asker:
         spent = calls.spent()
         tuned = tuned_usd(calls.folder.parent) if limits.max_usd is not None else 0.0
         self.budget = Budget(limits.max_usd, spent.usd + spent.unconfirmed_usd + tuned)
-        self._random = random or Random()
+        self.pace = Pace(limits.rpm, limits.tpm, clock)
+        self.pausing = 0
+        self.relief: Callable[[], None] = lambda: None
+        self._random, self._clock = random or Random(), clock
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._turns = asyncio.Lock()
         self._flying: dict[str, asyncio.Future[Call]] = {}
         self._limited_since: float | None = None
         self._answered = 0
         self._refused = 0
         self._away_since: float | None = None
+        self._lost = 0  # attempts without an answer, since the last one
         self._stop = asyncio.Event()
 
     async def ask(self, request: CallRequest, *, again: bool | Collection[str] = False) -> Call:
@@ -125,6 +153,11 @@ class Asker:
         finally:
             del self._flying[request.id]
 
+    @property
+    def held_up(self) -> bool:
+        """Whether the host answers nobody for now, so that no other question should be begun."""
+        return self.pace.closed or self._away_since is not None or self._lost >= self.limits.concurrency
+
     def stop(self) -> None:
         """No new request from now on; what is in flight may end."""
         self.stopping = True
@@ -141,12 +174,21 @@ class Asker:
         attempt = faults = refusals = 0
         while True:
             attempt += 1
-            hold = await self._reserve(request, attempt, worst)
-            call = await self._send(request, attempt)
+            ticket = await self._turn(request)
+            try:
+                hold = await self._reserve(request, attempt, worst)
+                call, limits = await self._send(request, attempt)
+            except BaseException:
+                self.pace.back(ticket)
+                raise
             failure = call.failure
+            wait = self._wait(failure, faults, refusals) if failure else 0.0
+            if failure and (failure.kind == "rate_limit" or (failure.kind == "server" and failure.retry_after)):
+                self.pace.refused(ticket, limits, wait)
+            else:
+                self.pace.answered(ticket, limits, call.usage)
             if failure is None:
                 return await self._keep(call, hold, worst)
-            wait = self._wait(failure, faults, refusals)
             queued = failure.kind == "rate_limit"  # no fault of this question: it waits its turn
             faults, refusals = faults + (not queued), refusals + queued
             self._judge(failure, wait)
@@ -160,6 +202,30 @@ class Asker:
             self._settle(worst, (worst or 0.0) if failure.billed else 0.0, keep_worst=failure.billed)
             self.progress.retried += 1
             await self._pause(wait, failure)
+
+    async def _turn(self, request: CallRequest) -> Ticket:
+        """Waits until the host takes another request, first come first served.
+
+        Raises:
+            Stopped: the run stops meanwhile.
+        """
+        pace = self.pace
+        tokens = 0.0
+        if pace.counts_tokens:
+            tokens = pace.estimate(rough_tokens(request.body), output_limit(request.body))
+        if self._turns.locked() or pace.wait(tokens) > 0:
+            async with self._turns:
+                while not self.stopping and (left := pace.wait(tokens)) > 0:
+                    self._idle(left)
+                    await self._sleep(min(left, 0.5))
+        if self.stopping:
+            raise Stopped
+        return pace.send(tokens)
+
+    def _idle(self, seconds: float) -> None:
+        """Says why nothing is sent, where nothing is out either."""
+        if not self.progress.in_flight and seconds >= 0.1:
+            self.progress.waiting = f"rate limit: {seconds:.0f} s"
 
     async def _reserve(self, request: CallRequest, attempt: int, worst: float | None) -> str:
         """Takes the worst case from the cap and writes it down; nothing is sent before that is on the disk.
@@ -188,19 +254,21 @@ class Asker:
             raise
         return str(event["hold"])
 
-    async def _send(self, request: CallRequest, attempt: int) -> Call:
-        self.progress.in_flight += 1
-        self.progress.waiting = None
-        started = time.monotonic()
+    async def _send(self, request: CallRequest, attempt: int) -> tuple[Call, Told | None]:
         answer: Answer | None = None
         failure: Failure | None = None
-        try:
-            answer = await self.provider.ask(request)
-        except CallFailed as failed:
-            failure = failed.failure
-        finally:
-            self.progress.in_flight -= 1
-        return self._call(request, answer, failure, attempt, time.monotonic() - started)
+        async with self._slots:
+            self.progress.in_flight += 1
+            self.progress.waiting = None
+            started = self._clock()
+            try:
+                answer = await self.provider.ask(request)
+                limits = answer.limits
+            except CallFailed as failed:
+                failure, limits = failed.failure, failed.limits
+            finally:
+                self.progress.in_flight -= 1
+        return self._call(request, answer, failure, attempt, self._clock() - started), limits
 
     def _call(
         self, request: CallRequest, answer: Answer | None, failure: Failure | None, attempt: int, latency_s: float
@@ -243,7 +311,7 @@ class Asker:
             progress.failed += 1
             progress.failures[call.failure.kind] = progress.failures.get(call.failure.kind, 0) + 1
             return
-        self._answered += 1
+        self._answered, self._lost = self._answered + 1, 0
         self._away_since = self._limited_since = None
         progress.answered += 1
         if call.usage:
@@ -253,7 +321,8 @@ class Asker:
 
     def _judge(self, failure: Failure, wait: float) -> None:
         """Slows the run down, or stops it where every further request would meet the same."""
-        now = time.monotonic()
+        self._lost += 1
+        now = self._clock()
         nowhere = failure.code == WRONG_ADDRESS and failure.kind == "bad_request" and not self._answered
         if failure.kind in HALT or failure.code == NO_SUCH_MODEL or nowhere:
             self.halt(_explain(failure))
@@ -287,12 +356,17 @@ class Asker:
         return asked or min(60.0, self.limits.backoff_s * 2.0**faults) * chance
 
     async def _pause(self, seconds: float, failure: Failure) -> None:
-        """Waits before another attempt, and says so where nothing else goes on."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not self.stopping:
-            if failure.kind == "rate_limit" and not self.progress.in_flight:
-                self.progress.waiting = f"rate limit: {left:.0f} s"
-            await self._sleep(min(left, 1.0))
+        """Waits before another attempt, says so where nothing else goes on, and lets another question go before."""
+        end = self._clock() + seconds
+        self.pausing += 1
+        self.relief()
+        try:
+            while (left := end - self._clock()) > 0 and not self.stopping:
+                if failure.kind == "rate_limit":
+                    self._idle(left)
+                await self._sleep(min(left, 1.0))
+        finally:
+            self.pausing -= 1
 
     async def _sleep(self, seconds: float) -> None:
         """Sleeps, and wakes early when the run stops."""

@@ -79,6 +79,11 @@ def worst_case(body: Mapping[str, Any], model: str, price: Price | None) -> floa
     return (bound * price.input + (limit or 0) * price.output) / 1e6
 
 
+def rough_tokens(body: Mapping[str, Any]) -> float:
+    """Tokens of a prompt as hosts count them for their limits before they read it: four characters make one."""
+    return sum(4 + len(str(message.get("content") or "")) / 4 for message in body.get("messages", []))
+
+
 def output_limit(body: Mapping[str, Any]) -> int | None:
     """The output tokens that a body allows; None where it sets no limit."""
     limits = [body.get("max_completion_tokens"), body.get("max_tokens")]

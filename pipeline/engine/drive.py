@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pipeline.errors import SynthError
 
@@ -18,6 +18,10 @@ GRACE_S = 30.0
 PULSE_S = 0.2
 HANG_UP = getattr(signal, "SIGHUP", None)
 """The terminal is closed, or the connection to it is lost. Windows has no such signal."""
+AHEAD = 8
+"""One question in eight more than may be in flight is got ready, so that nobody waits for the disk."""
+PAUSING = 10
+"""Questions that may wait for another attempt, for each that may be in flight; then new ones wait as well."""
 
 T = TypeVar("T")
 
@@ -50,16 +54,11 @@ async def _drive(
 ) -> tuple[Asker, bool]:
     asker = make()
     run = _Run(asker, report)
-    iterator = iter(items)
-    count = asker.limits.concurrency
-    workers = {asyncio.create_task(_worker(iterator, work, asker)) for _ in range(count)}
-    run.watch(workers)
-    pulse = asyncio.create_task(run.pulse(workers))
+    crew = _Crew(iter(items), work, asker)
+    run.watch(crew.workers)
+    pulse = asyncio.create_task(run.pulse(crew.workers))
     try:
-        await asyncio.gather(*workers, return_exceptions=True)
-        for worker in workers:
-            if not worker.cancelled() and (error := worker.exception()) is not None:
-                raise error
+        await crew.all_done()
     finally:
         pulse.cancel()
         with suppress(asyncio.CancelledError):
@@ -75,22 +74,63 @@ async def _drive(
     return asker, run.interrupted
 
 
-async def _worker(items: Iterator[T], work: Callable[[T], Awaitable[None]], asker: Asker) -> None:
-    while not asker.stopping:
-        try:
-            item = next(items)
-        except StopIteration:
-            return
-        try:
-            await work(item)
-        except Stopped:
-            return
-        except SynthError as error:
-            asker.halt(error)
-            return
-        except Exception:
-            asker.stop()  # our own bug: let the others end, then show it
-            raise
+class _Crew(Generic[T]):
+    """Workers over one stream of items: as many as may be in flight, and one for each that waits for another attempt.
+
+    A row that was told to wait for a minute so holds no place; it waits beside those that go on.
+    """
+
+    def __init__(self, items: Iterator[T], work: Callable[[T], Awaitable[None]], asker: Asker) -> None:
+        self.workers: set[asyncio.Task[None]] = set()
+        self._items, self._work, self._asker = items, work, asker
+        self._error: BaseException | None = None
+        self._over = False
+        self._size = asker.limits.concurrency + asker.limits.concurrency // AHEAD
+        for _ in range(self._size):
+            self._hire()
+        asker.relief = self._relieve
+
+    async def all_done(self) -> None:
+        """Returns when nobody is left. Raises the first fault of our own, after the others have ended."""
+        while self.workers:
+            await asyncio.wait(self.workers)
+        if self._error is not None:
+            raise self._error
+
+    def _hire(self) -> None:
+        task = asyncio.create_task(self._go_on())
+        self.workers.add(task)
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self.workers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._error = self._error or error
+
+    def _relieve(self) -> None:
+        asker = self._asker
+        waiting = min(asker.pausing, PAUSING * asker.limits.concurrency)
+        if not (self._over or asker.stopping or asker.held_up) and len(self.workers) < self._size + waiting:
+            self._hire()
+
+    async def _go_on(self) -> None:
+        asker = self._asker
+        while not asker.stopping and len(self.workers) <= self._size + asker.pausing:
+            try:
+                item = next(self._items)
+            except StopIteration:
+                self._over = True
+                return
+            try:
+                await self._work(item)
+            except Stopped:
+                return
+            except SynthError as error:
+                asker.halt(error)
+                return
+            except Exception:
+                asker.stop()  # our own bug: let the others end, then show it
+                raise
 
 
 class _Run:
@@ -134,7 +174,7 @@ class _Run:
     async def pulse(self, workers: set[asyncio.Task[None]]) -> None:
         """Reports, and gives what is in flight its time once the run stops."""
         progress = self.asker.progress
-        while not all(worker.done() for worker in workers):
+        while workers:
             if self.asker.stopping:
                 self._deadline = self._deadline or time.monotonic() + GRACE_S
                 progress.stopping = max(0.0, self._deadline - time.monotonic())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from pipeline.hosts.limits import Told
 from pipeline.types import CallRequest, Failure, Message, Usage
 
 
@@ -16,20 +17,22 @@ class Answer(NamedTuple):
         finish_reason: stop, length, tool_calls, content_filter or the host's own word; None where it gave none.
         usage: the tokens that the host says it counted; None where it gave none.
         model: the model that says it answered.
+        limits: what the host says of its limits, with every answer that says so.
     """
 
     message: Message
     finish_reason: str | None
     usage: Usage | None
     model: str | None
+    limits: Told | None = None
 
 
 class CallFailed(Exception):
     """One attempt gave no answer that can be used. A record in the making, never an abort."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, limits: Told | None = None) -> None:
         super().__init__(failure.message)
-        self.failure = failure
+        self.failure, self.limits = failure, limits
 
 
 class Provider(Protocol):

@@ -111,7 +111,7 @@ class Hosted:
     ) -> list[Output | None]:
         found: list[Output | None] = [None] * len(asks)
         asker: list[Asker] = []
-        limits = Limits(self.settings.concurrency, self.settings.retries, self.settings.max_usd, writer.price)
+        limits = Limits.of(self.settings, writer.provider, writer.price)
 
         def make() -> Asker:
             asker.append(Asker(writer.provider, self.dataset.calls, limits, Progress(total=len(asks))))

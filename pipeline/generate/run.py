@@ -247,7 +247,7 @@ class _Run:
 
     def _ask(self, rows: SampleWriter, report: Report | None) -> bool:
         settings = self.settings
-        limits = Limits(settings.concurrency, settings.retries, settings.max_usd, self.writer.price)
+        limits = Limits.of(settings, self.writer.provider, self.writer.price)
         again = self.options.retry if self.options.retry else self.options.retry is not None
         asker: list[Asker] = []
 

@@ -21,6 +21,7 @@ import orjson
 import pipeline
 from pipeline.engine.protocol import Answer, CallFailed, Provider
 from pipeline.errors import RecipeError, did_you_mean
+from pipeline.hosts import limits
 from pipeline.hosts.access import access
 from pipeline.hosts.failures import NO_MODEL, NO_SUCH_MODEL, WRONG_ADDRESS, Said, cut, failure, said
 from pipeline.settings import ProviderEntry, Settings
@@ -136,7 +137,7 @@ class OpenAI:
             message = await self._where(found, told, model)
             code = found.code if reply.status not in (404, 405) else NO_SUCH_MODEL if _model(told) else WRONG_ADDRESS
             found = replace(found, message=message, code=code)
-        return CallFailed(found)
+        return CallFailed(found, limits.told(reply.headers))
 
     async def _where(self, found: Failure, told: Said, model: str) -> str:
         """The message of a 404: which name is near, or that the address has no chat behind it."""
@@ -179,7 +180,7 @@ class OpenAI:
         message.setdefault("role", "assistant")
         reason, model = choice.get("finish_reason"), value.get("model")
         return Answer(message, str(reason) if reason is not None else None, usage_of(value.get("usage")),
-                      str(model) if model is not None else None)
+                      str(model) if model is not None else None, limits.told(reply.headers))
 
     def _inner(self, reply: Reply, error: Any) -> Failure:
         """An error that comes with status 200, as gateways send it; its code may be the status it should have had."""
