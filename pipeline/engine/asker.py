@@ -36,10 +36,6 @@ SAME_FAULT = 5
 """So many refused requests, with none answered, mean that the request itself is wrong."""
 PATIENCE_S = (3.0, 60.0)
 """How long a host may be away before the run stops: when it never answered, and when it did."""
-PATIENT = 8
-"""Measured on a loopback server, 32 at once: of 200 questions 30% refused at random (retry-after 1 s), all answered in
-12 s; a bucket of 10 a second, 60 answered in 6 s with four refusals for each. Without a bound, a question that is
-refused twenty times by chance waits for minutes; at half of it, twice as many are refused."""
 QUEUE_S = 900.0
 """How long a host may refuse everything for its rate, or may ask to wait, before the run stops."""
 
@@ -210,9 +206,7 @@ class Asker:
             Stopped: the run stops meanwhile.
         """
         pace = self.pace
-        tokens = 0.0
-        if pace.counts_tokens:
-            tokens = pace.estimate(rough_tokens(request.body), output_limit(request.body))
+        tokens = pace.estimate(rough_tokens(request.body), output_limit(request.body))
         if self._turns.locked() or pace.wait(tokens) > 0:
             async with self._turns:
                 while not self.stopping and (left := pace.wait(tokens)) > 0:
@@ -344,16 +338,14 @@ class Asker:
     def _wait(self, failure: Failure, faults: int, refusals: int) -> float:
         """Seconds before another attempt, with some chance in it, so that not all come back at once.
 
-        After a fault twice as long each time. After a refusal for the rate as long as the host asks at least, and
-        half as long again each time, which spreads those who wait for a bucket to refill; but no more than
-        PATIENT times what it asks, since a gateway that refuses at random is no bucket.
+        As long as the host asks; where it asks nothing, longer each time. The run's own pace is in `pace.py`.
         """
         chance = 0.75 + 0.5 * self._random.random()
-        asked = 0.0 if failure.retry_after is None else max(failure.retry_after, 0.05) * (0.85 + 0.2 * chance)
+        if failure.retry_after is not None:
+            return max(failure.retry_after, 0.05) * (0.85 + 0.2 * chance)
         if failure.kind == "rate_limit":
-            most = PATIENT * asked or 30.0
-            return max(asked, min(most, 0.5 * self.limits.backoff_s * 1.5 ** min(refusals, 50)) * chance)
-        return asked or min(60.0, self.limits.backoff_s * 2.0**faults) * chance
+            return min(30.0, 0.5 * self.limits.backoff_s * 1.5 ** min(refusals, 50)) * chance
+        return min(60.0, self.limits.backoff_s * 2.0**faults) * chance
 
     async def _pause(self, seconds: float, failure: Failure) -> None:
         """Waits before another attempt, says so where nothing else goes on, and lets another question go before."""

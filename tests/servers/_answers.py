@@ -149,12 +149,13 @@ ERRORS: dict[str, Reply] = {
                          (("content-type", "text/html"),)),
     "reset": Reply(0, b"", close="reset"),
     "hang": Reply(0, b"", close="hang"),
+    "closed": Reply(0, b"", close="after"),
 }
 """Faults that do not depend on what was asked."""
 
 ANSWERED = frozenset(
     {"reset_mid", "truncated", "malformed", "html", "array", "empty_choices", "no_message", "length", "refusal",
-     "null_content", "empty", "filtered", "tool_calls", "parts"}
+     "null_content", "empty", "filtered", "tool_calls", "parts", "zero_bytes", "wrong_language"}
 )
 """Faults that come in the place of an answer: the host has worked, so they are paid for."""
 
@@ -172,6 +173,8 @@ def faulty(kind: str, request: dict[str, Any], seed: bytes) -> Reply:
         return Reply(200, orjson.dumps(value)[:-40] + b'"oops', paid=True)
     if kind == "html":
         return Reply(200, b"<!doctype html><p>Please sign in to this network.</p>", (("content-type", "text/html"),))
+    if kind == "zero_bytes":
+        return Reply(200, b"", paid=True)
     if kind == "array":
         return Reply(200, b"[1, 2, 3]", paid=True)
     if kind == "empty_choices":
@@ -186,6 +189,8 @@ def faulty(kind: str, request: dict[str, Any], seed: bytes) -> Reply:
         message["content"] = None
     elif kind == "empty":
         message["content"] = ""
+    elif kind == "wrong_language":
+        message["content"] = "Ein Leuchtturmwärter findet einen Brief, und niemand glaubt ihm. " * 8
     elif kind == "filtered":
         message["content"], choice["finish_reason"] = "", "content_filter"
     elif kind == "tool_calls":

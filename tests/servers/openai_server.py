@@ -46,7 +46,9 @@ class Options:
         rates: fault name -> share of requests, decided by (seed, body, how often this body came).
         key: what `Authorization: Bearer` must hold; None accepts all.
         models: names that exist; None accepts all.
+        refuse_s: the same for refusals (429), which hosts give at the door; None for the time of an answer.
         rpm: requests per minute, `tpm` tokens per minute; the bucket holds `burst_s` seconds of them.
+        says: whether answers carry x-ratelimit headers, and refusals when to come again.
         quota: answers until the credit is exhausted.
         context: tokens that a prompt may have.
         answer: a fixed text in place of stories.
@@ -57,6 +59,7 @@ class Options:
     ledger: str
     port: int = 0
     latency_s: float = 0.0
+    refuse_s: float | None = None
     jitter: bool = False
     rates: dict[str, float] = field(default_factory=dict)
     seed: int = 0
@@ -65,6 +68,7 @@ class Options:
     rpm: float | None = None
     tpm: float | None = None
     burst_s: float = 60.0
+    says: bool = True
     quota: int | None = None
     context: int | None = None
     answer: str | None = None
@@ -179,6 +183,8 @@ class Service:
         wait, what = max(waits, default=(0.0, ""))
         if wait > 0:
             ms = int(wait * 1000) + 1
+            if not self.options.says:
+                return ERRORS["rate_limit_bare"]
             message = f"Rate limit reached for {what}. Please try again in {ms}ms."
             return error(429, message, what, "rate_limit_exceeded",
                          ("retry-after-ms", str(ms)), ("retry-after", str(-(-ms // 1000))), *self.limit_headers())
@@ -189,6 +195,8 @@ class Service:
         return None
 
     def limit_headers(self) -> tuple[tuple[str, str], ...]:
+        if not self.options.says:
+            return ()
         return (self.requests.headers("requests") if self.requests else ()) + (
             self.tokens.headers("tokens") if self.tokens else ())
 
@@ -273,6 +281,8 @@ class Connection(asyncio.Protocol):
             delay = options.latency_s
             if delay and options.jitter:
                 delay *= 0.5 + int(event["body"][:4], 16) / 65536
+            if reply.status == 429 and options.refuse_s is not None:
+                delay = options.refuse_s
             if delay:
                 self.pending = event
                 asyncio.get_running_loop().call_later(delay, self.send, reply, event)

@@ -42,7 +42,7 @@ def test_max_tokens_cuts_the_answer(openai_server):
     assert value["usage"]["completion_tokens"] <= 10
 
 
-@pytest.mark.parametrize("kind", sorted(set(ERRORS) - {"reset", "hang"}))
+@pytest.mark.parametrize("kind", sorted(set(ERRORS) - {"reset", "hang", "closed"}))
 def test_every_error_by_marker(openai_server, kind):
     status, headers, body = chat(openai_server(), f"[[fault:{kind}]]")
     reply = ERRORS[kind]
@@ -54,6 +54,8 @@ def test_faults_on_the_wire(openai_server):
     server = openai_server()
     with pytest.raises(ConnectionResetError):
         chat(server, "[[fault:reset]]")
+    with pytest.raises(http.client.RemoteDisconnected):
+        chat(server, "[[fault:closed]]")
     with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
         chat(server, "[[fault:reset_mid]]")
     with pytest.raises(http.client.IncompleteRead):
@@ -68,8 +70,8 @@ def test_faults_on_the_wire(openai_server):
     while server.ledger()[-1]["event"] != "lost" and time.monotonic() < deadline:
         time.sleep(0.01)  # the server hears of the closed socket a moment later
     assert [(e["event"], e["kind"]) for e in server.ledger() if e["event"] != "received"] == [
-        ("answered", "reset"), ("answered", "reset_mid"), ("answered", "truncated"), ("answered", "malformed"),
-        ("lost", "hang")]
+        ("answered", "reset"), ("answered", "closed"), ("answered", "reset_mid"), ("answered", "truncated"),
+        ("answered", "malformed"), ("lost", "hang")]
 
 
 def test_a_marker_may_count(openai_server):
