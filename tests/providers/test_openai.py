@@ -254,13 +254,13 @@ async def test_a_private_authority_is_trusted_when_it_is_named(openai_server, tm
     assert ssl.OPENSSL_VERSION
 
 
-async def test_many_at_once_open_as_many_lanes_as_they_need(openai_server):
+async def test_many_at_once_open_as_many_connections_as_they_need(openai_server):
     server = openai_server(latency_s=0.1)
     provider = open_at(server)
     answers = await asyncio.gather(*(provider.ask(request(provider, f"plot {i}")) for i in range(60)))
-    assert len(provider._wire._lanes) == 8  # 60 in lanes of 8
+    assert len(provider._wire._idle) == 60
     await asyncio.gather(*(provider.ask(request(provider, f"again {i}")) for i in range(20)))
-    assert len(provider._wire._lanes) == 8
+    assert len(provider._wire._idle) == 60, "and they are kept"
     await provider.close()
     assert len({answer.message["content"] for answer in answers}) == 60
     assert set(server.paid().values()) == {1}
