@@ -86,7 +86,7 @@ class Recipe(Section):
     def asks(self) -> list[Step]:
         """The questions in order; `prompt` is one step named `answer`."""
         if self.prompt is not None:
-            return [Step(name="answer", **self.prompt.model_dump())]
+            return [Step.model_construct(name="answer", **dict(self.prompt))]  # asked for often, and checked before
         return self.steps
 
     @property

@@ -47,12 +47,15 @@ class Draw:
     repeat: int = 0
     fields: dict[str, Any] = field(default_factory=dict)
     source: dict[str, Any] | None = None
+    _key: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def key(self) -> str:
         """Digest of cell, repeat and source row: the draw's name, never a position."""
-        row = self.source["row"] if self.source else None
-        return digest("draw", self.cell, self.repeat, row)
+        if not self._key:
+            row = self.source["row"] if self.source else None
+            object.__setattr__(self, "_key", digest("draw", self.cell, self.repeat, row))
+        return self._key
 
 
 @dataclass(frozen=True, slots=True)

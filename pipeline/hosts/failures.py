@@ -82,23 +82,30 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
     Args:
         headers: by lower-case name.
-        now: seconds since the epoch, for dates.
+        now: seconds since the epoch, for dates of a host that does not say its own time; clocks differ, ours may jump.
     """
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         if re.fullmatch(r"\d{1,12}(\.\d*)?", value):
             return float(value) * unit
         if value and name == "retry-after":
-            try:
-                when = email.utils.parsedate_to_datetime(value)
-            except ValueError:
-                continue
-            return max(0.0, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now)
+            when, said_at = _seconds(value), _seconds(headers.get("date", ""))
+            if when is not None:
+                return max(0.0, when - (now if said_at is None else said_at))
     waits = [
         go_duration(headers.get(f"x-ratelimit-reset-{what}", ""))
         for what in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{what}", "").strip() == "0"
     ]
     return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _seconds(date: str) -> float | None:
+    """An HTTP date as seconds since the epoch; None where it is none."""
+    try:
+        when = email.utils.parsedate_to_datetime(date)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def kind_of(status: int, told: Said) -> FailureClass:

@@ -55,7 +55,7 @@ async def asked(port: int, method: str = "GET") -> tuple[Line, Response]:
     ([CHUNKED + b"3\r\nhel\r\n", b"2;x=y\r\nlo\r\n0\r\n\r\n"], b"hello", True),
     ([b"HTTP/1.1 100 Continue\r\n\r\n", PLAIN], b"hello", True),
     ([b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + PLAIN], b"hello", True),
-    ([b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(ZIPPED), ZIPPED)], b"hello", True),
+    ([b"HTTP/1.1 200\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(ZIPPED), ZIPPED], b"hello", True),
     ([PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0")], b"hello", False),
     ([b"HTTP/1.1 204 No Content\r\n\r\n"], b"", True),
 ])

@@ -94,6 +94,8 @@ async def test_tool_calls_reasoning_refusal_and_details_are_kept(openai_server):
         ("html", "parse", 200, "wrong_address", None, False),
         ("empty_choices", "parse", 200, None, None, True),
         ("no_message", "parse", 200, None, None, True),
+        ("zero_bytes", "parse", 200, None, None, True),
+        ("closed", "connection", None, None, None, True),
         ("reset", "connection", None, None, None, True),
         ("reset_mid", "connection", None, None, None, True),
         ("truncated", "connection", None, None, None, True),
@@ -108,7 +110,7 @@ async def test_every_fault_has_its_class(openai_server, fault, kind, status, cod
     assert found.message
     assert server.kinds() == {fault: 1}  # one attempt: nobody below us tries again
     if status is not None:
-        assert found.raw
+        assert bool(found.raw) == (fault != "zero_bytes")
 
 
 async def test_a_hang_is_a_timeout_that_may_have_cost(openai_server):
