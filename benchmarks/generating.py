@@ -1,6 +1,6 @@
-"""`synth generate` against a real loopback server: speed, limits, faults and kills, each beside a bare client.
+"""`synth generate` against a real loopback server: speed, limits and faults, each beside a bare client.
 
-    python benchmarks/generating.py [--times N] [speed] [first] [limit] [faults] [random] [kill] [memory]
+    python benchmarks/generating.py [--times N] [speed] [first] [limit] [faults] [random] [memory]
 
 The server (tests/servers) is a process of its own and keeps a ledger: what was paid twice is counted there. In each
 round ours and the bare clients take turns on servers of the same kind, so that a busy machine slows both alike: read
@@ -10,8 +10,6 @@ the ratios.
 from __future__ import annotations
 
 import os
-import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -209,34 +207,6 @@ def chance(times: int, rows: int = 2000) -> None:
           f"{spread(with_them, 1)} s with them, ratio {spread(ratios)}", flush=True)
 
 
-def kill(times: int, rows: int = 400, in_flight: int = 16) -> None:
-    """SIGKILL at a random moment of the asking, again and again over one dataset per ten kills."""
-    moments, kills, repeated, lost = random.Random(7), 0, 0, 0
-    most = 0
-    while kills < 10 * times:
-        with tempfile.TemporaryDirectory() as name, running(latency_s=0.1, jitter=True) as server:
-            folder = Path(name)
-            recipe(folder, rows)
-            for _ in range(5):
-                process = start(folder, server, "--concurrency", str(in_flight))
-                before = len(server.received())
-                while len(server.received()) == before and process.poll() is None:
-                    time.sleep(0.01)
-                time.sleep(moments.uniform(0, 0.5))
-                if process.poll() is None:
-                    process.send_signal(signal.SIGKILL)
-                    kills += 1
-                process.wait()
-            ran = wait(start(folder, server, "--concurrency", str(in_flight)), time.perf_counter())
-            assert ran.code == 0, (folder / "log").read_text()
-            made = (folder / "datasets/rows/samples.jsonl").read_bytes().count(b"\n")
-            again = server.paid().total() - rows
-            lost, repeated, most = lost + rows - made, repeated + again, max(most, again)
-            assert again <= 5 * in_flight, f"{again} paid again, {5 * in_flight} were in flight at most"
-    print(f"\nSIGKILL {kills} times: {lost} rows lost, {repeated} answers paid twice "
-          f"({repeated / kills:.1f} a kill; {in_flight} in flight)", flush=True)
-
-
 def memory(times: int) -> None:
     """Peak memory of the whole process over the number of rows; a server without latency."""
     print("\n| rows | peak MB |\n|---|---|")
@@ -246,7 +216,7 @@ def memory(times: int) -> None:
 
 
 CASES: dict[str, Callable[[int], None]] = {
-    "speed": speed, "first": first, "limit": limit, "faults": faults, "random": chance, "kill": kill, "memory": memory}
+    "speed": speed, "first": first, "limit": limit, "faults": faults, "random": chance, "memory": memory}
 
 
 def main() -> None:
