@@ -12,6 +12,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -81,7 +82,11 @@ def aiohttp(url: str, in_flight: int) -> Ask:
     """One session, as its documentation has it."""
     import aiohttp as library
 
-    sessions = []
+    sessions: list[Any] = []
+
+    async def close() -> None:
+        for session in sessions:
+            await session.close()
 
     async def ask(data: bytes) -> int:
         if not sessions:
@@ -91,6 +96,7 @@ def aiohttp(url: str, in_flight: int) -> Ask:
             orjson.loads(await response.read())
             return response.status
 
+    ask.close = close  # type: ignore[attr-defined]
     return ask
 
 
@@ -107,8 +113,11 @@ async def run(kind: str, url: str, count: int, in_flight: int) -> dict[str, floa
 
     started, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(worker() for _ in range(in_flight)))
-    return {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu, "answered": count,
-            "refused": refused}
+    found = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu, "answered": float(count),
+             "refused": float(refused)}
+    if close := getattr(ask, "close", None):
+        await close()
+    return found
 
 
 if __name__ == "__main__":
