@@ -58,9 +58,11 @@ class Recipe(Section):
     _path: Path | None = PrivateAttr(None)
     _text: str = PrivateAttr("")
     _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+    _asked: tuple[Prompt, list[Step]] | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
+        asks = self.asks  # made once, here: it is looked at many times for each row
         if not NAME.fullmatch(self.name):
             what = "letters, digits, '.', '_' and '-', starting with a letter or digit"
             raise _faults.fault(f"name '{self.name}': {what}", "name")
@@ -68,7 +70,7 @@ class Recipe(Section):
             raise ValueError("rows come from `axes` (to write them) or from `source` (they exist already)")
         if self.prompt is not None and self.steps:
             raise _faults.fault("`prompt` is sugar for one step: write `prompt` or `steps`", "steps")
-        if self.axes and not self.asks:
+        if self.axes and not asks:
             raise _faults.fault("`axes` need a `prompt` to fill", "axes")
         places: dict[str, tuple[str | int, ...]] = {name: ("axes", name) for name in self.axes}
         for index, step in enumerate(self.steps):
@@ -86,7 +88,9 @@ class Recipe(Section):
     def asks(self) -> list[Step]:
         """The questions in order; `prompt` is one step named `answer`."""
         if self.prompt is not None:
-            return [Step.model_construct(name="answer", **dict(self.prompt))]  # asked for often, and checked before
+            if self._asked is None or self._asked[0] is not self.prompt:  # a copy may have another
+                self._asked = self.prompt, [Step(name="answer", **self.prompt.model_dump())]
+            return self._asked[1]
         return self.steps
 
     @property
