@@ -29,7 +29,7 @@ def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes
     from pipeline.store import Dataset
 
     with Dataset(target.path) as dataset:  # not made before a person agreed
-        doubted = doubts(recipe, dataset)
+        doubted = doubts(recipe, dataset, writer)
         if not recipe.asks:
             for doubt in doubted:
                 console.warn(doubt)

@@ -33,6 +33,8 @@ def tell(done: Generated, dataset: Dataset) -> None:
     progress = done.progress
     for problem in dataset.calls.problems()[:PROBLEMS_SHOWN]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
+    for note, count in progress.noticed.items():
+        console.warn(f"{note} ({count:,} of {console.plural(progress.answered, 'answer')})")
     if progress.failed:
         where = console.near(dataset.path / "failures.jsonl")
         console.fact("failed", f"{kinds(progress)}; {where} holds them", "warn")

@@ -43,7 +43,7 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
         plan = plan_run(recipe, dataset, writer, problem=problems.append)
         covered = _coverage(recipe, dataset) if axes else None
         draws = list(_drawn(recipe, dataset, PROMPTS_SHOWN))
-        doubted = doubts(recipe, dataset)
+        doubted = doubts(recipe, dataset, writer)
     if json_:
         console.as_json({**_as_dict(plan, writer, target, recipe, explain, covered), "doubts": doubted})
         return

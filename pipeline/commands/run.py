@@ -227,4 +227,5 @@ def _as_dict(result: Any) -> dict[str, Any]:
         return dict(result.record.as_json())
     if hasattr(result, "as_json"):
         return dict(result.as_json())
-    return {key: value for key, value in result._asdict().items() if key not in ("progress", "notes")}
+    told = {key: value for key, value in result._asdict().items() if key not in ("progress", "notes")}
+    return told | ({"noticed": result.progress.noticed} if hasattr(result, "progress") else {})

@@ -15,6 +15,7 @@ from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.fill import fill
 from pipeline.grid.source import passing
+from pipeline.hosts.parameters import told
 from pipeline.prices import Price
 from pipeline.recipe import Recipe
 from pipeline.sections import Step
@@ -279,11 +280,19 @@ def _aside(
     return dict(found)
 
 
-def doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
-    """What a recipe can mean and probably does not, a sentence each with its place; see `grid.doubts`."""
+def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
+    """What a recipe can mean and probably does not, a sentence each with its place; see `grid.doubts`.
+
+    And what of its parameters is sent in another way, since the model takes it in no other.
+    """
     axes = load_axes(recipe) if recipe.axes else None
     first = next(wanted_draws(recipe, axes, dataset, 1), None)
-    return grid_doubts(recipe, list(first.fields) if first else [])
+    said = grid_doubts(recipe, list(first.fields) if first else [])
+    for step in recipe.asks:
+        asked = parameters(recipe, step)
+        body = writer.provider.body(writer.model, [], asked)
+        said += [note for note in told(writer.provider.namespace, asked, body) if note not in said]
+    return said
 
 
 def _calls_of(
