@@ -119,7 +119,7 @@ class Wire:
         if isinstance(error, unsent):
             cure = "another address: --base-url URL, SYNTH_BASE_URL, or base_url in synth.toml"
             if "CERTIFICATE" in reason.upper():
-                cure = "a private authority's certificate goes into SSL_CERT_FILE, or into ca of its entry in synth.toml"
+                cure = "a private authority's certificate goes into SSL_CERT_FILE, or ca of its entry in synth.toml"
             elif "too many open files" in reason.lower():
                 cure = "fewer at a time: --concurrency N, or ulimit -n"
             return self._failed("connection", f"{reason}; {cure}", billed=False)

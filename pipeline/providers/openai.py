@@ -177,7 +177,8 @@ class OpenAI:
         if value.get("error") and not value.get("choices"):
             raise CallFailed(self._inner(reply, value["error"]))
         choices = value.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
+        choices = choices if isinstance(choices, list) else []
+        choice = choices[0] if choices else None
         if not isinstance(choice, dict):
             raise self._unusable(reply, "an answer without choices")
         if choice.get("error"):
