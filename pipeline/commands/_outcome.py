@@ -11,6 +11,7 @@ from pipeline.commands._panel import kinds
 from pipeline.errors import SynthError
 
 if TYPE_CHECKING:
+    from pipeline.engine import Progress
     from pipeline.commands._options import Target
     from pipeline.generate import Generated
     from pipeline.store import Dataset
@@ -33,13 +34,18 @@ def tell(done: Generated, dataset: Dataset) -> None:
     progress = done.progress
     for problem in dataset.calls.problems()[:PROBLEMS_SHOWN]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
-    for note, count in progress.noticed.items():
-        console.warn(f"{note} ({count:,} of {console.plural(progress.answered, 'answer')})")
+    tell_noticed(progress)
     if progress.failed:
         where = console.near(dataset.path / "failures.jsonl")
         console.fact("failed", f"{kinds(progress)}; {where} holds them", "warn")
     if progress.answered:
         console.fact("asked", _asked(done))
+
+
+def tell_noticed(progress: Progress) -> None:
+    """Says once what the host ignored, and in how many answers."""
+    for note, count in progress.noticed.items():
+        console.warn(f"{note} ({count:,} of {console.plural(progress.answered, 'answer')})")
 
 
 def tell_edits(dataset: Dataset, target: Target) -> None:

@@ -101,8 +101,9 @@ def told(namespace: str, parameters: Mapping[str, Any], body: Mapping[str, Any])
         name = next((name for name, value in new.items() if value == parameters[key]), None)
         new.pop(name or "", None)
         parts.append(f"{key} is sent as {name}" if name else f"{key} is left out")
-    return [f"{namespace}:{body.get('model')}: {', '.join(parts)}: the model refuses it otherwise (documentation, "
-            f"{table()['checked']}), or synth.toml says so; {_line(namespace, gone[0], 'true')} sends it as written"]
+    why = f"as the model demands (documentation, {table()['checked']}) or synth.toml says"
+    line = _line(namespace, gone[0], "true")
+    return [f"{namespace}:{body.get('model')}: {', '.join(parts)}, {why}\n{line} sends it as it is written"]
 
 
 def cure(message: str, namespace: str) -> str | None:
