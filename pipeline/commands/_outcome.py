@@ -11,8 +11,8 @@ from pipeline.commands._panel import kinds
 from pipeline.errors import SynthError
 
 if TYPE_CHECKING:
-    from pipeline.engine import Progress
     from pipeline.commands._options import Target
+    from pipeline.engine import Progress
     from pipeline.generate import Generated
     from pipeline.store import Dataset
 
