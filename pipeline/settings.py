@@ -55,12 +55,17 @@ class ProviderEntry(_Table):
 
 
 class PriceEntry(_Table):
-    """A price in US dollars for a million tokens; `training` for each that a fine-tune goes through."""
+    """A price in US dollars for a million tokens; `training` for each that a fine-tune goes through.
+
+    Attributes:
+        batch: the share of it that a batch costs, as 0.5; replaces the host's.
+    """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached: float | None = Field(None, ge=0)
     training: float | None = Field(None, ge=0)
+    batch: float | None = Field(None, ge=0, le=1)
 
 
 class Settings(_Table):

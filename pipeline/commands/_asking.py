@@ -25,7 +25,7 @@ def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes
     Raises:
         RecipeError: it has to be asked, and nobody is there.
     """
-    from pipeline.generate import doubts, plan_run
+    from pipeline.generate import doubts, plan_run, write_down
     from pipeline.store import Dataset
 
     with Dataset(target.path) as dataset:  # not made before a person agreed
@@ -37,6 +37,9 @@ def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes
         plan = plan_run(recipe, dataset, writer, rows)
     _spend.foresee(plan, doubted, writer)
     if _spend.consent(plan, target, writer, yes):
+        if rows is None:
+            with Dataset.create(target.path) as dataset:
+                write_down(plan, recipe, dataset, writer)
         return True
     console.say("nothing was asked, nothing was spent")
     return False

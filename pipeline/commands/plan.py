@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.commands import _bill, _spend
 from pipeline.commands import _console as console
-from pipeline.commands import _spend
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import RecipeError
 from pipeline.hosts import options_of
@@ -40,7 +40,7 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
     writer = _spend.writer_of(target, recipe, asks=False)
     problems: list[Problem] = []
     with Dataset(target.path) as dataset:
-        plan = plan_run(recipe, dataset, writer, problem=problems.append)
+        plan = plan_run(recipe, dataset, writer, problem=problems.append, pace=_spend.pace(target, writer))
         covered = _coverage(recipe, dataset) if axes else None
         draws = list(_drawn(recipe, dataset, PROMPTS_SHOWN))
         doubted = doubts(recipe, dataset, writer)
@@ -64,9 +64,12 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
         goes_on = options_of(model, target.settings)
         console.warn(f"{model} wrote rows of it, and no model is named now: {goes_on} goes on")
         name = f"{name} {goes_on}"
-    started = plan.reused or not recipe.asks or model is not None
-    console.next_command(f"synth run {name}" if started else f"synth preview {name} -n 3",
-                         "" if started else "three rows first; they are kept")
+    if plan.reused or not recipe.asks or model is not None:
+        console.next_command(f"synth run {name}")
+    elif writer.provider.rehearsal or plan.wanted <= _bill.TELLING:
+        console.next_command(f"synth preview {name} -n 3", "three rows first; they are kept")
+    else:
+        console.next_command(f"synth preview {name} -n {_bill.TELLING}", "they are kept, and tell what all will cost")
 
 
 def _as_dict(
@@ -75,7 +78,7 @@ def _as_dict(
     from pipeline.explain import defaults
 
     value: dict[str, Any] = {
-        **plan._asdict(), "model": f"{writer.provider.namespace}:{writer.model}",
+        **plan._asdict(), "forecast": plan.forecast.as_json(), "model": f"{writer.provider.namespace}:{writer.model}",
         "rehearsal": writer.provider.rehearsal, "max_usd": target.settings.max_usd,
         "price": writer.price._asdict() if writer.price else None,
     }
@@ -92,9 +95,9 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
         rows.append(("grid", console.plural(plan.cells, "cell")))
     rows.append(("rows", _rows(plan, bool(recipe.asks), "answered" if writer.provider.rehearsal else "paid")))
     if recipe.asks:
-        rows.append(("bill", _spend.bill(plan, target, writer)))
+        unpaid = ": a rehearsal pays nobody" if writer.provider.rehearsal and plan.new_calls else ""
+        rows.append(("bill", _spend.bill(plan, target, writer) + unpaid))
     if plan.new_calls:
-        rows.append(("tokens", _tokens(plan)))
         if writer.price is not None and writer.price.date and not writer.provider.rehearsal:
             price = writer.price
             rows.append(("prices", f"{console.price(price.input)} in and {console.price(price.output)} out per million "
@@ -108,6 +111,10 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
         rows.append(("aside", _spend.aside(plan, writer)))
     console.out(f"{console.styled(target.name, 'bold')}  {console.styled(console.near(target.path), 'dim')}")
     console.block(rows)
+    if plan.new_calls:
+        console.out()
+        for line in _bill.table(plan, target.name):
+            console.out(line)
 
 
 def _rows(plan: RunPlan, asks: bool, done: str) -> str:
@@ -118,11 +125,6 @@ def _rows(plan: RunPlan, asks: bool, done: str) -> str:
     if plan.surplus:
         parts.append(f"{plan.surplus:,} more that are {done} and no longer asked for")
     return ", ".join(parts)
-
-
-def _tokens(plan: RunPlan) -> str:
-    known = "as this dataset's answers were" if plan.measured else "a guess until the first answers: see preview"
-    return f"about {plan.input_tokens:,} in, {plan.output_tokens:,} out ({known})"
 
 
 def _drawn(recipe: Recipe, dataset: Dataset, rows: int | None = None) -> Iterator[Draw]:
