@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.commands import _console as console
@@ -31,9 +32,9 @@ def table(plan: RunPlan, name: str) -> list[str]:
 
 
 def came(found: Reckoning) -> str:
-    """A bill beside what it came to, on one line."""
+    """What a run came to beside its bill, on one line."""
     foreseen, came = found
-    parts = [f"{came.calls:,} of {console.plural(foreseen.calls, 'call')}"]
+    parts = [f"{came.calls:,} of {console.plural(foreseen.calls, 'call')}"] if came.calls != foreseen.calls else []
     if foreseen.usd is not None:
         parts.append(f"{console.money(came.usd)} (foreseen {foreseen.usd.told(console.money)})")
     parts.append(f"{came.input_tokens:,} tokens in ({foreseen.input_tokens.told()})")
@@ -48,21 +49,26 @@ def reckoned(found: list[tuple[str, Reckoning]]) -> list[str]:
     rows: list[tuple[str, ...]] = []
     for name, (foreseen, came) in found:
         usd, kept = foreseen.usd, foreseen.kept
-        rows.append((name, "foreseen", f"{foreseen.calls:,}", foreseen.input_tokens.told(),
-                     foreseen.output_tokens.told(), usd.told(console.money) if usd else "unknown",
-                     kept.told() if kept else ""))
+        rows.append((name, "foreseen", f"{foreseen.calls:,}", foreseen.input_tokens.told(to="-"),
+                     foreseen.output_tokens.told(to="-"), usd.told(console.money, "-") if usd else "unknown",
+                     kept.told(to="-") if kept else ""))
         rows.append(("", "came" if came.done else "so far", f"{came.calls:,}", f"{came.input_tokens:,}",
                      f"{came.output_tokens:,}", console.money(came.usd), "" if came.kept is None else f"{came.kept:,}"))
     titles = ("last run", "", "calls", "tokens in", "tokens out", "cost", "rows kept")
     return console.table(rows, titles, right=titles[2:])
 
 
-def _line(title: str, found: Range, note: str, *, usd: bool = False) -> Line:
-    """A range as cells; the middle alone where it is known."""
-    low, middle, high = (console.money(value) if usd else about(value) for value in found)
+def _line(title: str, found: Range, note: str, show: Callable[[float], str] = about) -> Line:
+    """A range as cells; the middle alone, with all its digits, where it is known."""
     if found.low == found.high:
-        return (title, "", middle if usd else f"{round(found.middle):,}", "", note)
+        return (title, "", show(found.middle) if show is not about else f"{round(found.middle):,}", "", note)
+    low, middle, high = map(show, found)
     return (title, low, middle, high, note)
+
+
+def _fine(usd: float) -> str:
+    """US dollars with two digits that tell something: $0.00053."""
+    return f"${usd:.2g}" if 0.0001 <= usd < 0.01 else console.money(usd)
 
 
 def _tokens(ahead: Forecast) -> list[Line]:
@@ -83,9 +89,9 @@ def _money(ahead: Forecast) -> list[Line]:
         return []
     guess = "" if ahead.timed else ", a guess"
     seconds = f"about {console.duration(ahead.seconds.middle)}{guess}" if ahead.seconds else ""
-    rows = [_line("cost, live", ahead.usd, seconds, usd=True)]
+    rows = [_line("cost, live", ahead.usd, seconds, console.money)]
     if ahead.batch_usd is not None:
-        rows.append(_line("cost, batch", ahead.batch_usd, "within 24 h", usd=True))
+        rows.append(_line("cost, batch", ahead.batch_usd, "within 24 h", console.money))
     return rows
 
 
@@ -98,5 +104,5 @@ def _kept(plan: RunPlan, name: str) -> list[Line]:
     by = "by row rules on" if ahead.compares else "as of"
     rows = [_line("rows kept", ahead.kept, f"of {plan.wanted:,}, {by} {console.plural(ahead.judged, 'row')}")]
     if ahead.usd_per_kept is not None:
-        rows.append(_line("per kept row", ahead.usd_per_kept, "live", usd=True))
+        rows.append(_line("per kept row", ahead.usd_per_kept, "live", _fine))
     return rows

@@ -199,12 +199,13 @@ def plan_run(
     count = reused = 0
     bill = Missing(writer.model, writer.price, [(step.name, output_limit(parameters(recipe, step)))
                                                 for step in recipe.asks])
-    keys: set[str] = set()
+    planned, keys = dataset.plan.states(), set[str]()
     noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
     changed, whole = noted not in (None, mine), set[str]()
     for draw in wanted_draws(recipe, axes, dataset, rows, problem):
         count += 1
-        keys.add(draw.key)
+        if draw.key in planned:  # the others have no rows: a million new draws are counted, not held
+            keys.add(draw.key)
         try:
             missing, ids = _calls_of(recipe, draw, dataset, writer)
         except (RecipeError, DataError) as error:
@@ -219,7 +220,7 @@ def plan_run(
         bill.add(missing)
     past = history(recipe, dataset, mine, writer.model)
     ahead = forecast(bill, past, count, reused, pace if not writer.provider.rehearsal else None)
-    states = {key: state for key, state in dataset.plan.states().items() if key not in keys}
+    states = {key: state for key, state in planned.items() if key not in keys}
     if rows is None:
         states.update((draw.key, state) for draw, state in transitions(recipe, axes, dataset, writer, keys))
     surplus = sum(state == SURPLUS for state in states.values())

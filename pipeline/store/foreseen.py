@@ -29,10 +29,10 @@ class Range(NamedTuple):
         """All three, multiplied by what is known."""
         return Range(self.low * factor, self.middle * factor, self.high * factor)
 
-    def told(self, show: Callable[[float], str] = about) -> str:
+    def told(self, show: Callable[[float], str] = about, to: str = " to ") -> str:
         """`79,200 to 396,000`; one number where both ends read the same."""
         low, high = show(self.low), show(self.high)
-        return low if low == high else f"{low} to {high}"
+        return low if low == high else f"{low}{to}{high}"
 
 
 def sure(value: float) -> Range:
