@@ -50,9 +50,10 @@ def commands(block: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Ours, with `synth` on the path and without settings or keys."""
+    """Ours, with `synth` on the path and without settings, keys or vocabularies: counts are the same everywhere."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("SYNTH_", "OPENAI_"))}
-    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}", "COLUMNS": str(COLUMNS)}
+    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}", "COLUMNS": str(COLUMNS),
+                  "TIKTOKEN_CACHE_DIR": ""}
 
 
 def said(command: str, folder: Path) -> str:

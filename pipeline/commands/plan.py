@@ -97,16 +97,6 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
     if recipe.asks:
         unpaid = ": a rehearsal pays nobody" if writer.provider.rehearsal and plan.new_calls else ""
         rows.append(("bill", _spend.bill(plan, target, writer) + unpaid))
-    if plan.new_calls:
-        if writer.price is not None and writer.price.date and not writer.provider.rehearsal:
-            price = writer.price
-            rows.append(("prices", f"{console.price(price.input)} in and {console.price(price.output)} out per million "
-                         f"tokens, as of {price.date} ({price.source})"))
-        elif free_here(writer.price):
-            rows.append(("prices", FREE_HERE))
-        elif writer.price is None:
-            known = f'none is known: write [prices."{writer.model}"] with input and output into synth.toml'
-            rows.append(("prices", known))
     if plan.aside:
         rows.append(("aside", _spend.aside(plan, writer)))
     console.out(f"{console.styled(target.name, 'bold')}  {console.styled(console.near(target.path), 'dim')}")
@@ -115,6 +105,21 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
         console.out()
         for line in _bill.table(plan, target.name):
             console.out(line)
+        if told := _prices(writer):
+            console.block([("prices", told)])
+
+
+def _prices(writer: Writer) -> str:
+    """What a million tokens cost, and who says so; empty for a rehearsal."""
+    price = writer.price
+    if price is None:
+        return f'none is known: write [prices."{writer.model}"] with input and output into synth.toml'
+    if free_here(price):
+        return FREE_HERE
+    if writer.provider.rehearsal or not price.input + price.output:
+        return ""
+    said = f"as of {price.date} ({price.source})" if price.date else f"as {price.source} says"
+    return f"{console.price(price.input)} in and {console.price(price.output)} out per million tokens, {said}"
 
 
 def _rows(plan: RunPlan, asks: bool, done: str) -> str:
