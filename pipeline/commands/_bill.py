@@ -101,7 +101,7 @@ def _kept(plan: RunPlan, name: str) -> list[Line]:
         return [("rows kept", "", "?", "", f"synth preview {name} -n {TELLING} tells")]
     if not ahead.judged:
         return [_line("rows kept", ahead.kept, "all: no rule drops any")]
-    by = "by row rules on" if ahead.compares else "as of"
+    by = "by verdicts on" if ahead.by == "verdicts" else "by row rules on" if ahead.compares else "by rules on"
     rows = [_line("rows kept", ahead.kept, f"of {plan.wanted:,}, {by} {console.plural(ahead.judged, 'row')}")]
     if ahead.usd_per_kept is not None:
         rows.append(_line("per kept row", ahead.usd_per_kept, "live", _fine))

@@ -17,6 +17,7 @@ from pipeline.store import Dataset
 from pipeline.store.foreseen import Range, Reckoning, close, count_kept, reckon
 from pipeline.types import Usage
 from tests.engine.scripted import answer
+from tests.report import stages
 
 from .folder import RECIPE, Folder
 
@@ -226,6 +227,17 @@ def test_a_bill_stands_until_its_run_is_done(tales: Folder) -> None:
     again = told(tales)
     assert again is not None
     assert (again.foreseen.calls, again.came.calls) == (4, 0), "a bill that is closed makes room for the next"
+
+
+def test_a_cap_counts_what_tuning_cost(tales: Folder) -> None:
+    tales.run(rows=1)
+    stages.finetune(tales.home, cost_usd=0.5)
+    tales.settings = tales.settings.model_copy(update={"max_usd": 0.5})
+    with pytest.raises(CapReached):
+        tales.run()
+    assert tales.prompts.total() == 1
+    tales.settings = tales.settings.model_copy(update={"max_usd": 1.0})
+    assert tales.asked() == 11
 
 
 def test_a_bill_of_a_later_version_is_passed_over(tales: Folder) -> None:
