@@ -237,7 +237,7 @@ def plan_run(
     surplus = sum(state == SURPLUS for state in states.values())
     states.update(dict.fromkeys(keys, WANTED))
     return RunPlan(
-        cells=axes.size if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
+        cells=axes.cells if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
         aside=_aside(recipe, dataset, writer, states, whole if changed else None) if count else {},
         new_calls=bill.calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
         usd_expected=cost_of(writer.price, usage) if bill.calls else 0.0, usd_worst=bill.worst,

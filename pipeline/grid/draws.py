@@ -164,15 +164,15 @@ class _Ask(NamedTuple):
         where = recipe.at("sample", "rows" if sample.rows is not None else "how")
         cells = None if sample.rows is None else -(-sample.rows // sample.repeats)
         ask = cls(axes, rules_of(axes), recipe.seed, sample.how, cells, sample.rows, sample.repeats, where)
-        if cells is not None and cells > axes.size:
-            raise ask.too_few(axes.size)
+        if cells is not None and cells > axes.cells:
+            raise ask.too_few(axes.cells)
         return ask
 
     def too_few(self, cells: int) -> RecipeError:
         """More rows are asked for than there are."""
         assert self.rows is not None
-        all_cells = f"{self.axes.size:,} cells"
-        some = all_cells if cells == self.axes.size else f"`where` leaves {cells:,} of {all_cells}"
+        all_cells = f"{self.axes.cells:,} cells"
+        some = all_cells if cells == self.axes.cells else f"`where` leaves {cells:,} of {all_cells}"
         have = f"{some} x {self.repeats:,} repeat{'s' if self.repeats > 1 else ''} make {cells * self.repeats:,} rows"
         enough = f"repeats: {-(-self.rows // cells)}" if cells else "fewer conditions"
         message = f"{self.where}: rows: {self.rows:,} are more than there are: {have}"
@@ -180,7 +180,7 @@ class _Ask(NamedTuple):
 
     def too_large(self) -> RecipeError:
         """The grid would have to be listed, and cannot."""
-        message = f"{self.where}: a grid of {self.axes.size:,} cells is too large to list (at most {LISTABLE:,})"
+        message = f"{self.where}: a grid of {self.axes.cells:,} cells is too large to list (at most {LISTABLE:,})"
         return RecipeError(message, "say how many: `sample: {rows: 1000, how: random}`, or give the axes fewer values")
 
 
@@ -219,8 +219,8 @@ def _random_of_few(ask: _Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
     legal = legal_table(ask.axes, ask.rules)
     drawn: set[Positions] = set()
     tries = 0
-    if ask.how != "product" and ask.cells is not None and ask.cells < ask.axes.size:
-        tries = TURNS * ask.axes.size
+    if ask.how != "product" and ask.cells is not None and ask.cells < ask.axes.cells:
+        tries = TURNS * ask.axes.cells
         for number, positions in grid.draws(ask.seed, tries, tries):
             if legal[positions]:
                 drawn.add(positions)

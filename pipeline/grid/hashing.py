@@ -70,6 +70,8 @@ class Grid:
         names: a 64-bit key for each axis' name.
         keys: per axis, a 64-bit key for each value; made of the axis' name and the value alone.
         weights: per axis, None where all are equal.
+        parents: axis -> the axis that its values depend on, and which go with each of that one's: (values of
+            the parent, values) truth values.
     """
 
     def __init__(self, axes: Axes) -> None:
@@ -83,6 +85,25 @@ class Grid:
             self.keys.append(np.array([hash_int("value", name, value) for value in axes.values[name]], dtype=np.uint64))
             weights = axes.weights[name]
             self.weights.append(None if len(set(weights)) == 1 else np.array(weights, dtype=np.float64))
+        self.order = axes.order
+        self.parents: dict[int, tuple[int, NDArray[np.bool_]]] = {}
+        for name, (parent, allowed, _) in axes.depends.items():
+            table = np.zeros((len(allowed), len(axes.values[name])), dtype=np.bool_)
+            for value, positions in enumerate(allowed):
+                table[value, list(positions)] = True
+            self.parents[axes.names.index(name)] = (axes.names.index(parent), table)
+
+    def shares(self, axis: int) -> NDArray[np.float64]:
+        """How often each value of an axis is to come: its weight's share, that of its parent's value divided evenly."""
+        import numpy as np
+
+        if axis in self.parents:
+            parent, table = self.parents[axis]
+            divided: NDArray[np.float64] = (self.shares(parent) / table.sum(axis=1)) @ table
+            return divided
+        weights = self.weights[axis]
+        even = np.ones(self.shape[axis]) if weights is None else weights
+        return np.asarray(even / even.sum())
 
     def scores(self, axis: int, draws: Codes) -> Any:
         """What each value of an axis scores for each draw: shape (draws, values); the largest wins.
@@ -98,11 +119,15 @@ class Grid:
         import numpy as np
 
         cells = np.empty((len(draws), len(self.shape)), dtype=np.int64)
-        for axis, count in enumerate(self.shape):
-            step = max(1, _BLOCK // count)
+        for axis in self.order:
+            step = max(1, _BLOCK // self.shape[axis])
             for start in range(0, len(draws), step):
                 part = slice(start, start + step)
-                cells[part, axis] = self.scores(axis, draws[part]).argmax(axis=1)
+                scores = self.scores(axis, draws[part])
+                if axis in self.parents:
+                    parent, table = self.parents[axis]
+                    scores = np.where(table[cells[part, parent]], scores, np.uint64(0))
+                cells[part, axis] = scores.argmax(axis=1)
         return cells
 
     def numbers(self, cells: Indices) -> list[int]:
@@ -155,11 +180,13 @@ class Grid:
             hashes = mix(hashes[..., None] ^ self.keys[axis])
         hashes = np.transpose(hashes[0], np.argsort(order)).ravel()
         uneven = [axis for axis, weights in enumerate(self.weights) if weights is not None]
-        if not weighted or not uneven:
+        if not weighted or not (uneven or self.parents):
             return np.argsort(~hashes, kind="stable").astype(np.int64)
         weight = np.ones(self.shape)
         for axis in uneven:
             weight = weight * np.expand_dims(np.asarray(self.weights[axis]), _others(axis, len(self.shape)))
+        for parent, table in self.parents.values():
+            weight = weight / np.expand_dims(table.sum(axis=1), _others(parent, len(self.shape)))
         return np.argsort(-logarithm(hashes) / weight.ravel(), kind="stable").astype(np.int64)
 
     def cell(self, number: int) -> tuple[int, ...]:
