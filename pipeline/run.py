@@ -164,12 +164,10 @@ def keep_rows(
     first = curation = curate(dataset, recipe.curate, recipe)
     options = replace(options, adopt=False, restore=False)
     foreseen = outlook_of(recipe, None, dataset, writer, whole=True)[1].more
+    ahead = outlook_of(recipe, None, dataset, writer)[1]
     sent = dry = 0
     declined = False
-    while True:
-        ahead = outlook_of(recipe, None, dataset, writer)[1]
-        if not ahead.draws or made.interrupted:
-            break
+    while ahead.draws and not made.interrupted:
         if sent + ahead.more > MORE * max(foreseen, HOPELESS):
             if not agreed():
                 declined = True
@@ -189,7 +187,7 @@ def keep_rows(
         sent += len(before.draws)
         dry = 0 if ahead.kept > before.kept else dry + len(before.draws)
         yield Round(len(before.draws), ahead.kept, ahead.goal)
-        if dry >= max(HOPELESS, 5 / ahead.share):
+        if dry >= max(HOPELESS, 5 * ahead.asked / max(ahead.kept, 1) if ahead.kept else 0):
             raise _hopeless(recipe, ahead, curation, dry)
     curation = replace(curation, changed=first.changed, by_before=first.by_before)
     yield Kept(made, curation, ahead, declined)

@@ -72,7 +72,7 @@ def tell_lost(kept: Kept) -> None:
 
 def outlook(ahead: Outlook) -> str:
     """`189 of 200, about 24 rows more (48% of 396 were kept)`."""
-    known = (f"{console.percent(round(ahead.share * 1000), 1000)} of {ahead.asked:,} were kept" if ahead.measured
+    known = (f"{console.percent(ahead.kept, ahead.asked)} of {ahead.asked:,} were kept" if ahead.measured
              else f"a guess: {console.percent(round(ahead.share * 100), 100)} are kept")
     waiting = f", {ahead.waiting:,} not curated yet" if ahead.waiting else ""
     more = f"about {console.plural(ahead.more, 'row')} more ({known})" if ahead.more else "no more rows"

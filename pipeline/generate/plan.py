@@ -128,15 +128,7 @@ def wanted_draws(
 def outlook_of(
     recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer, *, whole: bool = False
 ) -> tuple[list[Draw], Outlook]:
-    """The draws that were asked for, and what comes behind them on the way to `sample.keep`; see `keep_outlook`.
-
-    Raises:
-        RecipeError: there are no axes to draw more from.
-    """
-    if recipe.source is not None:
-        place = recipe.at("sample", "keep")
-        raise RecipeError(f"{place}: keep draws more cells of `axes`; a source has the rows that it has",
-                          f"sample: {{rows: {recipe.sample.keep}}}, and see how many pass: synth curate {recipe.name}")
+    """The draws that were asked for, and what comes behind them on the way to `sample.keep`; see `keep_outlook`."""
     return keep_outlook(recipe, axes or load_axes(recipe), dataset,
                         lambda draw: _calls_of(recipe, draw, dataset, writer), whole=whole)
 

@@ -13,9 +13,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..digest import hash_int
 from ..errors import RecipeError
 from ..recipe import Recipe
-from ..types import Draw
+from ..types import Cell, Draw
 from .axes import Axes
 from .draws import Ask, cells_in_order, pairwise_cells
 from .hashing import Grid
@@ -31,10 +32,17 @@ PILOT, GROWTH = 50, 3
 """Rows of a first round, and of a further one in terms of all before: what little is known is not trusted with much."""
 LOST = 10
 """A cell or a value that yields under a tenth of what the others do is given up; the others take its share."""
+HELD, HELD_CELL = 30, 12
+"""So many rows are what the common yield counts for where that of a value, or of a cell, is told: a few tell little."""
 _LIKELY, _ALL_BUT_SURE = 0.67, 1.64
 """Standard deviations: a round brings more than is lacking once in four times, those of one cell once in twenty."""
-_SLACK = (0.0, 0.1, 0.3, 1.0, math.inf)
-"""How far values may run ahead of their share where a round is not full without."""
+EARLY, _LATE = 0.25, 1.5
+"""What stands against a cell for each round's length that it comes later in the recipe's own order, and the most of it:
+an even choice is made in that order, so that runs which were cut off, and goals that grow, ask for much the same."""
+AGAIN = 2.0
+"""A cell that had its turn comes once more only where its values lack so much more than those of new cells do."""
+_LOTS = 64
+"""Turns in which the cells of a round are chosen; in each, those whose values lack most."""
 
 Positions = tuple[int, ...]
 
@@ -92,13 +100,13 @@ def outlook(recipe: Recipe, axes: Axes, tried: Sequence[Tried], *, whole: bool =
     share = _share(kept, asked, ASSUMED, 2)
     lacking = goal - kept - waiting * share
     state = Outlook(goal, kept, asked, waiting, share, asked > 0, [], max(0, math.ceil(lacking / share)))
+    design = _Design(recipe, axes, tried, share, goal)
+    state = state._replace(lost=design.lost())
     if lacking <= 0.5 * bool(waiting):
         return state._replace(more=0)
-    count = state.more if whole else _round(lacking, share, asked)
-    design = _Design(recipe, axes, tried, share, goal)
-    draws = list(itertools.islice(design.draws(count, whole), count))
-    ended = "" if draws else design.ended()
-    return state._replace(draws=draws, lost=design.lost(), ended=ended, more=state.more if draws else 0)
+    draws = list(design.draws(state.more if whole else _round(lacking, share, asked, max(axes.shape)), whole))
+    return state._replace(draws=draws, more=len(draws) if whole else state.more if draws else 0,
+                          ended="" if draws else design.ended())
 
 
 def _share(kept: float, asked: int, before: float, rows: float) -> float:
@@ -106,20 +114,24 @@ def _share(kept: float, asked: int, before: float, rows: float) -> float:
     return min(1.0, (kept + rows * before) / (asked + rows))
 
 
-def _round(lacking: float, share: float, asked: int) -> int:
-    """How many rows to ask for at once: rather too few, since a further round costs only its time."""
+def _round(lacking: float, share: float, asked: int, values: int) -> int:
+    """How many rows to ask for at once: rather too few, since a further round costs only its time.
+
+    So much is held back that the next round can make up for what chance takes from some of the `values` of an axis.
+    """
     high = min(1.0, share + math.sqrt(share * (1 - share) / asked)) if asked else 1.0
-    return min(max(1, int(_enough(lacking, high, _LIKELY))), max(PILOT, GROWTH * asked))
+    doubt = min(2.0, max(_LIKELY, 0.4 * math.sqrt(values)))
+    return min(max(1, int(_enough(lacking, high, doubt))), max(PILOT, GROWTH * asked))
 
 
 def _enough(lacking: float, share: float, doubt: float) -> float:
     """The most rows that bring no more than is lacking, so many standard deviations of chance included."""
     spread = doubt * math.sqrt(share * (1 - share))
     root = (math.sqrt(spread * spread + 4 * share * (lacking + 0.5)) - spread) / (2 * share)
-    return max(root * root, lacking)
+    return max(root * root, 1.0)
 
 
-class _Cell:
+class _Had:
     """What is known of one cell."""
 
     __slots__ = ("asked", "kept", "used", "waiting")
@@ -137,13 +149,13 @@ class _Design:
         self.ask = Ask.of(recipe.model_copy(update={"sample": recipe.sample.model_copy(update={"rows": None})}), axes)
         given = "repeats" in recipe.sample.model_fields_set
         self.most = recipe.sample.repeats if given else None
-        self.cells: dict[Positions, _Cell] = {}
+        self.cells: dict[Positions, _Had] = {}
         lookup = Lookup(axes)
         for draw, kept in tried:
             positions = lookup.positions(draw.cell)
             if positions is None:
                 continue
-            cell = self.cells.setdefault(positions, _Cell())
+            cell = self.cells.setdefault(positions, _Had())
             cell.used.add(draw.repeat)
             cell.waiting += kept is None
             cell.asked += kept is not None
@@ -153,17 +165,11 @@ class _Design:
     # -- which draws -----------------------------------------------------------------------------
 
     def draws(self, count: int, whole: bool) -> Iterator[Draw]:
-        """At least `count` draws, the ones that lack most first; fewer only where no more can be made."""
+        """Draws, those that lack most first: about `count`, fewer where no more can be made or are safe to make."""
         if self.axes.size <= LISTABLE and len(self.order()) <= self.goal and self.ask.how != "pairwise":
-            yield from self._shared(whole)
+            yield from self._shared(count, whole)
             return
-        taken: set[Positions] = set()
-        for positions in self._spread(count):
-            taken.add(positions)
-            yield self._draw(positions)
-        if len(taken) < count and self.axes.size <= LISTABLE:
-            again = [positions for positions in self.order() if positions not in taken and self._open(positions)]
-            yield from map(self._draw, sorted(again, key=lambda each: (self._has(each), len(self.cells[each].used))))
+        yield from (next(self._free(positions)) for positions in self._spread(count))
 
     def order(self) -> list[Positions]:
         """All legal cells of a grid that can be listed, as the recipe draws them."""
@@ -171,10 +177,13 @@ class _Design:
             self._order = list(cells_in_order(self.ask, self.grid))
         return self._order
 
-    def _draw(self, positions: Positions, later: int = 0) -> Draw:
-        cell = {name: self.axes.values[name][i] for name, i in zip(self.axes.names, positions, strict=True)}
+    def _cell(self, positions: Positions) -> Cell:
+        return {name: self.axes.values[name][i] for name, i in zip(self.axes.names, positions, strict=True)}
+
+    def _free(self, positions: Positions) -> Iterator[Draw]:
+        """The draws of a cell that were never asked for, from the first repeat on."""
         used = self.cells[positions].used if positions in self.cells else ()
-        return Draw(cell, next(itertools.islice((n for n in itertools.count() if n not in used), later, None)))
+        return (Draw(self._cell(positions), repeat) for repeat in itertools.count() if repeat not in used)
 
     def _open(self, positions: Positions) -> bool:
         """Whether a cell may be asked once more."""
@@ -193,20 +202,20 @@ class _Design:
 
     # -- each cell its share ---------------------------------------------------------------------
 
-    def _shared(self, whole: bool) -> Iterator[Draw]:
+    def _shared(self, count: int, whole: bool) -> Iterator[Draw]:
         """Repeats for the cells that lack most of their share."""
-        found: list[tuple[float, int, Positions, int]] = []
+        found: list[tuple[float, int, int, Draw]] = []
         for place, (positions, share) in enumerate(self._shares()):
             cell = self.cells.get(positions)
             has, used = self._has(positions), len(cell.used) if cell else 0
             if share <= has:
                 continue
-            likely = _share(cell.kept, cell.asked, self.share, 4) if cell else self.share
-            count = math.ceil((share - has) / likely) if whole else int(_enough(share - has, likely, _ALL_BUT_SURE))
-            count = count if self.most is None else min(count, self.most - used)
-            found += [((has + later * likely) / share, place, positions, later) for later in range(count)]
-        for _, _, positions, later in sorted(found):
-            yield self._draw(positions, later)
+            likely = _share(cell.kept, cell.asked, self.share, HELD_CELL) if cell else self.share
+            turns = math.ceil((share - has) / likely) if whole else int(_enough(share - has, likely, _ALL_BUT_SURE))
+            turns = turns if self.most is None else min(turns, self.most - used)
+            free = itertools.islice(self._free(positions), turns)
+            found += [((has + later * likely) / share, place, later, draw) for later, draw in enumerate(free)]
+        yield from (draw for _, _, _, draw in sorted(found, key=lambda each: each[:3])[:count])
 
     def _shares(self) -> list[tuple[Positions, int]]:
         """The cells that are still open, each with the whole number of rows that is its part of the goal."""
@@ -238,28 +247,21 @@ class _Design:
     # -- each value its share --------------------------------------------------------------------
 
     def _spread(self, count: int) -> Iterator[Positions]:
-        """New cells, so that no value runs ahead of its share of the kept rows as long as that can be."""
+        """Cells whose values lack most of their share of the kept rows, new ones as long as those do about as well."""
         head: list[Positions] = []
         if self.ask.how == "pairwise":
             head = self._pairs()
             yield from head[:count]
-        count -= len(head)
-        if count <= 0:
-            return
-        values = _Values(self, head, count)
-        window = list(itertools.islice(self._new(set(head)), 10 * count + 500))
+        taken = set(head)
+        new = list(itertools.islice(self._new(taken), 10 * count + 500))
         if self.ask.how == "first":
-            yield from window[:count]
-            return
-        for slack in _SLACK:
-            left: list[Positions] = []
-            for positions in window:
-                if count and values.takes(positions, slack):
-                    count -= 1
-                    yield positions
-                else:
-                    left.append(positions)
-            window = left
+            yield from new
+        if count > len(head) and self.ask.how != "first":
+            again = [positions for positions in sorted(self.cells, key=self._hash) if self._open(positions)
+                     and positions not in taken]
+            costs = [min(_LATE, EARLY * place / max(count, PILOT)) for place in range(len(new))]
+            costs += [AGAIN * (1 + self._has(positions)) for positions in again]
+            yield from _Values(self, head, count - len(head)).best([*new, *again], costs, count - len(head))
 
     def _new(self, taken: set[Positions]) -> Iterator[Positions]:
         """Cells that were never asked for, in the recipe's order."""
@@ -272,6 +274,9 @@ class _Design:
         except RecipeError:  # a large grid whose conditions leave few cells: all that chance finds were tried
             if not self.cells:
                 raise
+
+    def _hash(self, positions: Positions) -> int:
+        return hash_int("again", self.ask.seed, self._cell(positions))
 
     def _pairs(self) -> list[Positions]:
         """The cells that show, with the kept rows, every pair of values; those that were asked for come once more."""
@@ -292,7 +297,7 @@ class _Design:
         if found:
             return tuple(found)
         gone = [positions for positions, cell in self.cells.items() if self._given_up(cell.asked, cell.kept)]
-        return tuple(", ".join(f"{key}={value}" for key, value in self._draw(each).cell.items()) for each in gone)
+        return tuple(", ".join(f"{key}={value}" for key, value in self._cell(each).items()) for each in gone)
 
     def ended(self) -> str:
         """Why there is no further draw."""
@@ -312,6 +317,7 @@ class _Values:
 
         grid, share = design.grid, design.share
         self.share = share
+        self.by_name = sorted(range(len(grid.shape)), key=lambda axis: design.axes.names[axis])
         self.has: list[NDArray[np.float64]] = [np.zeros(size) for size in grid.shape]
         asked = [np.zeros(size) for size in grid.shape]
         kept = [np.zeros(size) for size in grid.shape]
@@ -322,7 +328,7 @@ class _Values:
                 self.has[axis][i] += cell.kept + cell.waiting * share
         self.closed = [a * share > LOST * (k + 1) for a, k in zip(asked, kept, strict=True)]
         self.closed = [np.zeros_like(gone) if gone.all() else gone for gone in self.closed]
-        self.likely = [(k + LOST * share) / (a + LOST) / share for a, k in zip(asked, kept, strict=True)]
+        self.likely = [(k + HELD * share) / (a + HELD) / share for a, k in zip(asked, kept, strict=True)]
         self.target: list[NDArray[np.float64]] = []
         for axis, gone in enumerate(self.closed):
             shares = np.where(gone, 0.0, np.ones(grid.shape[axis]) / grid.shape[axis]
@@ -330,23 +336,47 @@ class _Values:
             all_rows = min(float(design.goal), self.has[axis].sum() + count * share)
             self.target.append(shares / shares.sum() * (all_rows - self.has[axis][gone].sum()))
 
-    def takes(self, positions: Positions, slack: float) -> bool:
-        """Whether a row of a cell is wanted; then it counts."""
-        if slack < math.inf and any(
-            self.closed[axis][i] or self.has[axis][i] >= self.target[axis][i] * (1 + slack)
-            for axis, i in enumerate(positions)
-        ):
-            return False
-        likely = self.share
-        for axis, i in enumerate(positions):
-            likely *= self.likely[axis][i]
-        for axis, i in enumerate(positions):
-            self.has[axis][i] += min(1.0, likely)
-        return True
+    def best(self, cells: Sequence[Positions], costs: Sequence[float], count: int) -> Iterator[Positions]:
+        """The cells whose values lack most, one lot after the other, until so many rows' worth is there.
+
+        Args:
+            cells: to choose from; of equals the first comes first.
+            costs: what stands against each. A value lacks (rows it should have - rows it has) / sqrt(should have):
+                in standard deviations of chance, so that axes with many values and few do not drown each other.
+            count: rows of the usual yield; more of cells that yield less, up to three times as many.
+        """
+        import numpy as np
+
+        if not cells:
+            return
+        places, against = np.array(cells, dtype=np.int64), np.array(costs)
+        gone = np.zeros(len(cells), dtype=np.bool_)
+        likely = np.full(len(cells), self.share)
+        for axis in self.by_name:
+            gone |= self.closed[axis][places[:, axis]]
+            likely = likely * self.likely[axis][places[:, axis]]
+        likely = np.minimum(1.0, likely)
+        left, made = np.ones(len(cells), dtype=np.bool_), 0
+        brought, lot = 0.0, -(-count // _LOTS)
+        while left.any() and made < 3 * count:
+            lack = -against - np.where(gone, 1e6, 0.0)
+            for axis in self.by_name:
+                wanted = np.maximum(self.target[axis], 1e-9)
+                lack = lack + ((self.target[axis] - self.has[axis]) / np.sqrt(wanted))[places[:, axis]]
+            lack[~left] = -np.inf
+            for row in np.argsort(-lack, kind="stable")[: min(lot, int(left.sum()))].tolist():
+                if brought >= count * self.share - 1e-9:
+                    return
+                left[row] = False
+                brought += float(likely[row])
+                made += 1
+                for axis, i in enumerate(cells[row]):
+                    self.has[axis][i] += likely[row]
+                yield cells[row]
 
 
-def _waiting() -> _Cell:
-    cell = _Cell()
+def _waiting() -> _Had:
+    cell = _Had()
     cell.waiting = 1
     return cell
 
