@@ -120,15 +120,27 @@ class Grid:
 
         cells = np.empty((len(draws), len(self.shape)), dtype=np.int64)
         for axis in self.order:
-            step = max(1, _BLOCK // self.shape[axis])
+            together = self.parents[axis][1].sum(axis=1).max() if axis in self.parents else self.shape[axis]
+            step = max(1, _BLOCK // int(together))
             for start in range(0, len(draws), step):
                 part = slice(start, start + step)
-                scores = self.scores(axis, draws[part])
                 if axis in self.parents:
-                    parent, table = self.parents[axis]
-                    scores = np.where(table[cells[part, parent]], scores, np.uint64(0))
-                cells[part, axis] = scores.argmax(axis=1)
+                    cells[part, axis] = self._dependent(axis, draws[part], cells[part])
+                else:
+                    cells[part, axis] = self.scores(axis, draws[part]).argmax(axis=1)
         return cells
+
+    def _dependent(self, axis: int, draws: Codes, cells: Indices) -> Indices:
+        """The positions of an axis, of those that go with the value of the axis that it depends on."""
+        import numpy as np
+
+        parent, table = self.parents[axis]
+        found = np.empty(len(draws), dtype=np.int64)
+        for value in np.unique(cells[:, parent]):
+            rows, allowed = np.flatnonzero(cells[:, parent] == value), np.flatnonzero(table[value])
+            hashes = mix(draws[rows][:, None] ^ self.keys[axis][allowed][None, :])
+            found[rows] = allowed[hashes.argmax(axis=1)]
+        return found
 
     def numbers(self, cells: Indices) -> list[int]:
         """The number of each cell in the order of the grid, the last axis turning fastest."""

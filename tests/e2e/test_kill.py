@@ -64,7 +64,7 @@ def test_ten_kills_pay_for_nothing_twice_and_lose_nothing(synth) -> None:
     assert len(samples) == len({s["id"] for s in samples}) == ROWS
 
 
-def check_ledger(server: Server, killed: list[float]) -> None:
+def check_ledger(server: Server, killed: list[float], rows: int | None = ROWS) -> None:
     """Every body was answered; an answer older than GRACE at a kill was never asked for again."""
     answered: dict[str, float] = {}
     again = Counter[str]()
@@ -78,7 +78,7 @@ def check_ledger(server: Server, killed: list[float]) -> None:
             assert age < GRACE, f"{body} was answered {age:.2f} s before the kill, and asked for again"
         elif event["event"] == "answered":
             answered[body] = event["t"]
-    assert len(answered) == ROWS
+    assert rows is None or len(answered) == rows
     assert again.total() <= len(killed) * CONCURRENCY, "only what was in flight at a kill may be asked for again"
 
 
