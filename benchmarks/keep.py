@@ -108,7 +108,8 @@ def edits() -> None:
 
 def keep() -> None:
     """Calls against goal / yield, rounds, and how even the kept rows are."""
-    print("\n--keep, 8 runs each                   calls / ideal  overshoot  rounds  max/min of an axis  uneven (chi2, 2%)")
+    print("\n--keep, 8 runs each                   calls / ideal  overshoot  rounds  max/min of an axis  "
+          "uneven (chi2, 2%)")
     axes = plots()
     few = {name: values[:2] for name, values in axes.items()}
     cases: list[tuple[str, dict[str, Any], int, Callable[[Cell], float]]] = [
@@ -133,7 +134,8 @@ def keep() -> None:
             ratio.append(max(max(counts.values()) / min(counts.values()) for counts in by_axis))
             uneven += any(chi_square(counts, len(of[axis])) > 1.6 * len(of[axis]) + 3
                           for axis, counts in zip((a for a in of if len(of[a]) <= 12), by_axis, strict=True))
-        print(f"  {name:<36}{statistics.mean(calls):>15.3f}{statistics.mean(over):>11.1f}{statistics.mean(rounds):>8.1f}"
+        print(f"  {name:<36}{statistics.mean(calls):>15.3f}{statistics.mean(over):>11.1f}"
+              f"{statistics.mean(rounds):>8.1f}"
               f"{statistics.mean(ratio):>20.2f}{uneven:>15} of 8")
 
 

@@ -127,8 +127,10 @@ class _Design:
             for axis in self.grid.order:
                 ratio = behind[axis]
                 if axis in self.grid.parents:
-                    parent, table = self.grid.parents[axis]
-                    ratio = np.where(table[positions[parent]], ratio, np.inf)
+                    parent, lists = self.grid.parents[axis]
+                    allowed = lists[positions[parent]]
+                    ratio = np.full(len(ratio), np.inf)
+                    ratio[allowed] = behind[axis][allowed]
                 near = np.flatnonzero(ratio <= ratio.min() + slack / self.share[axis].min() + 1e-12)
                 hashes = mix(self.grid.keys[axis][near] ^ luck)
                 positions[axis] = int(near[hashes.argmax()])

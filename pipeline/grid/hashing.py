@@ -70,8 +70,7 @@ class Grid:
         names: a 64-bit key for each axis' name.
         keys: per axis, a 64-bit key for each value; made of the axis' name and the value alone.
         weights: per axis, None where all are equal.
-        parents: axis -> the axis that its values depend on, and which go with each of that one's: (values of
-            the parent, values) truth values.
+        parents: axis -> the axis that its values depend on, and the positions that go with each value of that one.
     """
 
     def __init__(self, axes: Axes) -> None:
@@ -86,20 +85,19 @@ class Grid:
             weights = axes.weights[name]
             self.weights.append(None if len(set(weights)) == 1 else np.array(weights, dtype=np.float64))
         self.order = axes.order
-        self.parents: dict[int, tuple[int, NDArray[np.bool_]]] = {}
-        for name, (parent, allowed, _) in axes.depends.items():
-            table = np.zeros((len(allowed), len(axes.values[name])), dtype=np.bool_)
-            for value, positions in enumerate(allowed):
-                table[value, list(positions)] = True
-            self.parents[axes.names.index(name)] = (axes.names.index(parent), table)
+        self.parents: dict[int, tuple[int, list[Indices]]] = {
+            axes.names.index(name): (axes.names.index(parent), [np.array(each, dtype=np.int64) for each in allowed])
+            for name, (parent, allowed, _) in axes.depends.items()}
 
     def shares(self, axis: int) -> NDArray[np.float64]:
         """How often each value of an axis is to come: its weight's share, that of its parent's value divided evenly."""
         import numpy as np
 
         if axis in self.parents:
-            parent, table = self.parents[axis]
-            divided: NDArray[np.float64] = (self.shares(parent) / table.sum(axis=1)) @ table
+            parent, lists = self.parents[axis]
+            divided = np.zeros(self.shape[axis])
+            for share, allowed in zip(self.shares(parent), lists, strict=True):
+                divided[allowed] += share / len(allowed)
             return divided
         weights = self.weights[axis]
         even = np.ones(self.shape[axis]) if weights is None else weights
@@ -120,8 +118,8 @@ class Grid:
 
         cells = np.empty((len(draws), len(self.shape)), dtype=np.int64)
         for axis in self.order:
-            together = self.parents[axis][1].sum(axis=1).max() if axis in self.parents else self.shape[axis]
-            step = max(1, _BLOCK // int(together))
+            together = max(map(len, self.parents[axis][1])) if axis in self.parents else self.shape[axis]
+            step = max(1, _BLOCK // together)
             for start in range(0, len(draws), step):
                 part = slice(start, start + step)
                 if axis in self.parents:
@@ -134,10 +132,10 @@ class Grid:
         """The positions of an axis, of those that go with the value of the axis that it depends on."""
         import numpy as np
 
-        parent, table = self.parents[axis]
+        parent, lists = self.parents[axis]
         found = np.empty(len(draws), dtype=np.int64)
         for value in np.unique(cells[:, parent]):
-            rows, allowed = np.flatnonzero(cells[:, parent] == value), np.flatnonzero(table[value])
+            rows, allowed = np.flatnonzero(cells[:, parent] == value), lists[value]
             hashes = mix(draws[rows][:, None] ^ self.keys[axis][allowed][None, :])
             found[rows] = allowed[hashes.argmax(axis=1)]
         return found
@@ -197,8 +195,8 @@ class Grid:
         weight = np.ones(self.shape)
         for axis in uneven:
             weight = weight * np.expand_dims(np.asarray(self.weights[axis]), _others(axis, len(self.shape)))
-        for parent, table in self.parents.values():
-            weight = weight / np.expand_dims(table.sum(axis=1), _others(parent, len(self.shape)))
+        for parent, lists in self.parents.values():
+            weight = weight / np.expand_dims(np.array([len(each) for each in lists]), _others(parent, len(self.shape)))
         return np.argsort(-logarithm(hashes) / weight.ravel(), kind="stable").astype(np.int64)
 
     def cell(self, number: int) -> tuple[int, ...]:

@@ -238,8 +238,8 @@ class _Design:
         weight = 1.0
         for axis, position in enumerate(positions):
             if axis in self.grid.parents:
-                parent, table = self.grid.parents[axis]
-                weight /= float(table[positions[parent]].sum())
+                parent, lists = self.grid.parents[axis]
+                weight /= len(lists[positions[parent]])
             elif (weights := self.grid.weights[axis]) is not None:
                 weight *= float(weights[position])
         return weight

@@ -88,9 +88,9 @@ def test_three_that_depend_one_on_the_other_in_a_grid_too_large_to_list() -> Non
     axes = {"street": {"by": "city", "values": streets}, "city": {"by": "country", "values": lists},
             "country": list(lists), **numbers(100)}
     assert load_axes(recipe_of(axes)).cells == 40 * 50 * 20 * 100
-    started = time.perf_counter()
+    started = time.process_time()
     draws = list(wanted(recipe_of(axes, rows=1000)))
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
     assert all(draw.cell["street"].startswith(f"{draw.cell['city']}.") for draw in draws)
     assert all(draw.cell["city"].startswith(f"c{draw.cell['country'][1:]}-") for draw in draws)
 
