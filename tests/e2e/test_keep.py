@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from tests.e2e.test_kill import check_ledger
+from tests.e2e.test_kill import check_ledger, killed_at_work
 from tests.servers import Server, running
 
 RECIPE = """\
@@ -42,16 +42,7 @@ def test_six_kills_on_the_way_pay_for_nothing_twice(synth) -> None:
     killed: list[float] = []
     with running(latency_s=0.2, jitter=True) as server:
         for _ in range(6):
-            process = synth.start(*command(server), env=ENV)
-            before = len(server.ledger())
-            deadline = time.monotonic() + 60
-            while len(server.ledger()) == before and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
-            time.sleep(moments.uniform(0.1, 1.0))
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                killed.append(time.time())
-            process.wait()
+            killed += killed_at_work(synth.start(*command(server), env=ENV), server, moments.uniform(0.1, 1.0))
         assert len(killed) >= 4, "the kills met runs at work"
         synth(*command(server), env=ENV, timeout=200)
         ledger = server.ledger()
