@@ -52,6 +52,7 @@ class Progress:
     def __add__(self, later: Progress) -> Progress:
         """Both as one run: rows and totals are those of the later one."""
         both = replace(later, started=self.started, failures=dict(Counter(self.failures) + Counter(later.failures)))
+        both.noticed = dict(Counter(self.noticed) + Counter(later.noticed))
         for name in ("answered", "failed", "retried", "input_tokens", "output_tokens"):
             setattr(both, name, getattr(self, name) + getattr(later, name))
         both.usd = None if self.usd is None or later.usd is None else self.usd + later.usd
