@@ -18,6 +18,7 @@ from .settings import Settings
 from .store import Dataset
 from .store.calls import Spent
 from .store.finetunes import finetunes, tuned_usd
+from .store.foreseen import Reckoning, reckon
 from .store.locks import holders
 from .store.plan import WANTED
 
@@ -52,6 +53,7 @@ class Standing(NamedTuple):
         judged: whether the last of them was evaluated.
         tuned_usd: what fine-tunes cost, or may cost where that is not known yet.
         edits: what a hand changed and nobody decided on, as `2 rows deleted by hand`.
+        bill: the last run's bill, and what it came to; None where none was written down.
         gone: rows that samples.jsonl held before it was deleted as a whole: they are made again for nothing.
         busy: who is at work on it, as `generate (pid 12 on host)`.
         next: the command to type.
@@ -74,6 +76,7 @@ class Standing(NamedTuple):
     judged: bool
     tuned_usd: float
     edits: str
+    bill: Reckoning | None
     gone: int
     busy: str
     next: str
@@ -111,7 +114,7 @@ def standing(path: Path, settings: Settings) -> Standing:
             uncurated=max(0, rows - curated.judged), by_rule=curated.by_rule,
             exports=tuple(_exports(dataset.exports)), spent=dataset.calls.spent(),
             model=generate.get("model"), tuned=tuned, judged=judged,
-            tuned_usd=tuned_usd(path), edits=str(edits) if edits else "",
+            tuned_usd=tuned_usd(path), edits=str(edits) if edits else "", bill=reckon(dataset),
             gone=counts.get("written", 0) + counts.get("edited", 0), busy=busy, next="",
         )
         return found._replace(next=_next(found, dataset, settings))
@@ -235,4 +238,5 @@ def as_dict(found: Standing) -> dict[str, Any]:
     """A standing as JSON has it."""
     exports = [export._asdict() for export in found.exports]
     return {**found._asdict(), "path": str(found.path), "exports": exports, "spent": found.spent._asdict(),
+            "bill": found.bill.as_json() if found.bill else None,
             "rehearsal": found.rehearsal}

@@ -12,12 +12,16 @@ from pipeline.errors import SynthError
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
-    from pipeline.generate import Generated
+    from pipeline.engine import Progress
+    from pipeline.generate import Generated, Outlook
+    from pipeline.run import Kept, Round
     from pipeline.store import Dataset
+    from pipeline.store.foreseen import Reckoning
 
 INTERRUPTED = 130
 PROBLEMS_SHOWN = 5
 DAMAGED_SHOWN = 5
+LOST_SHOWN = 5
 
 
 def tell(done: Generated, dataset: Dataset) -> None:
@@ -33,11 +37,63 @@ def tell(done: Generated, dataset: Dataset) -> None:
     progress = done.progress
     for problem in dataset.calls.problems()[:PROBLEMS_SHOWN]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
+    tell_noticed(progress)
     if progress.failed:
         where = console.near(dataset.path / "failures.jsonl")
         console.fact("failed", f"{kinds(progress)}; {where} holds them", "warn")
     if progress.answered:
         console.fact("asked", _asked(done))
+
+
+def tell_noticed(progress: Progress) -> None:
+    """Says once what the host ignored, and in how many answers."""
+    for note, count in progress.noticed.items():
+        console.warn(f"{note} ({count:,} of {console.plural(progress.answered, 'answer')})")
+
+
+def tell_bill(dataset: Dataset, kept: int | None, closed: Reckoning | None) -> None:
+    """Says what a run came to beside its bill.
+
+    Args:
+        dataset: where the bill was written down.
+        kept: rows that are kept; None where rows were rewritten since, which no bill of `generate` foresees.
+        closed: the bill as it was closed; None where there was none, as for a rehearsal.
+    """
+    from pipeline.commands import _bill
+    from pipeline.store.foreseen import count_kept
+
+    if closed is not None:
+        told = count_kept(dataset, kept) if kept is not None else closed
+        console.fact("came", _bill.came(told or closed))
+
+
+def tell_round(found: Round) -> None:
+    """One round on the way to so many kept rows: `24 of 200 after 50 rows`."""
+    console.fact("kept", f"{found.kept:,} of {found.goal:,} after {console.plural(found.rows, 'row')} more")
+
+
+def tell_kept(kept: Kept) -> None:
+    """Says how many rows are kept."""
+    ahead = kept.ahead
+    console.fact("kept", f"{ahead.kept:,} of {ahead.goal:,} wanted, {console.percent(ahead.kept, ahead.asked)} of "
+                         f"{console.plural(ahead.asked, 'row')}")
+    tell_lost(kept)
+
+
+def tell_lost(kept: Kept) -> None:
+    """Says which values and cells were given up, since nearly nothing of them was kept."""
+    if lost := kept.ahead.lost:
+        some = "; ".join(lost[:LOST_SHOWN]) + ("; ..." if len(lost) > LOST_SHOWN else "")
+        console.warn(f"nearly nothing was kept of {some}: given up, the others took that share")
+
+
+def outlook(ahead: Outlook) -> str:
+    """`189 of 200, about 24 rows more (48% of 396 were kept)`."""
+    known = (f"{console.percent(ahead.kept, ahead.asked)} of {ahead.asked:,} were kept" if ahead.measured
+             else f"a guess: {console.percent(round(ahead.share * 100), 100)} are kept")
+    waiting = f", {ahead.waiting:,} not curated yet" if ahead.waiting else ""
+    more = f"about {console.plural(ahead.more, 'row')} more ({known})" if ahead.more else "no more rows"
+    return f"{ahead.kept:,} of {ahead.goal:,} rows{waiting}, {more}" + (f": {ahead.ended}" if ahead.ended else "")
 
 
 def tell_edits(dataset: Dataset, target: Target) -> None:

@@ -11,7 +11,7 @@ from pipeline.errors import RecipeError
 
 
 @click.command("generate")
-@target(sets=True, asks=True)
+@target(sets=True, asks=True, keep=True)
 @click.option("--retry", is_flag=True, help="Ask again what failed for good, as refused or unreadable answers.")
 @click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
 @click.option("--restore", is_flag=True, help="Undo what was changed by hand; a copy of yours is kept.")
@@ -24,6 +24,7 @@ def command(context: click.Context, /, target: Target, retry: bool, adopt: bool,
     """
     from pipeline.generate import Options
     from pipeline.store import Dataset
+    from pipeline.store.foreseen import close
 
     if adopt and restore:
         raise RecipeError("--adopt keeps your changes and --restore undoes them", "give one of the two")
@@ -33,10 +34,19 @@ def command(context: click.Context, /, target: Target, retry: bool, adopt: bool,
         context.exit(1)
     with Dataset.create(target.path) as dataset:
         options = Options(retry=() if retry else None, adopt=adopt, restore=restore)
-        done = _asking.make_rows(target, recipe, dataset, writer, options)
+        kept = _asking.keep_rows(target, recipe, dataset, writer, options, yes) if recipe.sample.keep else None
+        done = kept.made if kept else _asking.make_rows(target, recipe, dataset, writer, options)
         _outcome.tell(done, dataset)
-        console.wrote(dataset.path / "samples.jsonl")
+        if kept:
+            _outcome.tell_kept(kept)
+        if not done.interrupted:
+            _outcome.tell_bill(dataset, kept.ahead.kept if kept else done.progress.kept, close(dataset))
+        console.wrote(dataset.path / "samples.jsonl", *((kept.curation.verdicts,) if kept else ()))
     if done.interrupted:
         _outcome.stopped(f"synth generate {target.name}")
         context.exit(_outcome.INTERRUPTED)
+    if kept:
+        kept.require(recipe)
+        console.next_command(f"synth export {target.name}")
+        return
     console.next_command(f"synth curate {target.name}" if recipe.curate else f"synth export {target.name}")

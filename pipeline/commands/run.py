@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from pipeline.finetune import Plan as TuningPlan
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
+    from pipeline.store.foreseen import Reckoning
 
 
 @click.command("run")
-@target(sets=True, asks=True)
+@target(sets=True, asks=True, keep=True)
 @click.option("--retry", is_flag=True, help="Ask again what failed for good, as refused or unreadable answers.")
 @click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
 @click.option("--restore", is_flag=True, help="Undo what was changed by hand; a copy of yours is kept.")
@@ -68,7 +69,11 @@ def command(
                 preview(plan)
                 return _spend.consent(plan, target, writer, yes, known=True)
 
-        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten)
+        def more() -> bool:
+            with screen.paused():
+                return _asking.agreed_to_more(target, recipe, dataset, writer, yes)
+
+        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten, more)
         done = dict(screen.stages(stages, dataset))
         if recipe.finetune is not None and not no_tune and "export" in done:
             done |= _tuned(target, recipe, dataset, yes, tables=not json_)
@@ -78,6 +83,8 @@ def command(
         _outcome.stopped(f"synth run {target.name}")
         context.exit(_outcome.INTERRUPTED)
     _wrote(done, target)
+    if "keep" in done:
+        done["keep"].require(recipe)
     if "export" in done:
         done["export"].require_most()
     if "report" in done and "evaluate" in done:
@@ -139,6 +146,7 @@ class _Screen:
         self._tables = tables
         self._panel: Panel | None = None
         self._asked_for = 0
+        self._closed: Reckoning | None = None
 
     def report(self, progress: Progress) -> None:
         """Receives the counters of whichever stage is at work."""
@@ -153,6 +161,9 @@ class _Screen:
 
     def stages(self, stages: Iterator[tuple[str, Any]], dataset: Dataset) -> Iterator[tuple[str, Any]]:
         """Runs the stages one by one, and tells what each did."""
+        from pipeline.run import Round
+        from pipeline.store.foreseen import close
+
         while True:
             with Panel(self.name) as self._panel:
                 found = next(stages, None)
@@ -160,15 +171,23 @@ class _Screen:
             if found is None:
                 return
             verb, result = found
-            if verb == "generate":
+            if verb == "keep":
+                if isinstance(result, Round):
+                    _outcome.tell_round(result)
+                    continue
+                _outcome.tell_lost(result)
+            elif verb == "generate":
                 _outcome.tell(result, dataset)
                 self._asked_for = result.standing
+                self._closed = close(dataset) if not result.interrupted else None
             elif verb == "augment":
                 _augmented(result)
             elif verb == "curate":
                 console.fact("kept", _curated(result, self._asked_for))
                 if told := result.overruled():
                     console.warn(told)
+                if self._closed is not None:
+                    _outcome.tell_bill(dataset, None if result.tally.rewritten else result.tally.kept, self._closed)
             elif verb == "export" and self._tables:
                 _exported(result)
             yield verb, result
@@ -227,4 +246,5 @@ def _as_dict(result: Any) -> dict[str, Any]:
         return dict(result.record.as_json())
     if hasattr(result, "as_json"):
         return dict(result.as_json())
-    return {key: value for key, value in result._asdict().items() if key not in ("progress", "notes")}
+    told = {key: value for key, value in result._asdict().items() if key not in ("progress", "notes")}
+    return told | ({"noticed": result.progress.noticed} if hasattr(result, "progress") else {})

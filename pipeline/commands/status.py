@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 
 from pipeline import status as status_
+from pipeline.commands import _bill
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import SynthError
@@ -134,6 +135,10 @@ def _costs(found: list[Standing]) -> None:
                "tuning")
     for line in console.table(rows, columns, right=columns[1:]):
         console.out(line)
+    if bills := [(one.name, one.bill) for one in found if one.bill]:
+        console.out()
+        for line in _bill.reckoned(bills):
+            console.out(line)
     total = console.money(sum(one.spent.usd + one.tuned_usd for one in found))
     console.say()
     console.fact("total", f"{total}; unconfirmed: the most that requests without an answer may have cost")

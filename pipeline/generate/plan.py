@@ -8,26 +8,30 @@ from itertools import islice
 from typing import NamedTuple
 
 from pipeline.digest import NOT_IN_THE_ANSWER, call_id, digest
-from pipeline.engine import Provider, cost_of, output_limit, worst_case
+from pipeline.engine import Provider, output_limit
 from pipeline.errors import DataError, RecipeError, SynthError
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.fill import fill
+from pipeline.grid.keep import Outlook
 from pipeline.grid.source import passing
+from pipeline.hosts.parameters import told
 from pipeline.prices import Price
 from pipeline.recipe import Recipe
 from pipeline.sections import Step
 from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset
+from pipeline.store.foreseen import foresee
+from pipeline.store.journal import now
 from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN
 from pipeline.store.standing import Aside, any_real, standing
-from pipeline.types import CallRequest, Cell, Draw, Problem, Usage
+from pipeline.types import CallRequest, Cell, Draw, Problem
 
+from .bill import Forecast, Missing, Pace, forecast, foreseen
+from .history import history
+from .keep import asked_for, keep_outlook
 from .rows import sample_id
-
-OUTPUT_PRIOR = 0.6
-"""Expected share of the output limit, until the dataset's own answers tell. A guess, printed as one."""
 
 
 class Writer(NamedTuple):
@@ -51,7 +55,8 @@ class RunPlan(NamedTuple):
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
         prompts: two prompts as the writer would get them.
-        measured: whether the expectation rests on this dataset's answers.
+        measured: whether the expectation rests on answers of this writer in this dataset.
+        forecast: the whole bill, each number as a range.
     """
 
     cells: int
@@ -66,6 +71,7 @@ class RunPlan(NamedTuple):
     usd_worst: float | None
     prompts: list[str]
     measured: bool
+    forecast: Forecast
 
 
 def writer_digest(recipe: Recipe, writer: Writer) -> str:
@@ -109,11 +115,31 @@ def paid_cells(recipe: Recipe, dataset: Dataset) -> list[Cell]:
 
 
 def wanted_draws(
-    recipe: Recipe, axes: Axes | None, dataset: Dataset, rows: int | None = None,
+    recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer, rows: int | None = None,
     problem: Callable[[Problem], None] | None = None,
 ) -> Iterator[Draw]:
-    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows."""
+    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows.
+
+    With `sample.keep`: those that were asked for, and as many more as it will take as far as the yield tells.
+    """
+    if recipe.sample.keep is not None:
+        asked, ahead = outlook_of(recipe, axes, dataset, writer, whole=True)
+        return islice((*asked, *ahead.draws), rows)
     return islice(wanted(recipe, axes, paid=paid_cells(recipe, dataset), problem=problem), rows)
+
+
+def outlook_of(
+    recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer, *, whole: bool = False
+) -> tuple[list[Draw], Outlook]:
+    """The draws that were asked for, and what comes behind them on the way to `sample.keep`; see `keep_outlook`."""
+    return keep_outlook(recipe, axes or load_axes(recipe), dataset,
+                        lambda draw: _calls_of(recipe, draw, dataset, writer), whole=whole)
+
+
+def settled_draws(recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer) -> list[Draw]:
+    """Draws that were asked for and whose answers are all there: their rows cost nothing."""
+    asked = asked_for(recipe, axes or load_axes(recipe), dataset, lambda draw: _calls_of(recipe, draw, dataset, writer))
+    return [each.draw for each in asked if each.row is not None]
 
 
 def transitions(
@@ -176,48 +202,32 @@ def misfit(draw: Draw, error: SynthError) -> Problem:
     return Problem("error", "template", place, error.message, error.hint)
 
 
-class _Bill:
-    """Adds up the calls of a run; equal questions are asked once."""
-
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
-        self.calls = self.input_tokens = 0
-        self.worst: float | None = 0.0
-        self.prompts: list[str] = []
-        self._seen: set[str] = set()
-
-    def add(self, missing: list[CallRequest]) -> None:
-        """Takes in the calls of one draw, in order. What follows an unknown answer is told apart by what it follows."""
-        name = ""
-        for request in missing:
-            name = f"{name}{request.id}"
-            if name in self._seen:
-                continue
-            self._seen.add(name)
-            self.calls += 1
-            if len(self.prompts) < 2:
-                self.prompts.append(str(request.body["messages"][-1]["content"]))
-            bound = worst_case(request.body, self.writer.model, self.writer.price)
-            self.worst = None if self.worst is None or bound is None else self.worst + bound
-            texts = (str(message.get("content") or "") for message in request.body["messages"])
-            self.input_tokens += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 4
-
-
 def plan_run(
     recipe: Recipe, dataset: Dataset, writer: Writer, rows: int | None = None,
-    problem: Callable[[Problem], None] | None = None,
+    problem: Callable[[Problem], None] | None = None, pace: Pace | None = None,
 ) -> RunPlan:
-    """Counts what `generate` would do; sends nothing, writes nothing. `problem` gets unusable source rows."""
+    """Counts what `generate` would do; sends nothing, writes nothing.
+
+    Args:
+        recipe: today's.
+        dataset: as it is.
+        writer: who would be asked.
+        rows: only the first so many draws.
+        problem: gets unusable source rows.
+        pace: how fast this machine may ask; the time is reckoned with it.
+    """
     refuse_unheeded(recipe)
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = 0
-    bill = _Bill(writer)
-    keys: set[str] = set()
-    noted = dataset.manifest().get("generate", {}).get("writer")
-    changed, whole = noted not in (None, writer_digest(recipe, writer)), set[str]()
-    for draw in wanted_draws(recipe, axes, dataset, rows, problem):
+    bill = Missing(writer.model, writer.price, [(step.name, output_limit(parameters(recipe, step)))
+                                                for step in recipe.asks])
+    planned, keys = dataset.plan.states(), set[str]()
+    noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
+    changed, whole = noted not in (None, mine), set[str]()
+    for draw in wanted_draws(recipe, axes, dataset, writer, rows, problem):
         count += 1
-        keys.add(draw.key)
+        if draw.key in planned:  # the others have no rows: a million new draws are counted, not held
+            keys.add(draw.key)
         try:
             missing, ids = _calls_of(recipe, draw, dataset, writer)
         except (RecipeError, DataError) as error:
@@ -227,20 +237,22 @@ def plan_run(
         reused += not missing
         if changed and ids and not missing:
             whole.add(sample_id(draw, ids))
+        if len(missing) > 1 and not bill.linked:
+            _mentions(recipe, draw, bill)
         bill.add(missing)
-    output, measured = _output_per_call(recipe, dataset)
-    usage = Usage(bill.input_tokens, int(output * bill.calls))
-    states = {key: state for key, state in dataset.plan.states().items() if key not in keys}
+    past = history(recipe, dataset, mine, writer.model)
+    ahead = forecast(bill, past, count, reused, pace if not writer.provider.rehearsal else None)
+    states = {key: state for key, state in planned.items() if key not in keys}
     if rows is None:
         states.update((draw.key, state) for draw, state in transitions(recipe, axes, dataset, writer, keys))
     surplus = sum(state == SURPLUS for state in states.values())
     states.update(dict.fromkeys(keys, WANTED))
     return RunPlan(
-        cells=axes.size if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
+        cells=axes.cells if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
         aside=_aside(recipe, dataset, writer, states, whole if changed else None) if count else {},
-        new_calls=bill.calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
-        usd_expected=cost_of(writer.price, usage) if bill.calls else 0.0, usd_worst=bill.worst,
-        prompts=bill.prompts, measured=measured,
+        new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
+        output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
+        usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
     )
 
 
@@ -279,11 +291,26 @@ def _aside(
     return dict(found)
 
 
-def doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
-    """What a recipe can mean and probably does not, a sentence each with its place; see `grid.doubts`."""
+def write_down(plan: RunPlan, recipe: Recipe, dataset: Dataset, writer: Writer) -> None:
+    """Notes a run's bill before the run, so that what it comes to can be laid beside it; of a rehearsal, nothing."""
+    if plan.new_calls and not writer.provider.rehearsal:
+        model, mine = f"{writer.provider.namespace}:{writer.model}", writer_digest(recipe, writer)
+        foresee(dataset, foreseen(plan.forecast, model, mine, plan.wanted, now()))
+
+
+def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
+    """What a recipe can mean and probably does not, a sentence each with its place; see `grid.doubts`.
+
+    And what of its parameters is sent in another way, since the model takes it in no other.
+    """
     axes = load_axes(recipe) if recipe.axes else None
-    first = next(wanted_draws(recipe, axes, dataset, 1), None)
-    return grid_doubts(recipe, list(first.fields) if first else [])
+    first = next(wanted(recipe, axes, paid=paid_cells(recipe, dataset)), None)
+    said = grid_doubts(recipe, list(first.fields) if first else [])
+    for step in recipe.asks:
+        asked = parameters(recipe, step)
+        body = writer.provider.body(writer.model, [], asked)
+        said += [note for note in told(writer.provider.namespace, asked, body) if note not in said]
+    return said
 
 
 def _calls_of(
@@ -305,10 +332,11 @@ def _calls_of(
     return missing, ids
 
 
-def _output_per_call(recipe: Recipe, dataset: Dataset) -> tuple[float, bool]:
-    spent = dataset.calls.spent()
-    if spent.answered and spent.output_tokens:
-        return spent.output_tokens / spent.answered, True
-    limits = [output_limit(parameters(recipe, step)) or 500 for step in recipe.asks]
-    return OUTPUT_PRIOR * sum(limits) / max(1, len(limits)), False
-
+def _mentions(recipe: Recipe, draw: Draw, bill: Missing) -> None:
+    """Notes how often the prompt of each step holds the answer of each earlier one."""
+    bill.linked = True
+    marks = {step.name: f"(the answer of step {place})" for place, step in enumerate(recipe.asks)}
+    for index, step in enumerate(bill.steps[1:], 1):
+        text = "".join(str(message["content"]) for message in fill(recipe, draw, marks, index))
+        step.mentions = {place: found for place in range(index)
+                         if (found := text.count(marks[recipe.asks[place].name]))}

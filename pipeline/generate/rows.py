@@ -46,7 +46,7 @@ def row_of_calls(recipe: Recipe, draw: Draw, calls: Sequence[Call], marks: Mappi
     refs = tuple(CallRef(call.id, f"step:{step.name}") for step, call in zip(recipe.asks, calls, strict=True))
     return Sample(
         id=sample_id(draw, [call.id for call in calls]),
-        cell=draw.cell, fields=fields, messages=train_messages(recipe, draw, answers), calls=refs,
+        cell=draw.cell, fields=fields, messages=train_messages(recipe, draw, answers, calls[-1].reasoning), calls=refs,
         source=draw.source, provenance={**marks, **_provenance(draw, calls)},
     )
 
@@ -71,7 +71,7 @@ def row_of_source(recipe: Recipe, draw: Draw, marks: Mapping[str, Any]) -> Sampl
 
 def _provenance(draw: Draw, calls: Sequence[Call]) -> dict[str, Any]:
     last = calls[-1]
-    cut = next((call.finish_reason for call in calls if call.finish_reason == "length"), last.finish_reason)
+    cut = next((call.ended for call in calls if call.ended == "length"), last.ended)
     costs = [call.cost_usd for call in calls]
     made: dict[str, Any] = {
         "draw": draw.key, "repeat": draw.repeat, "model": last.model, "namespace": last.namespace,
@@ -143,10 +143,10 @@ def _rendered(recipe: Recipe, dataset: Dataset, sample: Sample) -> list[dict[str
         answers = {step.name: str(sample.fields.get(step.name, "")) for step in recipe.asks[:-1]}
         answers.update({step.name: sample.answer for step in recipe.asks[-1:]})
         return _with_answer(train_messages(recipe, draw, answers), sample.answer)
-    calls = [dataset.calls.get(ref.id) for ref in sample.calls]
-    if len(calls) != len(recipe.asks) or any(call is None for call in calls):
+    calls = [call for ref in sample.calls if (call := dataset.calls.get(ref.id)) is not None]
+    if not len(calls) == len(sample.calls) == len(recipe.asks):
         return None
-    return train_messages(recipe, draw, answers_of(recipe, [call for call in calls if call is not None]))
+    return train_messages(recipe, draw, answers_of(recipe, calls), calls[-1].reasoning if calls else "")
 
 
 def _with_answer(messages: list[dict[str, Any]], answer: str) -> list[dict[str, Any]] | None:

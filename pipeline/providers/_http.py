@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -37,11 +37,13 @@ class Wire:
         headers: sent with every request, and only these (and Host and Content-Length).
         secrets: never shown.
         timeout_s: seconds for one attempt, from connecting to the last byte.
-        proxied: whether HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count. SSL_CERT_FILE and SSL_CERT_DIR do.
+        proxied: whether HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count.
+        tls: whose certificates count; see `Access.tls`.
     """
 
     def __init__(
-        self, base_url: str, headers: Mapping[str, str], secrets: Secrets, timeout_s: float, proxied: bool
+        self, base_url: str, headers: Mapping[str, str], secrets: Secrets, timeout_s: float, proxied: bool,
+        tls: Callable[[], Any],
     ) -> None:
         parts = urlsplit(base_url)
         self.base_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
@@ -50,6 +52,7 @@ class Wire:
         self._idle: list[Line] = []
         self._client: Any = None  # httpx2's, where a proxy stands between
         self._heads: dict[tuple[str, str], bytes] = {}
+        self._make_tls = tls
         self._tls: Any = None
 
     async def send(self, method: str, path: str, body: bytes | None = None) -> Reply:
@@ -137,11 +140,9 @@ class Wire:
         return data.removesuffix(b"\r\n")
 
     def _context(self) -> Any:
-        """TLS with the authorities of this machine, SSL_CERT_FILE and SSL_CERT_DIR; reading them takes 20 ms."""
-        import httpx2
-
+        """What checks certificates; reading them takes 20 ms, so it is made once."""
         if self._tls is None:
-            self._tls = httpx2.create_ssl_context()
+            self._tls = self._make_tls()
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
@@ -185,7 +186,7 @@ class Wire:
         """No connection: nothing was sent."""
         cure = CURE
         if "CERTIFICATE" in reason.upper():
-            cure = "a private authority's certificate goes into SSL_CERT_FILE"
+            cure = "a private authority's certificate goes into SSL_CERT_FILE, or ca of its entry in synth.toml"
         elif "too many open files" in reason.lower():
             cure = "fewer at a time: --concurrency N, or ulimit -n"
         return self._failed("connection", f"{reason}; {cure}", billed=False)

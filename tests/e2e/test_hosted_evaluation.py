@@ -51,4 +51,3 @@ def test_base_and_tuned_model_of_a_real_host_are_judged(synth, tmp_path: Path) -
     assert "loss" not in found["changes"], "a chat host does not say how likely an answer is"
     assert ANSWER.strip() in said.said
     assert "made before" in again.said, "with the server gone: nothing is asked again"
-    assert "better" in again.said
