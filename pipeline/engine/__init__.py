@@ -4,9 +4,9 @@ from .asker import AGAIN, FINAL, Asker, Limits, Report, Stopped, settled
 from .budget import cost_of, output_limit, refuse_unknown, worst_case
 from .drive import drive
 from .progress import Progress
-from .protocol import Answer, CallFailed, Provider
+from .protocol import Answer, CallFailed, Provider, Writer
 
 __all__ = [
-    "AGAIN", "FINAL", "Answer", "Asker", "CallFailed", "Limits", "Progress", "Provider", "Report", "Stopped",
+    "AGAIN", "FINAL", "Answer", "Asker", "CallFailed", "Limits", "Progress", "Provider", "Report", "Stopped", "Writer",
     "cost_of", "drive", "output_limit", "refuse_unknown", "settled", "worst_case",
 ]
