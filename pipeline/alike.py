@@ -84,11 +84,12 @@ class Alike:
             return Dropped(value, self._stems[stems], "the same words in another form")
         if found := self._longer(value, plain, stems):
             return found
-        if len(joined) >= SPELLED:
-            for length in (len(joined), len(joined) - 1, len(joined) + 1):
-                for other, there in self._by_start.get((joined[:1], length), ()):
-                    if _digits(joined) == _digits(other) and one_apart(joined, other):
-                        return Dropped(value, there, "one letter")
+        for length in (len(joined), len(joined) - 1, len(joined) + 1):
+            if max(length, len(joined)) < SPELLED:
+                continue
+            for other, there in self._by_start.get((joined[:1], length), ()):
+                if _digits(joined) == _digits(other) and one_apart(joined, other):
+                    return Dropped(value, there, "one letter")
         for word in sorted(stems) if len(stems) > 2 else ():
             for others, there in self._by_stem.get(word, ()):
                 if _digits("".join(stems ^ others)) or {"not", "no"} & (stems ^ others):

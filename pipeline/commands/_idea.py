@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pipeline.starters import Proposal
 
 _EDIT = re.compile(r"\s*([A-Za-z_]\w*)\s*:\s*(.*)")
-_ITEM = re.compile(r"(?:^|[,;])\s*(?=[+-])")
+_SIGNED = re.compile(r"(?:^|[,;])\s*(?=[+-])")
+"""Where a part begins that has a sign of its own: a `-` within a word, as in e-mail, is none."""
 WORD_LISTS = "the values come from word lists that synth ships: no model has thought about your idea"
 
 
@@ -102,28 +103,31 @@ def _typed() -> str:
 
 
 def edits_of(line: str, proposal: Proposal) -> tuple[str, list[str], list[str]]:
-    """`place: -Egypt, +Peru` as an axis, values to add, values to take out. A comma within a value may stand.
+    """`place: -Egypt, +Peru, Chile` as an axis, values to add, values to take out; a sign holds until the next one.
 
     Raises:
         RecipeError: another form, an axis or a value that is not there.
     """
+    form = f"as  {next(iter(proposal.axes))}: -a value, +another"
     found = _EDIT.fullmatch(line)
     if found is None:
-        raise RecipeError("not understood", f"as  {next(iter(proposal.axes))}: -a value, +another")
+        raise RecipeError("not understood", form)
     axis, rest = found.groups()
     if axis not in proposal.axes:
         raise RecipeError(f"there is no axis '{axis}'", did_you_mean(axis, proposal.axes))
-    items = [item.strip() for item in _ITEM.split(rest) if item.strip()]
-    unsigned = next((item for item in items if item[0] not in "+-"), None)
-    if unsigned is not None or not items:
-        raise RecipeError(f"'{unsigned or rest}' begins with neither + nor -", f"as  {axis}: -a value, +another")
-    added = [item[1:].strip() for item in items if item[0] == "+" and item[1:].strip()]
-    removed = [item[1:].strip() for item in items if item[0] == "-" and item[1:].strip()]
     there = {str(value).casefold(): str(value) for value in proposal.axes[axis]}
-    for value in removed:
-        if value.casefold() not in there:
-            raise RecipeError(f"{axis} has no '{value}'", did_you_mean(value, there.values()))
-    return axis, added, [there[value.casefold()] for value in removed]
+    added: list[str] = []
+    removed: list[str] = []
+    for part in filter(None, (part.strip() for part in _SIGNED.split(rest))):
+        sign, text = part[0], part[1:].strip()
+        if sign not in "+-":
+            raise RecipeError(f"'{part}' begins with neither + nor -", form)
+        values = [text] if text.casefold() in there else [value for each in text.split(",") if (value := each.strip())]
+        for value in values:
+            if sign == "-" and value.casefold() not in there:
+                raise RecipeError(f"{axis} has no '{value}'", did_you_mean(value, there.values()))
+            (removed if sign == "-" else added).append(there.get(value.casefold(), value) if sign == "-" else value)
+    return axis, added, removed
 
 
 def _again(path: Path) -> None:

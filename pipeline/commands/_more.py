@@ -86,5 +86,6 @@ def _costs(before: RunPlan, after: RunPlan, target: Target, writer: Writer) -> N
     """What a run would ask for with the values in: paid rows that stay, new calls."""
     done = "answered" if writer.provider.rehearsal else "paid"
     kept = f", keeps {after.reused:,} of {before.reused:,} {done} rows" if before.reused else ""
+    kept += f"; {after.surplus:,} more stay, no longer asked for" if after.surplus else ""
     console.fact("grid", f"{before.cells:,} cells, {after.cells:,} with them: {after.wanted:,} rows wanted{kept}")
     console.fact("run", _spend.bill(after, target, writer))
