@@ -1,8 +1,8 @@
 """Short values that say the same thing in another form: spelling, ending, order, a word that carries nothing.
 
-For values of an axis, which have one to six words; `similar.py` is for texts: below some 49 letters it finds only what is
-equal. What is found here is found by the letters. That `joyful` is near `happy` no rule on letters can see: it takes a
-model, or an embedding, and neither is asked here. Endings are English ones; other languages get the other three tests.
+For values of an axis, which have one to six words; `similar.py` is for texts: below some 49 letters it finds only what
+is equal. What is found here is found by the letters. That `joyful` is near `happy` no rule on letters can see: it takes
+a model, or an embedding, and neither is asked here. Endings are English ones; other languages get the other tests.
 """
 
 from __future__ import annotations
@@ -10,22 +10,27 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .views import words
 
-EMPTY = frozenset("a an the of in on at to for from with by and or is are be while who that which".split())
+EMPTY = frozenset({
+    "a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "with", "by", "and", "or", "is", "are", "be",
+    "while", "who", "that", "which",
+})
 """Words that carry nothing beside others; `not` and `no` are none of them."""
 SPELLED = 6
-"""Letters from which on a difference of one letter is taken for a spelling: `color` and `colour`, not `Iran` and `Iraq`."""
+"""Letters from which on one other letter is taken for a spelling: `color` and `colour`, not `Iran` and `Iraq`."""
 SHARED = 0.75
 """Share of words, ending aside, from which on two values are near: three of four."""
 ENDS = 5
 """A word that ends so many values of an axis says little in any of them: Films, Literature. Not beside numbers, where
 `1st century` and `1st century BCE` are two things."""
-_ENDINGS = (("iness", "y"), ("ness", ""), ("ously", ""), ("ily", "y"), ("ly", ""), ("ful", ""), ("ous", ""), ("ied", "y"),
-            ("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("ing", ""), ("ed", ""), ("s", ""))
+_ENDINGS = (
+    ("iness", "y"), ("ness", ""), ("ously", ""), ("ily", "y"), ("ly", ""), ("ful", ""), ("ous", ""), ("ied", "y"),
+    ("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("ing", ""), ("ed", ""), ("s", ""),
+)
 _KEPT = re.compile(r"(?:ss|us|is|ous|news)$")
 _DOUBLED = re.compile(r"([bdfgmnprtl])\1$")
 

@@ -1,4 +1,4 @@
-"""`synth plan NAME --more AXIS=N`: values that an axis lacks, what adding them costs, and `--write`, which adds them."""
+"""`synth plan NAME --more AXIS=N`: what an axis lacks, what adding it costs, and `--write`, which adds it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def _refuse_to_write(target: Target, recipe: Recipe) -> None:
     """A recipe that is not a file of the user's, or not as it stands there, is not edited."""
     if recipe.path is None or target.path.resolve() in recipe.path.resolve().parents:
         where = f"{target.name} has no recipe here but the copy in {console.near(target.path)}"
-        raise RecipeError(f"{where}, which is not edited", f"cp {console.near(target.path)}/recipe.yaml {target.name}.yaml")
+        copy = f"cp {console.near(target.path)}/recipe.yaml {target.name}.yaml"
+        raise RecipeError(f"{where}, which is not edited", copy)
     over = next((given for given in target.sets if given.split("=")[0].split(".")[0].strip() == "axes"), None)
     if over is not None:
         raise RecipeError(f"--write edits the file, and --set {over} is not in it", "leave one of the two out")

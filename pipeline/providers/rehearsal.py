@@ -5,8 +5,8 @@ realistic spread of lengths (`_stories.PLOT_BYTES`) and show, in stated shares (
 that curation has something to find. Rows made by it are marked as rehearsed for ever.
 
 Beside stories it answers, by the words of the last message: requests to lengthen or continue a given text, choices
-among named labels, scores, JSON (by schema where one is sent), lists, titles, letters and short explanations. A grid for
-an idea, and values that an axis lacks, come from the word lists of `ideas.txt`.
+among named labels, scores, JSON (by schema where one is sent), lists, titles, letters and short explanations. A grid
+for an idea, and values that an axis lacks, come from the word lists of `ideas.txt`.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _wanted(value: dict[str, object], added: Mapping[str, Sequence[Scalar]], wei
     return {**value, "axes": axes}
 
 
-def _puts(text: str, root: yaml.Node, axis: str, values: list[str], weight: float | None) -> list[Put]:
+def _puts(text: str, root: yaml.Node | None, axis: str, values: list[str], weight: float | None) -> list[Put]:
     node = _child(_child(root, "axes"), axis)
     if isinstance(node, yaml.SequenceNode):
         return [_put(text, node, values)]
@@ -92,7 +92,7 @@ def _puts(text: str, root: yaml.Node, axis: str, values: list[str], weight: floa
     return puts
 
 
-def _child(node: yaml.Node, key: str) -> yaml.Node:
+def _child(node: yaml.Node | None, key: str) -> yaml.Node:
     """What stands under a key, where it stands there itself: an alias would change what it is an alias of."""
     for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
         if name.value == key:

@@ -8,8 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pipeline.digest import call_id
-from pipeline.engine import Asker, Limits, Progress, Report, Writer, cost_of, drive, output_limit, refuse_unknown
-from pipeline.engine import worst_case
+from pipeline.engine import (
+    Asker,
+    Limits,
+    Progress,
+    Report,
+    Writer,
+    cost_of,
+    drive,
+    output_limit,
+    refuse_unknown,
+    worst_case,
+)
 from pipeline.errors import ProviderError
 from pipeline.json_text import Unread
 from pipeline.settings import Settings
@@ -67,12 +77,9 @@ def foresee(questions: list[Question[T]], dataset: Dataset, writer: Writer) -> F
     calls, expected, worst = 0, 0.0, 0.0
     known = True
     for question in questions:
-        request = question.request(writer)
-        if dataset.calls.state(request.id) == "answered":
-            answer = dataset.calls.peek(request.id)
-            request = _again(question, writer, answer) if answer else request
-            if request is None or dataset.calls.state(request.id) == "answered":
-                continue
+        request = _unanswered(question, dataset, writer)
+        if request is None:
+            continue
         # the second try holds the first answer, which is at most as long as the limit
         bound = worst_case(request.body, writer.model, writer.price)
         usage = Usage(len(question.text.encode()) // BYTES_PER_TOKEN, question.expected)
@@ -84,6 +91,16 @@ def foresee(questions: list[Question[T]], dataset: Dataset, writer: Writer) -> F
         expected += cost
         worst += 2 * bound + (question.max_tokens + len(REPAIR)) * writer.price.input / 1e6
     return Foreseen(calls, expected if known else None, worst if known else None)
+
+
+def _unanswered(question: Question[T], dataset: Dataset, writer: Writer) -> CallRequest | None:
+    """The call that would be paid for next; None where all is known."""
+    request = question.request(writer)
+    if dataset.calls.state(request.id) != "answered":
+        return request
+    answer = dataset.calls.peek(request.id)
+    again = _again(question, writer, answer) if answer else None
+    return None if again is None or dataset.calls.state(again.id) == "answered" else again
 
 
 def ask(

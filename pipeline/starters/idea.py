@@ -1,4 +1,4 @@
-"""A recipe from an idea: a model proposes axes, values and prompts; what it says is read, mended where it can be, shown."""
+"""A grid from an idea: a model proposes axes, values and prompts; what it says is read, and mended where it can be."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ You plan a data set of synthetic texts for training a language model. The idea, 
 ---
 {idea}
 ---
-Propose axes along which such texts differ: 3 to 5 of them, independent of each other, so that any value of one goes with \
-any value of the others. Each has {fewest} to {most} values of at most six words. No two values of an axis mean nearly \
-the same, none is "other" or "various", and together they cover what occurs in life, the rare included.
+Propose axes along which such texts differ: 3 to 5 of them, independent of each other, so that any value of one goes \
+with any value of the others. Each has {fewest} to {most} values of at most six words. No two values of an axis mean \
+nearly the same, none is "other" or "various", and together they cover what occurs in life, the rare included.
 
 Answer with one JSON object and nothing else:
 {{"axes": {{"name": ["value", "value"]}}, "prompt": "...", "train": "...", "words": [40, 120]}}
@@ -88,7 +88,7 @@ def question(idea: str, name: str) -> Question[Proposal]:
     text = ASKED.format(idea=told, fewest=FEWEST, most=MOST, reserved=", ".join(RESERVED))
     instead = (
         f"synth init {name} --idea ... --model OTHER   asks another model\n"
-        f"synth init {name} --idea '...'               other words are another question; the same ones have this answer\n"
+        f"synth init {name} --idea '...'               asks with other words; the same ones have this answer\n"
         f"synth init {name} --blank                    a recipe to fill in by hand"
     )
     return Question(text, lambda text: read(text), lambda text: read(text, fewest=2), MAX_TOKENS, EXPECTED,

@@ -39,9 +39,9 @@ What the writer is asked for a combination, between the lines:
 ---
 The axis `{axis}` has {these}:
 {values}
-Propose {count} further values for `{axis}`: of the same kind, worded as these are and about as long, in the same language, \
-fit for what the writer is asked. None is in the list or means nearly the same as one of it, and no two of yours mean nearly \
-the same. Fewer than {count} will do where there are no more good ones.
+Propose {count} further values for `{axis}`: of the same kind, worded as these are and about as long, in the same \
+language, fit for what the writer is asked. None is in the list or means nearly the same as one of it, and no two of \
+yours mean nearly the same. Fewer than {count} will do where there are no more good ones.
 Answer with a JSON array of texts and nothing else."""
 
 
@@ -71,7 +71,7 @@ def wish(text: str) -> tuple[str, int]:
     if not sign or not axis.strip() or not count:
         raise RecipeError(f"--more {text}: write it as AXIS=NUMBER", "--more place=20")
     if count > MOST:
-        raise RecipeError(f"--more {text}: at most {MOST} at a time", f"--more {axis.strip()}={MOST}, and again once they are in")
+        raise RecipeError(f"--more {text}: at most {MOST} at a time", f"--more {axis.strip()}={MOST}")
     return axis.strip(), count
 
 

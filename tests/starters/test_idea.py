@@ -1,4 +1,4 @@
-"""A proposal as models word it: what is read, what is mended, what is asked for again; and the recipe that it becomes."""
+"""A proposal as models word it: what is read, what is mended, what is asked again; the recipe that it becomes."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def put(axes: str, *values: str, **weights: float) -> str:
     ("  place: [Peru,   # far\n    Cuba]   # near", "  place: [Peru,   # far\n    Cuba, Chile, 'a, b']   # near"),
     ("  place:\n    - Peru\n    - Cuba  # hot\n    # more to come",
      "  place:\n    - Peru\n    - Cuba  # hot\n    - Chile\n    - a, b\n    # more to come"),
-    ("  place:\n  - Peru\n  - Cuba\n  mood: [a, b]", "  place:\n  - Peru\n  - Cuba\n  - Chile\n  - a, b\n  mood: [a, b]"),
+    ("  place:\n  - Peru\n  - Cuba\n  mood: [a, b]",
+     "  place:\n  - Peru\n  - Cuba\n  - Chile\n  - a, b\n  mood: [a, b]"),
     ("  place:\n    - Peru\n    - |-\n      Cuba\n      Libre\n  mood: [a, b]",
      "  place:\n    - Peru\n    - |-\n      Cuba\n      Libre\n    - Chile\n    - a, b\n  mood: [a, b]"),
     ("  place: {values: [Peru, Cuba]}", "  place: {values: [Peru, Cuba, Chile, 'a, b']}"),
@@ -152,7 +153,9 @@ def test_axes_that_nobody_writes_down(mine: Path, axis: str, message: str, hint:
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["place", "place=", "place=x", "=3", "place=-1", "place=0", "place=201", "place=9" * 30])
+@pytest.mark.parametrize("text", [
+    "place", "place=", "place=x", "=3", "place=-1", "place=0", "place=201", "a=" + "9" * 30,
+])
 def test_wishes_that_are_none(text: str) -> None:
     with pytest.raises(RecipeError, match="--more"):
         wish(text)
