@@ -12,7 +12,7 @@ import orjson
 
 from ._grammar import Dice
 
-ASIDE = ("prompt", "train", "words")
+ASIDE = ("prompt", "train", "words", "alike")
 """Lines of a grid that are no axis."""
 
 
@@ -60,9 +60,11 @@ def _grid(idea: str) -> dict[str, Any]:
     *named, otherwise = lists("grid").values()
     best = max(named, key=lambda grid: len(grid.words & words))
     lines = (best if best.words & words else otherwise).lines
+    axis, _, pair = lines.get("alike", "").partition(": ")
     return {
         "axes": {name: _values(text) for name, text in lines.items() if name not in ASIDE},
         "prompt": lines["prompt"], "train": lines["train"], "words": [int(word) for word in lines["words"].split()],
+        "alike": {axis: [_values(pair)]} if axis else {},
     }
 
 

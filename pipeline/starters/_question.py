@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pipeline.digest import call_id
 from pipeline.engine import (
     Asker,
+    Bill,
     Limits,
     Progress,
     Report,
@@ -64,16 +65,8 @@ class Question(Generic[T]):
         return CallRequest(call_id(name, "chat", body), name, body, hints=self.hints)
 
 
-class Foreseen(NamedTuple):
-    """What a question will cost: `usd_worst` holds a second try; None where it cannot be known."""
-
-    new_calls: int
-    usd_expected: float | None
-    usd_worst: float | None
-
-
-def foresee(questions: list[Question[T]], dataset: Dataset, writer: Writer) -> Foreseen:
-    """The bill of some questions. Asks for nothing, writes nothing; what was answered before costs nothing."""
+def foresee(questions: list[Question[T]], dataset: Dataset, writer: Writer) -> Bill:
+    """The bill of some questions, a second try in its worst case. Asks for nothing; what was answered costs nothing."""
     calls, expected, worst = 0, 0.0, 0.0
     known = True
     for question in questions:
@@ -90,7 +83,7 @@ def foresee(questions: list[Question[T]], dataset: Dataset, writer: Writer) -> F
             continue
         expected += cost
         worst += 2 * bound + (question.max_tokens + len(REPAIR)) * writer.price.input / 1e6
-    return Foreseen(calls, expected if known else None, worst if known else None)
+    return Bill(calls, expected if known else None, worst if known else None)
 
 
 def _unanswered(question: Question[T], dataset: Dataset, writer: Writer) -> CallRequest | None:

@@ -37,12 +37,15 @@ with any value of the others. Each has {fewest} to {most} values of at most six 
 nearly the same, none is "other" or "various", and together they cover what occurs in life, the rare included.
 
 Answer with one JSON object and nothing else:
-{{"axes": {{"name": ["value", "value"]}}, "prompt": "...", "train": "...", "words": [40, 120]}}
+{{"axes": {{"name": ["value", "value"]}}, "prompt": "...", "train": "...", "words": [40, 120],
+ "alike": {{"name": [["value that stays", "value that goes"]]}}}}
 - the name of an axis is one English word in lower case, none of {reserved};
 - "prompt" is what a writer is asked for one text. It holds {{{{name}}}} for every axis, once, where its value reads \
 well. It says what makes such a text good, and how long it is;
 - "train" is the short request that the trained model will get in its place, with {{{{name}}}} where values go;
-- "words" is the least and the most words of such a text.
+- "words" is the least and the most words of such a text;
+- "alike" comes last: read your lists again, and name here the pairs of values of one axis that mean nearly the same \
+after all, as happy and joyful do; {{}} where there are none.
 All of it in the language of the idea, but for the names."""
 
 _MARK = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
@@ -119,6 +122,9 @@ def read(text: str, fewest: int = FEWEST) -> Proposal:
         axes[name] = _values(given, values, fewest, notes)
     if not AXES[0] <= len(axes) <= AXES[1]:
         raise Unread(f"it has {len(axes)} axes, not {AXES[0]} to {AXES[1]}")
+    _leave_out(value.get("alike"), axes, names, notes)
+    notes += [f"{name} has only {len(values)} values: synth plan NAME --more {name}={FEWEST}"
+              for name, values in axes.items() if len(values) < FEWEST]
     prompt = _template(value.get("prompt"), "prompt", names)
     missing = [name for name in axes if name not in _MARK.findall(prompt)]
     if missing:
@@ -172,9 +178,20 @@ def _values(axis: str, given: Any, fewest: int, notes: list[str]) -> list[Scalar
         raise Unread(f"the values of {axis!r} are all the same")
     if len(kept) > MOST:
         notes.append(f"{axis}: {MOST} of {len(kept)} values taken; not taken: {', '.join(kept[MOST:])}")
-    if len(found) < FEWEST:
-        notes.append(f"{axis} has only {len(kept)} values: synth plan NAME --more {axis}={FEWEST}")
     return [numbers.get(value, value) for value in kept[:MOST]]
+
+
+def _leave_out(alike: Any, axes: dict[str, list[Scalar]], names: Mapping[str, str], notes: list[str]) -> None:
+    """Takes out what the model itself calls near-synonyms, in place; what cannot be read there is no fault."""
+    for given, pairs in alike.items() if isinstance(alike, dict) else ():
+        axis = names.get(str(given).strip().casefold(), "")
+        for pair in pairs if isinstance(pairs, list) and axis else ():
+            stays, *goes = [_clean(str(each)) for each in pair] if isinstance(pair, list) and pair else [""]
+            for value in goes:
+                there = list(map(str, axes[axis]))
+                if stays in there and value in there and value != stays and len(there) > AXES[0]:
+                    del axes[axis][there.index(value)]
+                    notes.append(f"{axis}: dropped '{value}' (near '{stays}': the model says so)")
 
 
 def _template(given: Any, what: str, names: Mapping[str, str]) -> str:

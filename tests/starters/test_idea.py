@@ -89,6 +89,18 @@ def test_a_short_axis_will_do_once_it_was_asked_for_again() -> None:
     assert "stars has only 3 values: synth plan NAME --more stars=8" in found.notes
 
 
+def test_what_the_model_itself_calls_near() -> None:
+    alike = {"mood": [["calm", "polite"], ["calm", "gone"], ["tired", "tired"], "shy", []], "tone": [["a", "b"]],
+             "place": None}
+    found = read(said(alike=alike))
+    assert found.axes["mood"] == [mood for mood in MOODS if mood != "polite"]
+    assert found.notes == ("mood: dropped 'polite' (near 'calm': the model says so)",
+                           "mood has only 7 values: synth plan NAME --more mood=8")
+    all_of_them = read(said(alike={"mood": [MOODS]}))
+    assert all_of_them.axes["mood"] == ["calm", "bitter"]
+    assert read(said(alike=7)).axes["mood"] == MOODS
+
+
 def test_a_hand_wins() -> None:
     found = changed(read(said()), "mood", ["calmly", "angry", "calmly"], ["calm"])
     assert found.axes["mood"] == [*MOODS[1:], "calmly"]
