@@ -15,11 +15,10 @@ from typing import NamedTuple
 
 from .views import words
 
-EMPTY = frozenset({
-    "a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "with", "by", "and", "or", "is", "are", "be",
-    "while", "who", "that", "which",
-})
+EMPTY = frozenset({"a", "an", "the", "of", "in", "on", "at", "and", "is", "are", "be", "while", "who", "that", "which"})
 """Words that carry nothing beside others; `not` and `no` are none of them."""
+DIRECTED = frozenset({"from", "to", "by", "for", "than", "before", "after", "without", "over", "under"})
+"""Words beside which the order counts: a letter from a child to a parent is not one from a parent to a child."""
 SPELLED = 6
 """Letters from which on one other letter is taken for a spelling: `color` and `colour`, not `Iran` and `Iraq`."""
 SHARED = 0.75
@@ -67,12 +66,13 @@ class Alike:
 
     def add(self, value: str) -> None:
         """Makes it one of those that are there."""
-        plain, stems = _plain(value), _stems(value)
+        plain = _plain(value)
+        stems = _stemmed(plain)
         joined = "".join(plain)
         self._forms.setdefault(joined, value)
         self._stems.setdefault(stems, value)
         if shorter := self._shorter(plain):
-            self._shortened.setdefault(frozenset(map(stem, shorter)), value)
+            self._shortened.setdefault(_stemmed(shorter), value)
         self._by_start[joined[:1], len(joined)].append((joined, value))
         if len(stems) > 2:
             for word in stems:
@@ -80,7 +80,8 @@ class Alike:
 
     def near(self, value: str) -> Dropped | None:
         """The value that is there and says the same, with the reason; None where there is none."""
-        plain, stems = _plain(value), _stems(value)
+        plain = _plain(value)
+        stems = _stemmed(plain)
         joined = "".join(plain)
         if joined in self._forms:
             there = self._forms[joined]
@@ -103,7 +104,6 @@ class Alike:
                     return Dropped(value, there, f"{len(stems & others)} of {len(stems | others)} words")
         return None
 
-
     def _shorter(self, plain: list[str]) -> list[str]:
         """A value without a last word that ends many; empty where it has none."""
         apart = len(plain) < 2 or stem(plain[-1]) not in self._ends or _digits("".join(plain))
@@ -111,7 +111,7 @@ class Alike:
 
     def _longer(self, value: str, plain: list[str], stems: frozenset[str]) -> Dropped | None:
         """The value that is this one with a word that ends many, or without it."""
-        shorter = frozenset(map(stem, self._shorter(plain)))
+        shorter = _stemmed(self._shorter(plain))
         there = (self._stems.get(shorter) if shorter else None) or self._shortened.get(stems)
         if there is None:
             return None
@@ -176,17 +176,17 @@ def _without_ending(word: str) -> str:
 
 
 def _plain(value: str) -> list[str]:
-    """Words without case, accents and punctuation; `&` is `and`, articles at the head are left out."""
+    """Words without case, accents and punctuation; `&` is `and`, an article or `to` at its head is left out."""
     text = unicodedata.normalize("NFKD", value.replace("&", " and ").replace("'", "").replace("\u2019", ""))
     found = words("".join(letter for letter in text if not unicodedata.combining(letter)))
-    while len(found) > 1 and found[0] in ("a", "an", "the"):
+    while len(found) > 1 and found[0] in ("a", "an", "the", "to"):
         found = found[1:]
     return found or [value.casefold()]
 
 
-def _stems(value: str) -> frozenset[str]:
-    plain = _plain(value)
-    return frozenset(map(stem, [word for word in plain if word not in EMPTY] or plain))
+def _stemmed(plain: list[str]) -> frozenset[str]:
+    stems = [stem(word) for word in plain if word not in EMPTY] or plain
+    return frozenset(f"{place} {word}" for place, word in enumerate(stems)) if DIRECTED & {*plain} else frozenset(stems)
 
 
 def _digits(text: str) -> str:
