@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from .views import words
@@ -23,9 +24,9 @@ SPELLED = 6
 """Letters from which on one other letter is taken for a spelling: `color` and `colour`, not `Iran` and `Iraq`."""
 SHARED = 0.75
 """Share of words, ending aside, from which on two values are near: three of four."""
-ENDS = 5
-"""A word that ends so many values of an axis says little in any of them: Films, Literature. Not beside numbers, where
-`1st century` and `1st century BCE` are two things."""
+ENDS, ENDS_OF = 5, 50
+"""A word that ends so many values of an axis, and one of so many, says little in any of them: Films, Literature. Not
+beside numbers, where `1st century` and `1st century BCE` are two things."""
 _ENDINGS = (
     ("iness", "y"), ("ness", ""), ("ously", ""), ("ily", "y"), ("ly", ""), ("ful", ""), ("ous", ""), ("ied", "y"),
     ("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("ing", ""), ("ed", ""), ("s", ""),
@@ -54,8 +55,9 @@ class Alike:
     """
 
     def __init__(self, values: Sequence[str] = (), more: Sequence[str] = ()) -> None:
-        last = Counter(stem(plain[-1]) for plain in map(_plain, dict.fromkeys([*values, *more])) if len(plain) > 1)
-        self._ends = {word: count for word, count in last.items() if count >= ENDS}
+        every = dict.fromkeys([*values, *more])
+        last = Counter(stem(plain[-1]) for plain in map(_plain, every) if len(plain) > 1)
+        self._ends = {word: count for word, count in last.items() if count >= max(ENDS, len(every) // ENDS_OF)}
         self._forms: dict[str, str] = {}
         self._stems: dict[frozenset[str], str] = {}
         self._shortened: dict[frozenset[str], str] = {}
@@ -153,6 +155,7 @@ def one_apart(left: str, right: str) -> bool:
     return a[1:] == b if len(a) > len(b) else a == b[1:]
 
 
+@lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
     """An English word without its ending, for comparison alone: happily, happiness, happy -> happi.
 
@@ -177,8 +180,10 @@ def _without_ending(word: str) -> str:
 
 def _plain(value: str) -> list[str]:
     """Words without case, accents and punctuation; `&` is `and`, an article or `to` at its head is left out."""
-    text = unicodedata.normalize("NFKD", value.replace("&", " and ").replace("'", "").replace("\u2019", ""))
-    found = words("".join(letter for letter in text if not unicodedata.combining(letter)))
+    text = value.replace("&", " and ").replace("'", "").replace("\u2019", "")
+    if not text.isascii():
+        text = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    found = words(text)
     while len(found) > 1 and found[0] in ("a", "an", "the", "to"):
         found = found[1:]
     return found or [value.casefold()]

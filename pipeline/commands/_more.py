@@ -37,7 +37,7 @@ def propose(target: Target, wishes: Sequence[str], *, write: bool, yes: bool, js
     if json_:
         console.as_json({
             "more": [{"axis": each.axis, "values": each.values, "dropped": each.dropped} for each in found],
-            "before": before._asdict(), "after": after._asdict(), "written": write,
+            "before": _counts(before), "after": _counts(after), "written": write,
         })
     else:
         if writer.provider.rehearsal:
@@ -72,6 +72,10 @@ def _plan(target: Target, recipe: Recipe, writer: Writer) -> RunPlan:
 
     with Dataset(target.path) as dataset:
         return plan_run(recipe, dataset, writer)
+
+
+def _counts(plan: RunPlan) -> dict[str, int]:
+    return {name: getattr(plan, name) for name in ("cells", "wanted", "reused", "surplus", "new_calls")}
 
 
 def _tell(recipe: Recipe, more: More, count: int, line: str) -> None:

@@ -284,7 +284,8 @@ def test_more_of_a_file_and_as_json(notes: Path, openai_server: Start, capsys: p
     assert more(server, "--more", "mood=2", "--write", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["more"] == [{"axis": "mood", "values": ["shy", "bold"], "dropped": []}]
-    assert (told["before"]["cells"], told["after"]["cells"]) == (6, 12)
+    assert told["before"] == {"cells": 6, "wanted": 6, "reused": 0, "surplus": 0, "new_calls": 6}
+    assert told["after"] == {"cells": 12, "wanted": 12, "reused": 0, "surplus": 0, "new_calls": 12}
     assert (notes / "moods.txt").read_text() == "happy\nangry\nshy\nbold\n"
     assert (notes / "notes.yaml").read_text() == RECIPE
 
