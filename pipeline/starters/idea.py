@@ -24,8 +24,9 @@ AXES = (2, 6)
 WORDS = (20, 150)
 """Least and most words of an answer, where a model does not say."""
 MOST_WORDS = 3000
-MAX_TOKENS, EXPECTED = 3000, 900
-"""Output limit of the question, and what an answer has by experience of its size: 4 axes of 12 values of 4 words."""
+MAX_TOKENS, EXPECTED = 6000, 900
+"""Output limit of the question, with room for a model that thinks first and within a context of 8,192; and about what
+4 axes of 12 values of 4 words take."""
 
 ASKED = """\
 You plan a data set of synthetic texts for training a language model. The idea, between the lines:

@@ -27,8 +27,8 @@ LISTED = 300
 """Values of an axis that the question lists; of longer ones it says how many there are."""
 OTHERS = 12
 """Values of each other axis that it lists."""
-TOKENS_EACH, TOKENS_MORE = 8, 24
-"""Output tokens of a value: likely, and at most."""
+TOKENS_EACH, TOKENS_MORE, TOKENS_LEAST = 8, 24, 2000
+"""Output tokens of a value, likely and at most; and the least limit, for models that think first."""
 
 ASKED = """\
 Synthetic texts are asked of a writer, one for each combination of values of these axes:
@@ -103,7 +103,7 @@ def more_question(recipe: Recipe, axis: str, count: int, name: str) -> Question[
     )
     hints = {"axis": axis, "has": there, "more": count}
     return Question(text, lambda said: _read(said, axis, there, count), lambda said: _read(said, axis, there, count),
-                    200 + count * TOKENS_MORE, 10 + count * TOKENS_EACH, hints, instead)
+                    max(TOKENS_LEAST, 200 + count * TOKENS_MORE), 10 + count * TOKENS_EACH, hints, instead)
 
 
 def with_more(recipe: Recipe, more: Sequence[More]) -> Recipe:

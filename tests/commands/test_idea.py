@@ -73,6 +73,18 @@ def test_one_call_makes_a_recipe(here: Path, openai_server: Start, capsys: pytes
     assert len(server.received()) == 1, "plan asks for nothing"
 
 
+def test_a_host_with_another_name_for_the_output_limit(
+    here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = openai_server(answers=[json.dumps(GOOD)], refuses={"max_tokens": "max_completion_tokens"})
+    assert init(server) == 5
+    cure = '[providers.openai.parameters]\nmax_tokens = "max_completion_tokens"\n'
+    assert cure.replace("]\n", "] ").strip() in said(capsys)
+    (here / "synth.toml").write_text(PRICES + cure)
+    assert init(server) == 0
+    assert len(server.answered("ok")) == 1
+
+
 def test_the_same_idea_is_paid_once(here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]) -> None:
     server = openai_server(answers=[json.dumps(GOOD)])
     assert init(server) == 0
