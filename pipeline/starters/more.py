@@ -137,6 +137,10 @@ def _refuse_made(recipe: Recipe, axis: str) -> None:
     if found.numbers is not None:
         raise RecipeError(f"{where} is a range of numbers, nobody writes its values down",
                           "more of them: another min, max or step")
+    below = next((name for name, other in recipe.axes.items() if other.by == axis), None)
+    if below is not None:
+        raise RecipeError(f"{where} decides the values of '{below}': each further value needs a list of its own there",
+                          f"add both by hand to {recipe.path}")
     if found.values is not None and not isinstance(found.values, list):
         raise RecipeError(f"{where} has other values for each value of another axis: which to add to is not known",
                           f"add them by hand to {recipe.path}")

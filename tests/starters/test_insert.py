@@ -102,7 +102,9 @@ axes:
   mood: {values: [calm, angry], weights: [3, 1]}   # weighted
   hero: {faker: name, n: 20}
   year: {numbers: {min: 1900, max: 1950}}
-prompt: "A tale of {{hero}} in {{place}}, {{mood}}, {{year}}."
+  land: [France, Japan]
+  city: {by: land, values: {France: [Paris, Lyon], Japan: [Tokyo]}}
+prompt: "A tale of {{hero}} in {{place}}, {{mood}}, {{year}}, {{land}}, {{city}}."
 train: {user: "{{place}}"}
 """
 
@@ -145,6 +147,8 @@ def test_an_edit_of_the_meantime_is_kept(mine: Path) -> None:
 @pytest.mark.parametrize(("axis", "message", "hint"), [
     ("hero", "made by Faker", "hero: {faker: name, n: 40}"),
     ("year", "a range of numbers", "min, max or step"),
+    ("city", "for each value of another axis", "by hand"),
+    ("land", "decides the values of 'city'", "by hand"),
     ("plaze", "there is no axis 'plaze'", "did you mean 'place'?"),
 ])
 def test_axes_that_nobody_writes_down(mine: Path, axis: str, message: str, hint: str) -> None:
