@@ -93,7 +93,12 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
     Raises:
         RecipeError: no provider of that name. A missing key shows at the first question.
     """
-    provider, model = provider_for(model_of(recipe, settings, flag), settings, env)
+    return writer_named(model_of(recipe, settings, flag), settings, env)
+
+
+def writer_named(spec: str, settings: Settings, env: Mapping[str, str]) -> Writer:
+    """As `writer_for`, of PROVIDER:MODEL."""
+    provider, model = provider_for(spec, settings, env)
     return Writer(provider, model, price_at(provider.namespace, model, settings, env))
 
 

@@ -8,10 +8,18 @@ from typing import Any
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """Control characters, overrides of direction, and what UTF-8 cannot hold. Line breaks and tabs may stand."""
 
+_BREAKS = {0x2028: "\n", 0x2029: "\n", 0xFEFF: ""}
+"""What YAML takes for a line break as well, and the mark of byte order."""
+
 
 def shown(text: str) -> str:
     """A text that steers neither a terminal nor a page: control characters and direction marks are escaped."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text.replace("\r\n", "\n"))
+
+
+def printable(text: str) -> str:
+    """A text without what `shown` escapes, as YAML can hold it; line breaks are `\\n`."""
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).translate(_BREAKS)
 
 
 def number(value: Any) -> str:

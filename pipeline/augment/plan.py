@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pipeline.digest import call_id
-from pipeline.engine import Provider, cost_of, worst_case
+from pipeline.engine import Writer, cost_of, worst_case
 from pipeline.errors import RecipeError
 from pipeline.options import own_folder
-from pipeline.prices import Price
 from pipeline.recipe import Recipe
 from pipeline.rewrites import AnyRewrite, open_rewrites
 from pipeline.rows import joined
@@ -22,22 +21,6 @@ OUTPUT_PRIOR = 2.0
 """Expected length of a rewrite over that of its parent. A guess, printed as one."""
 BYTES_PER_TOKEN = 4
 SHOWN = 3
-
-
-class Writer(Protocol):
-    """Who writes, and with what."""
-
-    @property
-    def provider(self) -> Provider:
-        """Who answers."""
-
-    @property
-    def model(self) -> str:
-        """The model's name at that host."""
-
-    @property
-    def price(self) -> Price | None:
-        """Dollars per million tokens; None where unknown."""
 
 
 class AugmentPlan(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown
+from pipeline.engine import Asker, Limits, Progress, Report, Writer, drive, output_limit, refuse_unknown
 from pipeline.errors import DataError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
@@ -19,7 +19,7 @@ from pipeline.settings import Settings
 from pipeline.store import Dataset, SampleWriter
 from pipeline.types import Call, Sample
 
-from .plan import Task, Writer, rewrites_of, tasks_of
+from .plan import Task, rewrites_of, tasks_of
 
 ALWAYS = [Item(name="refusal"), Item(name="finish_reason")]
 """Rules that no child may break, whatever the recipe's list says."""

@@ -21,7 +21,7 @@ from pipeline.errors import DataError, SynthError, did_you_mean
 
 VERBS: dict[str, dict[str, str]] = {
     "Start": {
-        "init": "begin: a starter recipe, a blank one, or one made from your file",
+        "init": "begin: a starter, a blank recipe, an idea, or a file of your own",
         "import": "bring in rows that exist: JSONL, CSV, Parquet, folders of texts",
         "doctor": "what works on this machine, and the line that cures each gap",
         "status": "where every dataset stands, what it cost, what is next",

@@ -13,7 +13,7 @@ from pipeline.settings import load_settings
 
 BEGIN = (
     ("a demo in a minute, offline", "synth run plots"),
-    ("from an idea", "synth init NAME --blank"),
+    ("from an idea", 'synth init NAME --idea "support tickets of a bank app"'),
     ("from a file of rows", "synth init NAME --from rows.csv"),
 )
 

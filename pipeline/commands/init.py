@@ -1,4 +1,4 @@
-"""`synth init`: begin with a starter, a blank recipe, or a file of rows."""
+"""`synth init`: begin with a starter, a blank recipe, an idea, or a file of rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.commands import _console as console
+from pipeline.commands._options import Target, target, yes_option
 from pipeline.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -18,26 +19,40 @@ CLASSES, OTHERS = 20, 3
 
 
 @click.command("init")
-@click.argument("name", metavar="NAME")
+@target(asks=True)
 @click.option("--template", metavar="STARTER", help="Copy this starter under NAME.")
 @click.option("--blank", is_flag=True, help="Write NAME.yaml: twelve lines with comments, runs as it stands.")
+@click.option("--idea", metavar="TEXT", help="Ask a model for axes and values, and write NAME.yaml from its answer.")
+@click.option("--edit", is_flag=True, help="With --idea: open the recipe in your editor.")
 @click.option("--from", "file", metavar="FILE", help="Write NAME.yaml for the rows of a file: JSONL, CSV, Parquet.")
 @click.option("--encoding", metavar="NAME", help="Of the file, as cp1252. [utf-8]")
-def command(name: str, template: str | None, blank: bool, file: str | None, encoding: str | None) -> None:
+@yes_option
+def command(
+    target: Target, template: str | None, blank: bool, idea: str | None, edit: bool, file: str | None,
+    encoding: str | None, yes: bool,
+) -> None:
     """Writes a recipe beside your code. Nothing is ever overwritten.
 
     \b
     synth init plots                        copies a starter: plots/recipe.yaml, its prompts, a README
     synth init mine --template plots        the same under a name of your own
-    synth init mine --blank                 mine.yaml, from an idea
+    synth init mine --blank                 mine.yaml, to fill in by hand
+    synth init mine --idea "bedtime tales"  mine.yaml, axes and values proposed by --model
     synth init tickets --from tickets.csv   tickets.yaml, from rows that you have
     """
-    if sum((template is not None, blank, file is not None)) > 1:
-        raise RecipeError("--template, --blank and --from exclude each other", f"synth init {name} --blank")
+    name = target.name
+    if sum((template is not None, blank, file is not None, idea is not None)) > 1:
+        raise RecipeError("--template, --blank, --idea and --from exclude each other", f"synth init {name} --blank")
     if encoding is not None and file is None:
         raise RecipeError("--encoding is of a file", f"synth init {name} --from rows.csv --encoding {encoding}")
+    if edit and idea is None:
+        raise RecipeError("--edit goes with --idea", f'synth init {name} --idea "support tickets of a bank app" --edit')
     cwd = Path()  # so that paths are said as they are typed
-    if file is not None:
+    if idea is not None:
+        from pipeline.commands import _idea
+
+        _idea.begin(target, cwd, idea, edit=edit, yes=yes)
+    elif file is not None:
         _from(name, cwd, file, encoding)
     elif blank:
         from pipeline.starters import write_blank

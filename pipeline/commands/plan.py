@@ -9,7 +9,7 @@ import click
 
 from pipeline.commands import _bill, _outcome, _spend
 from pipeline.commands import _console as console
-from pipeline.commands._options import Target, json_option, target
+from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 from pipeline.hosts import options_of
 from pipeline.prices import FREE_HERE, free_here
@@ -30,12 +30,22 @@ VALUES_SHOWN = 2
 @target(sets=True, asks=True, keep=True)
 @click.option("--explain", is_flag=True, help="Every default that stands, with its reason.")
 @click.option("--axes", is_flag=True, help="How often each value and each pair of values is drawn and kept.")
+@click.option("--more", multiple=True, metavar="AXIS=N", help="Ask a model for up to N values that an axis lacks.")
+@click.option("--write", is_flag=True, help="With --more: add them to the recipe.")
+@yes_option
 @json_option
-def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
-    """Says what a run will ask for and cost. Asks for nothing, writes nothing."""
+def command(
+    target: Target, explain: bool, axes: bool, more: tuple[str, ...], write: bool, yes: bool, json_: bool
+) -> None:
+    """Says what a run will ask for and cost. Asks for nothing and writes nothing, but with --more."""
     from pipeline.generate import doubts, outlook_of, plan_run
     from pipeline.store import Dataset
 
+    if more or write:
+        from pipeline.commands import _more
+
+        _more.propose(target, more, write=write, yes=yes, json_=json_)
+        return
     recipe = target.recipe()
     writer = _spend.writer_of(target, recipe, asks=False)
     problems: list[Problem] = []

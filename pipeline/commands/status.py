@@ -163,7 +163,7 @@ def progress(one: Standing, rewritten: str = "") -> str:
 def writer(one: Standing) -> str:
     """Who writes the rows."""
     if one.model is None:
-        return "nobody: rows that exist already"
+        return "nobody: rows that exist already" if one.rows or one.gone else "nobody yet"
     return "rehearsal: nobody real answers" if one.rehearsal else one.model
 
 

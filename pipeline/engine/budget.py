@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline import prices, tokens
 from pipeline.errors import CapReached, RecipeError
 from pipeline.prices import Price
 from pipeline.types import Usage
+
+
+class Bill(NamedTuple):
+    """What asking costs.
+
+    Attributes:
+        new_calls: calls that would be sent.
+        usd_expected: None without a price.
+        usd_worst: None without a price or an output limit.
+    """
+
+    new_calls: int
+    usd_expected: float | None
+    usd_worst: float | None
 
 
 class Budget:

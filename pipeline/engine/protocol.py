@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from pipeline.hosts.limits import Told
+from pipeline.prices import Price
 from pipeline.types import CallRequest, Failure, Message, Usage
 
 
@@ -77,3 +78,19 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Closes connections. Asked again, it opens new ones: each stage of a run has an event loop of its own."""
         ...
+
+
+class Writer(Protocol):
+    """Who writes, and with what."""
+
+    @property
+    def provider(self) -> Provider:
+        """Who answers."""
+
+    @property
+    def model(self) -> str:
+        """The model's name at that host."""
+
+    @property
+    def price(self) -> Price | None:
+        """Dollars per million tokens; None where unknown."""

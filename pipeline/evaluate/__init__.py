@@ -9,9 +9,10 @@ again.
 
 from __future__ import annotations
 
+from pipeline.engine import Bill
+
 from .compare import in_order, shown
 from .finetunes import TunedModel, tuned_model
-from .hosted import Bill
 from .options import How, how_of
 from .pair import Decoding
 from .run import Evaluated, Options, evaluate, plan_evaluation

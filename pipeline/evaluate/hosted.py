@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from pipeline import tokens
 from pipeline.digest import call_id
-from pipeline.engine import Asker, Limits, Progress, Provider, cost_of, drive, refuse_unknown, worst_case
+from pipeline.engine import Asker, Bill, Limits, Progress, Writer, cost_of, drive, refuse_unknown, worst_case
 from pipeline.metrics import Output
-from pipeline.prices import Price
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.types import Call, CallRequest, Usage
@@ -20,38 +19,8 @@ EXPECTED = 0.5
 """Share of the output limit that an answer is expected to take. A guess, printed as one."""
 
 
-class Writer(Protocol):
-    """Who answers, and at what price."""
-
-    @property
-    def provider(self) -> Provider:
-        """Who answers."""
-
-    @property
-    def model(self) -> str:
-        """The model's name at that host."""
-
-    @property
-    def price(self) -> Price | None:
-        """Dollars per million tokens; None where unknown."""
-
-
 WriterOf = Callable[[str], Writer]
 """`openai:ft:...` -> who that is."""
-
-
-class Bill(NamedTuple):
-    """What asking costs.
-
-    Attributes:
-        new_calls: calls that would be sent.
-        usd_expected: None without a price.
-        usd_worst: None without a price.
-    """
-
-    new_calls: int
-    usd_expected: float | None
-    usd_worst: float | None
 
 
 class Hosted:

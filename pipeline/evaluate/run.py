@@ -13,6 +13,7 @@ import orjson
 
 from pipeline import registry
 from pipeline.digest import digest
+from pipeline.engine import Bill
 from pipeline.errors import YieldError
 from pipeline.metrics import Output
 from pipeline.recipe import Recipe
@@ -24,7 +25,7 @@ from pipeline.store.journal import now
 from .compare import BASE, TUNED, Judged, as_json, compare, verdict
 from .finetunes import TunedModel, tuned_model
 from .held_out import HeldOut, Row, held_out, training_answers
-from .hosted import Bill, Hosted, WriterOf
+from .hosted import Hosted, WriterOf
 from .options import How, how_of
 from .pair import Ask, Both, Decoding, Interrupted, Pair, Tell
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from pipeline.digest import digest, hash_unit
+from pipeline.engine import Bill
 from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.draws import is_legal
@@ -19,7 +20,7 @@ from pipeline.types import Cell, Message, Sample, Scalar
 
 from .finetunes import TunedModel
 from .held_out import rows_of
-from .hosted import Bill, Hosted
+from .hosted import Hosted
 from .options import How
 from .pair import Ask, Decoding, Interrupted, Tell
 from .run import Options, decoding_of, open_pair

@@ -5,7 +5,8 @@ realistic spread of lengths (`_stories.PLOT_BYTES`) and show, in stated shares (
 that curation has something to find. Rows made by it are marked as rehearsed for ever.
 
 Beside stories it answers, by the words of the last message: requests to lengthen or continue a given text, choices
-among named labels, scores, JSON (by schema where one is sent), lists, titles, letters and short explanations.
+among named labels, scores, JSON (by schema where one is sent), lists, titles, letters and short explanations. A grid
+for an idea, and values that an axis lacks, come from the word lists of `ideas.txt`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pipeline.engine.protocol import Answer, CallFailed, Provider
 from pipeline.settings import ProviderEntry, Settings
 from pipeline.types import CallRequest, Failure, Message, Usage
 
-from . import _asks, _stories
+from . import _asks, _ideas, _stories
 from ._grammar import Dice, Writer
 
 FAULTS: dict[str, float] = {
@@ -79,7 +80,9 @@ class Rehearsal:
         fault = _fault(dice.random())
         messages: list[Message] = body["messages"]
         cell = request.hints.get("cell") or {}
-        short = _asks.short_answer(dice, messages, cell, body.get("response_format"))
+        short = _ideas.proposal(dice, request.hints)
+        if short is None:
+            short = _asks.short_answer(dice, messages, cell, body.get("response_format"))
         if short is not None:
             return self._answer(body, {"role": "assistant", "content": short})
         if fault == "rate_limit" and request.id not in self._refused:

@@ -9,6 +9,7 @@ import yaml
 from pipeline.errors import DataError, RecipeError
 from pipeline.locate import find_recipe
 from pipeline.recipe import NAME
+from pipeline.types import Scalar
 
 
 def free_name(name: str, cwd: Path) -> str:
@@ -26,9 +27,9 @@ def free_name(name: str, cwd: Path) -> str:
     return name
 
 
-def scalar(name: str) -> str:
-    """A name as YAML reads it back: in quotes where it would be a number, a date or a truth value."""
-    text: str = yaml.safe_dump([name], default_flow_style=True).strip()
+def scalar(name: Scalar) -> str:
+    """A text as YAML reads it back within a list: in quotes where it would be a number, a date or a truth value."""
+    text: str = yaml.safe_dump([name], default_flow_style=True, allow_unicode=True, width=1_000_000).strip()
     return text[1:-1]
 
 
@@ -45,3 +46,9 @@ def write_new(path: Path, text: str) -> Path:
     except FileExistsError:
         raise DataError(f"{path}: is there already; nothing was written", "rename it, or choose another NAME") from None
     return path
+
+
+def quoted(text: str) -> str:
+    """A text in double quotes, as templates with line breaks are read best."""
+    dumped: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1_000_000)
+    return dumped.strip()

@@ -18,7 +18,7 @@ from pipeline.read.source import refuse_encoding
 from pipeline.shapes import Columns, Shape, Templated, shape_of, template_of
 from pipeline.types import Message, Problem
 
-from ._new import free_name, scalar, write_new
+from ._new import free_name, quoted, scalar, write_new
 
 SHOWN = 3
 _CLASSES = 12
@@ -107,7 +107,7 @@ def write_from(name: str, cwd: Path, looked: Looked) -> Path:
         f"name: {scalar(free_name(name, cwd))}",
         f"source: {_flow(source)}",
         "train:                       # what the tuned model will see; any column: {{name}}",
-        *(f"  {role}: {_quoted(text)}" for role, text in looked.train.items()),
+        *(f"  {role}: {quoted(text)}" for role, text in looked.train.items()),
         *_class_comment(looked.classes),
         *([f"  # not used: {', '.join(looked.unused)}"] if looked.unused else []),
         "curate: [exact_duplicate]",
@@ -147,9 +147,3 @@ def _class_comment(classes: Mapping[str, int]) -> Iterator[str]:
 def _flow(value: dict[str, Any]) -> str:
     text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000)
     return text.strip()
-
-
-def _quoted(text: str) -> str:
-    """A text in double quotes, as templates with line breaks are read best."""
-    dumped: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1_000_000)
-    return dumped.strip()

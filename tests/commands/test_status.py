@@ -181,7 +181,7 @@ def test_the_next_command_names_the_model_that_wrote_the_rows(
 def test_alone_in_an_empty_folder(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
-    for command in ("synth run plots", "synth init NAME --blank", "synth init NAME --from rows.csv"):
+    for command in ("synth run plots", "synth init NAME --idea", "synth init NAME --from rows.csv"):
         assert command in out
     assert list(workdir.iterdir()) == []
 

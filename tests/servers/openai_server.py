@@ -56,6 +56,7 @@ class Options:
         context: tokens that a prompt may have.
         answer: a fixed text in place of stories.
         refuses: key of a body -> the name to use instead ("" where there is none); refused as OpenAI does it.
+        answers: texts in turn in place of stories; the last one for all that come after.
         keep: writes the last user message into `received` lines.
         tune: how files and jobs behave: fields of `_tuning.Plan`.
     """
@@ -77,6 +78,7 @@ class Options:
     context: int | None = None
     answer: str | None = None
     refuses: dict[str, str] = field(default_factory=dict)
+    answers: list[str] = field(default_factory=list)
     keep: bool = False
     tls: tuple[str, str] | None = None
     tune: dict[str, Any] = field(default_factory=dict)
@@ -180,7 +182,9 @@ class Service:
         if kind:
             reply = faulty(kind, request, seed)
         else:
-            kind, reply = "ok", Reply(200, orjson.dumps(completion(request, seed, answer=options.answer)), paid=True)
+            turn = min(self.paid, len(options.answers) - 1)
+            said = options.answers[turn] if options.answers else options.answer
+            kind, reply = "ok", Reply(200, orjson.dumps(completion(request, seed, answer=said)), paid=True)
         if kind == "ok" or kind in ANSWERED:
             reply = reply._replace(headers=reply.headers + self.limit_headers())
         return kind, reply
