@@ -104,9 +104,11 @@ def bill(plan: Bill, target: Target, writer: Writer) -> str:
 
 def pace(target: Target, writer: Writer) -> Pace:
     """How fast the host may be asked from here."""
+    from pipeline.engine import Limits
     from pipeline.generate.bill import Pace
 
-    return Pace(target.settings.concurrency)
+    limits = Limits.of(target.settings, writer.provider, writer.price)
+    return Pace(limits.concurrency, limits.rpm, limits.tpm)
 
 
 def foresee(plan: RunPlan, doubts: list[str], writer: Writer) -> None:

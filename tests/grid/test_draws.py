@@ -41,9 +41,9 @@ def test_a_recipe_draws_what_it_says() -> None:
 
 def test_396_of_1944_is_instant() -> None:
     drawn(rows=1)  # imports
-    started = time.perf_counter()
+    started = time.process_time()
     drawn(rows=396)
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.2
 
 
 def test_a_ninth_of_more_places_keeps_nine_tenths_of_the_draws() -> None:
@@ -167,9 +167,9 @@ def test_a_weight_of_zero_is_never_drawn() -> None:
 def test_a_grid_of_a_million_million_is_drawn_from_at_once() -> None:
     axes = numbers(192, 53, 39, 34, 30, 25, 11, 3)
     assert load_axes(recipe_of(axes)).size > 3e11
-    started = time.perf_counter()
+    started = time.process_time()
     draws = list(wanted(recipe_of(axes, rows=100_000)))
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert len({draw.key for draw in draws[:5000]}) == 5000
     assert len(draws) == 100_000
 
@@ -250,11 +250,11 @@ def test_a_condition_that_leaves_nothing() -> None:
 
 def test_conditions_so_tight_that_chance_does_not_find_them() -> None:
     large = numbers(*[100] * 6)
-    started = time.perf_counter()
+    started = time.process_time()
     error = fault(large, rows=5, where=["a0 == 1", "a1 == 1", "a2 == 1", "a3 == 1"])
     assert "in a row" in error.message
     assert "axes" in error.hint
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 @given(st.integers(1, 7), st.sampled_from(["random", "product", "first", "balanced"]))

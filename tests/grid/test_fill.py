@@ -146,10 +146,10 @@ def test_filling_is_fast() -> None:
 
     plots = recipe()
     draws = list(wanted(plots)) * 250
-    started = time.perf_counter()
+    started = time.process_time()
     for draw in draws:
         fill(plots, draw, {}, 0)
-    assert time.perf_counter() - started < 2, "1,000 prompts: compiled once"
+    assert time.process_time() - started < 2, "1,000 prompts: compiled once"
 
 
 # --- unknown names

@@ -106,10 +106,10 @@ def test_null_is_not_written_as_a_word() -> None:
     "{{ range(9999)|map('center', 10**6)|list|length }}",
 ])
 def test_a_bomb_is_refused_in_a_moment(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     error = fault(text)
     assert error.message.startswith(WHERE)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("text", [
