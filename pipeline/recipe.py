@@ -21,6 +21,7 @@ from .sections import (
     Finetune,
     Generate,
     Item,
+    Pairs,
     Prompt,
     SamplePlan,
     Section,
@@ -47,6 +48,7 @@ class Recipe(Section):
     sample: SamplePlan = Field(default_factory=lambda: SamplePlan.model_validate({}))
     prompt: Prompt | None = None
     steps: list[Step] = Field(default_factory=list)
+    pairs: Pairs | None = None
     train: Train
     generate: Generate = Field(default_factory=lambda: Generate.model_validate({}))
     curate: list[Item] = Field(default_factory=list)
@@ -70,6 +72,10 @@ class Recipe(Section):
             raise _faults.fault("`prompt` is sugar for one step: write `prompt` or `steps`", "steps")
         if self.axes and not self.asks:
             raise _faults.fault("`axes` need a `prompt` to fill", "axes")
+        if self.pairs is not None and not self.asks:
+            raise _faults.fault("`pairs` need a `prompt`: two answers to it are compared", "pairs")
+        if self.pairs is not None and self.train.messages is not None:
+            raise _faults.fault("`pairs` end in an answer of the writer; `train.messages` has answers already", "pairs")
         places: dict[str, tuple[str | int, ...]] = {name: ("axes", name) for name in self.axes}
         for index, step in enumerate(self.steps):
             if step.name in places:
@@ -86,7 +92,8 @@ class Recipe(Section):
     def asks(self) -> list[Step]:
         """The questions in order; `prompt` is one step named `answer`."""
         if self.prompt is not None:
-            return [Step(name="answer", **self.prompt.model_dump())]
+            prompt = self.prompt
+            return [Step(name="answer", user=prompt.user, system=prompt.system, salt=prompt.salt, answer=prompt.answer)]
         return self.steps
 
     @property

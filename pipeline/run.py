@@ -39,8 +39,11 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
     Raises:
         RecipeError: no provider of that name. A missing key shows at the first question.
     """
-    provider, model = provider_for(model_of(recipe, settings, flag), settings, env)
-    return Writer(provider, model, price_at(provider.namespace, model, settings, env))
+    def named(name: str) -> Writer:
+        provider, model = provider_for(name, settings, env)
+        return Writer(provider, model, price_at(provider.namespace, model, settings, env))
+
+    return named(model_of(recipe, settings, flag))._replace(named=named)
 
 
 def names_a_model(recipe: Recipe, settings: Settings, flag: str | None = None) -> bool:

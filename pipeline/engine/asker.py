@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from pipeline.errors import DataError, ProviderError, SynthError
@@ -55,6 +55,7 @@ class Limits:
         max_usd: the cap, in dollars, over the dataset's life.
         price: dollars per million tokens; None where unknown.
         backoff_s: first pause before another attempt; it doubles up to 60 s.
+        prices: of models that are asked beside the one of `price`, by PROVIDER:MODEL.
     """
 
     concurrency: int = 32
@@ -62,6 +63,11 @@ class Limits:
     max_usd: float | None = None
     price: Price | None = None
     backoff_s: float = 0.5
+    prices: Mapping[str, Price | None] = field(default_factory=dict)
+
+    def price_of(self, request: CallRequest) -> Price | None:
+        """The price of the model that a question is for."""
+        return self.prices.get(f"{request.namespace}:{request.body.get('model')}", self.price)
 
 
 class Asker:
@@ -137,7 +143,7 @@ class Asker:
         self.stop()
 
     async def _until_settled(self, request: CallRequest) -> Call:
-        worst = worst_case(request.body, str(request.body.get("model", "")), self.limits.price)
+        worst = worst_case(request.body, str(request.body.get("model", "")), self.limits.price_of(request))
         attempt = faults = refusals = 0
         while True:
             attempt += 1
@@ -206,7 +212,7 @@ class Asker:
         self, request: CallRequest, answer: Answer | None, failure: Failure | None, attempt: int, latency_s: float
     ) -> Call:
         usage = answer.usage if answer else None
-        cost = cost_of(self.limits.price, usage) if answer else None
+        cost = cost_of(self.limits.price_of(request), usage) if answer else None
         if failure is not None and not failure.billed:
             cost = 0.0
         return Call(

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from pipeline.digest import NOT_IN_THE_ANSWER, call_id, digest
-from pipeline.engine import Provider, cost_of, output_limit, worst_case
+from pipeline.digest import NOT_IN_THE_ANSWER, digest
+from pipeline.engine import cost_of, output_limit, worst_case
 from pipeline.errors import DataError, RecipeError, SynthError
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
-from pipeline.grid.fill import fill
 from pipeline.grid.source import passing
-from pipeline.prices import Price
 from pipeline.recipe import Recipe
-from pipeline.sections import Step
 from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset
 from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN
 from pipeline.store.standing import Aside, any_real, standing
-from pipeline.types import CallRequest, Cell, Draw, Problem, Usage
+from pipeline.types import Call, Cell, Draw, Problem, Usage
 
+from .answers import spec_of, unsaid
+from .questions import Made, Question, Retry, Writer, parameters
+from .road import road_of
 from .rows import sample_id
 
 OUTPUT_PRIOR = 0.6
 """Expected share of the output limit, until the dataset's own answers tell. A guess, printed as one."""
-
-
-class Writer(NamedTuple):
-    """Who writes, and with what: a provider, the model's name at that host, its price."""
-
-    provider: Provider
-    model: str
-    price: Price | None
 
 
 class RunPlan(NamedTuple):
@@ -48,6 +41,7 @@ class RunPlan(NamedTuple):
         surplus: rows that are paid and legal and no longer asked for.
         aside: why rows that are part of the set today will stand aside -> how many.
         new_calls: calls that would be sent; of a later step, one per row whose earlier answer is not known yet.
+        repairs: further calls at most, where answers are held to something; counted in `usd_worst` alone.
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
         prompts: two prompts as the writer would get them.
@@ -66,6 +60,7 @@ class RunPlan(NamedTuple):
     usd_worst: float | None
     prompts: list[str]
     measured: bool
+    repairs: int = 0
 
 
 def writer_digest(recipe: Recipe, writer: Writer) -> str:
@@ -78,26 +73,20 @@ def writer_digest(recipe: Recipe, writer: Writer) -> str:
     steps = [
         [step.name, recipe.template(step.user), recipe.template(step.system) if step.system else None,
          [recipe.seed] if step.salt else None,
-         {key: value for key, value in parameters(recipe, step).items() if key not in NOT_IN_THE_ANSWER}]
+         {key: value for key, value in parameters(recipe, step).items() if key not in NOT_IN_THE_ANSWER},
+         *([[step.model, spec_of(recipe, step.answer)]] if step.model or step.answer else [])]
         for step in recipe.asks
     ]
-    return digest("writer", writer.provider.namespace, writer.model, steps)
+    return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe))
 
 
-def parameters(recipe: Recipe, step: Step) -> dict[str, object]:
-    """What a step sends beside model and messages: the recipe's, and the step's own over them."""
-    return {**recipe.generate.body(), **step.body()}
-
-
-def request_of(recipe: Recipe, draw: Draw, writer: Writer, answers: Mapping[str, str], index: int) -> CallRequest:
-    """The question that one step of one draw asks."""
-    step = recipe.asks[index]
-    body = writer.provider.body(writer.model, fill(recipe, draw, answers, index), parameters(recipe, step))
-    name = writer.provider.namespace
-    return CallRequest(
-        id=call_id(name, "chat", body, draw.repeat), namespace=name, body=body, repeat=draw.repeat,
-        hints={"cell": draw.cell, "fields": draw.fields},
-    )
+def _paired(recipe: Recipe) -> list[object]:
+    """What makes two answers a pair: none where rows are no pairs, so that their name stays what it was."""
+    if recipe.pairs is None:
+        return []
+    second, judge = recipe.pairs.second, recipe.pairs.judge
+    asked = [recipe.template(text) if text else None for text in (judge.system, judge.user)]
+    return [[second.model, second.body(), judge.model, judge.body(), asked, judge.margin, judge.both_orders]]
 
 
 def paid_cells(recipe: Recipe, dataset: Dataset) -> list[Cell]:
@@ -167,7 +156,7 @@ def _paid_row(recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer) -> s
         missing, ids = _calls_of(recipe, draw, dataset, writer)
     except (RecipeError, DataError):
         return None
-    return None if missing else sample_id(draw, ids)
+    return None if missing or not ids else sample_id(draw, ids)
 
 
 def misfit(draw: Draw, error: SynthError) -> Problem:
@@ -179,39 +168,54 @@ def misfit(draw: Draw, error: SynthError) -> Problem:
 class _Bill:
     """Adds up the calls of a run; equal questions are asked once."""
 
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
-        self.calls = self.input_tokens = 0
+    def __init__(self) -> None:
+        self.calls = self.repairs = 0
         self.worst: float | None = 0.0
         self.prompts: list[str] = []
+        self.by: dict[str, tuple[Writer, int, int]] = {}
         self._seen: set[str] = set()
 
-    def add(self, missing: list[CallRequest]) -> None:
+    def add(self, missing: list[Question]) -> None:
         """Takes in the calls of one draw, in order. What follows an unknown answer is told apart by what it follows."""
         name = ""
-        for request in missing:
-            name = f"{name}{request.id}"
-            if name in self._seen:
+        for question in missing:
+            request, writer = question.request, question.writer
+            told = f"{name}{request.id}"
+            name = name if question.maybe else told
+            if told in self._seen:
                 continue
-            self._seen.add(name)
+            self._seen.add(told)
+            more = (output_limit(request.body) or 0) if question.maybe else 0  # the answer that is to be repaired
+            bound = worst_case(request.body, writer.model, writer.price)
+            bound = bound + more * writer.price.input / 1e6 if bound is not None and writer.price else bound
+            self.worst = None if self.worst is None or bound is None else self.worst + bound
+            if question.maybe:
+                self.repairs += 1
+                continue
             self.calls += 1
             if len(self.prompts) < 2:
                 self.prompts.append(str(request.body["messages"][-1]["content"]))
-            bound = worst_case(request.body, self.writer.model, self.writer.price)
-            self.worst = None if self.worst is None or bound is None else self.worst + bound
             texts = (str(message.get("content") or "") for message in request.body["messages"])
-            self.input_tokens += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 4
+            tokens = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 4
+            _, calls, before = self.by.get(writer.name, (writer, 0, 0))
+            self.by[writer.name] = writer, calls + 1, before + tokens
+
+    def expected(self, output: float) -> float | None:
+        """Dollars, at so many tokens of output a call; None without a price."""
+        costs = [cost_of(writer.price, Usage(tokens, int(output * calls)))
+                 for writer, calls, tokens in self.by.values()]
+        return None if None in costs else sum(cost for cost in costs if cost)
 
 
 def plan_run(
     recipe: Recipe, dataset: Dataset, writer: Writer, rows: int | None = None,
-    problem: Callable[[Problem], None] | None = None,
+    problem: Callable[[Problem], None] | None = None, retry: Retry | None = None,
 ) -> RunPlan:
     """Counts what `generate` would do; sends nothing, writes nothing. `problem` gets unusable source rows."""
     refuse_unheeded(recipe)
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = 0
-    bill = _Bill(writer)
+    bill = _Bill()
     keys: set[str] = set()
     noted = dataset.manifest().get("generate", {}).get("writer")
     changed, whole = noted not in (None, writer_digest(recipe, writer)), set[str]()
@@ -219,17 +223,17 @@ def plan_run(
         count += 1
         keys.add(draw.key)
         try:
-            missing, ids = _calls_of(recipe, draw, dataset, writer)
+            missing, ids = _calls_of(recipe, draw, dataset, writer, retry)
         except (RecipeError, DataError) as error:
             if problem is not None:
                 problem(misfit(draw, error))
             continue
-        reused += not missing
+        reused += not missing and (not recipe.asks or bool(ids))
         if changed and ids and not missing:
             whole.add(sample_id(draw, ids))
         bill.add(missing)
     output, measured = _output_per_call(recipe, dataset)
-    usage = Usage(bill.input_tokens, int(output * bill.calls))
+    asked = sum(tokens for _, _, tokens in bill.by.values())
     states = {key: state for key, state in dataset.plan.states().items() if key not in keys}
     if rows is None:
         states.update((draw.key, state) for draw, state in transitions(recipe, axes, dataset, writer, keys))
@@ -238,9 +242,9 @@ def plan_run(
     return RunPlan(
         cells=axes.size if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
         aside=_aside(recipe, dataset, writer, states, whole if changed else None) if count else {},
-        new_calls=bill.calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
-        usd_expected=cost_of(writer.price, usage) if bill.calls else 0.0, usd_worst=bill.worst,
-        prompts=bill.prompts, measured=measured,
+        new_calls=bill.calls, input_tokens=asked, output_tokens=int(output * bill.calls),
+        usd_expected=bill.expected(output), usd_worst=bill.worst,
+        prompts=bill.prompts, measured=measured, repairs=bill.repairs,
     )
 
 
@@ -283,26 +287,55 @@ def doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
     """What a recipe can mean and probably does not, a sentence each with its place; see `grid.doubts`."""
     axes = load_axes(recipe) if recipe.axes else None
     first = next(wanted_draws(recipe, axes, dataset, 1), None)
-    return grid_doubts(recipe, list(first.fields) if first else [])
+    return [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe)]
 
 
 def _calls_of(
-    recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer
-) -> tuple[list[CallRequest], list[str]]:
-    """The calls of a draw that have no answer, and the ids of all; later steps stand in with empty earlier answers."""
-    answers: dict[str, str] = {}
-    missing: list[CallRequest] = []
-    ids: list[str] = []
-    for index, step in enumerate(recipe.asks):
-        request = request_of(recipe, draw, writer, answers, index)
-        ids.append(request.id)
-        if missing or dataset.calls.state(request.id) != "answered":
-            missing.append(request)
-            answers[step.name] = ""
-        elif index + 1 < len(recipe.asks):
-            call = dataset.calls.peek(request.id)
-            answers[step.name] = call.text if call else ""
-    return missing, ids
+    recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer, retry: Retry | None = None
+) -> tuple[list[Question], list[str]]:
+    """The calls of a draw that have no answer, and the ids of all that its row is made of.
+
+    Those that may be needed are among the missing, marked so. There are no ids where no row comes of it.
+    """
+    road = road_of(recipe, writer, dataset.path, asked_instead(dataset), retry)
+    asking, missing, answer = road.ask(draw), list[Question](), None
+    try:
+        question = next(asking)
+        while True:
+            answer = None if question.maybe else _stored(dataset, question)
+            if answer is None and not question.look:
+                missing.append(question)
+            question = asking.send(answer)
+    except StopIteration as end:
+        return missing, [ref.id for ref in end.value.refs] if isinstance(end.value, Made) else []
+
+
+def _stored(dataset: Dataset, question: Question) -> Call | None:
+    """What is known of a question's call; a failure only where one looks for it, since it would be asked again."""
+    request = question.request
+    if question.look:
+        return dataset.calls.peek(request.id)
+    if dataset.calls.state(request.id) != "answered":
+        return None
+    if question.read:
+        return dataset.calls.peek(request.id)
+    message = {"role": "assistant", "content": ""}  # nobody reads it
+    return Call(request.id, request.namespace, request.body, request.repeat, message, "stop", None, None, 0, 0, 0, "")
+
+
+def asked_instead(dataset: Dataset) -> tuple[str, ...]:
+    """Models that were asked instead of the recipe's, by `generate --retry --model`, as PROVIDER:MODEL."""
+    try:
+        stat = (dataset.path / "manifest.json").stat()
+    except OSError:
+        return ()
+    return _noted(dataset, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@lru_cache(maxsize=8)
+def _noted(dataset: Dataset, changed: tuple[int, ...]) -> tuple[str, ...]:
+    noted = dataset.manifest().get("generate")
+    return tuple(noted.get("instead", ())) if isinstance(noted, dict) else ()
 
 
 def _output_per_call(recipe: Recipe, dataset: Dataset) -> tuple[float, bool]:

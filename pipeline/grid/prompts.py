@@ -10,6 +10,8 @@ from ..recipe import Recipe
 from ..sections import Step
 from .template import Template
 
+JUDGE = "pairs.judge"
+
 
 class StepTemplates(NamedTuple):
     """A question and its templates."""
@@ -34,6 +36,7 @@ class Prompts:
         ]
         self.system, self.user = made.get("train.system"), made.get("train.user")
         self.assistant = made["train.assistant"]
+        self.judge = made.get(f"{JUDGE}.system"), made.get(f"{JUDGE}.user")
         self.named: Mapping[str, Template] = made
 
 
@@ -54,6 +57,9 @@ def template_makers(recipe: Recipe) -> dict[str, Callable[[], Template]]:
         place: tuple[str | int, ...] = ("prompt",) if recipe.prompt is not None else ("steps", index)
         note(f"{label}.system", step.system, *place, "system")
         note(f"{label}.user", step.user, *place, "user")
+    if recipe.pairs is not None:
+        note(f"{JUDGE}.system", recipe.pairs.judge.system, "pairs", "judge", "system")
+        note(f"{JUDGE}.user", recipe.pairs.judge.user, "pairs", "judge", "user")
     train = recipe.train
     for part in ("system", "user", "assistant"):
         note(f"train.{part}", getattr(train, part), "train", part)
