@@ -65,7 +65,7 @@ def _judged(
             scores.append(float(score.value))
         ahead = scores[0] - scores[1]
         return None if abs(ahead) < judge.margin else FIRST if ahead > 0 else OTHER
-    turned = hash_unit("order", road.recipe.seed, *(ref.id for ref in trail.refs)) < 0.5
+    turned = hash_unit("order", road.recipe.seed, answers[0].text, answers[1].text) < 0.5
     picks = []
     for swapped in (turned, not turned) if judge.both_orders else (turned,):
         a, b = (second, first) if swapped else (first, second)
