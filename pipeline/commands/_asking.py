@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,7 @@ def retry_of(target: Target, recipe: Recipe, retry: bool, classes: tuple[str, ..
         RecipeError: --class without --retry, or a class that there is not.
     """
     from pipeline.generate import Retry
+    from pipeline.settings import load_settings
     from pipeline.types import FailureClass
 
     if not retry:
@@ -48,9 +50,10 @@ def retry_of(target: Target, recipe: Recipe, retry: bool, classes: tuple[str, ..
     for name in classes:
         if name not in known:
             raise RecipeError(f"--class {name}: there is no such class of failures", did_you_mean(name, known))
-    usual = replace(target, model=None)
     if target.model is None:
         return Again(_spend.writer_of(target, recipe), Retry(classes))
+    machine = load_settings(target.cwd, os.environ, {}).model  # what the flag stands in front of
+    usual = replace(target, model=None, settings=target.settings.model_copy(update={"model": machine}))
     usual = replace(usual, model=_spend.unnamed(usual, recipe))
     by = _spend.writer_of(target, recipe)
     writer = _spend.writer_of(usual, recipe)

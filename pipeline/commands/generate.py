@@ -12,7 +12,7 @@ from pipeline.errors import RecipeError
 
 @click.command("generate")
 @target(sets=True, asks=True)
-@click.option("--retry", is_flag=True, help="Ask again what failed for good; with --model another model, for them alone.")
+@click.option("--retry", is_flag=True, help="Ask again what failed for good; --model then names who is asked.")
 @click.option("--class", "classes", multiple=True, metavar="CLASS",
               help="With --retry: only failures of this class, as parse, length, refused. Repeatable.")
 @click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
@@ -20,7 +20,8 @@ from pipeline.errors import RecipeError
 @yes_option
 @click.pass_context
 def command(
-    context: click.Context, /, target: Target, retry: bool, classes: tuple[str, ...], adopt: bool, restore: bool, yes: bool
+    context: click.Context, /, target: Target, retry: bool, classes: tuple[str, ...], adopt: bool, restore: bool,
+    yes: bool,
 ) -> None:
     """Asks the model for every row of the recipe that is still missing.
 

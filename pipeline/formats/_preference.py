@@ -55,7 +55,7 @@ class Preference(Format):
         if shape is not None:
             raise FormatRefusal(shape.code, shape.message, shape.fix)
         asked, tools, better, worse = self.parts(values)
-        own = tuple(self.whole([], Example([], tools=[{}]))) + (self.better, self.worse)
+        own = (*self.whole([], Example([], tools=[{}])), self.better, self.worse)
         messages = [dict(message) for message in (*asked, *better)]
         return Example(messages, [dict(message) for message in worse], tools=tools or None, fields=others(values, own))
 

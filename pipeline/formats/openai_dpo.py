@@ -1,7 +1,7 @@
 """Preference pairs a line, {"input", "preferred_output", "non_preferred_output"}, as OpenAI's DPO jobs take them.
 
-OpenAI's API description calls the answers `preferred_completion` and `non_preferred_completion`; its guide, its jobs and
-other hosts (Azure, Fireworks) take the names written here. Each is one assistant message of text.
+OpenAI's API description calls the answers `preferred_completion` and `non_preferred_completion`; its guide, its jobs
+and other hosts (Azure, Fireworks) take the names written here. Each is one assistant message of text.
 """
 
 from __future__ import annotations

@@ -327,6 +327,13 @@ def readers_of(recipe: Recipe, dataset: Path) -> list[Reader | None]:
     return found
 
 
+def in_their_place(recipe: Recipe, dataset: Path) -> dict[str, Any]:
+    """Step -> what templates take in the place of its answer, to show a row before anything is asked."""
+    readers = readers_of(recipe, dataset)
+    return {step.name: variable(reader.stand_in()) if reader else f"({step.name}: what the writer says)"
+            for step, reader in zip(recipe.asks, readers, strict=True)}
+
+
 def _reader(recipe: Recipe, answer: Answer, folder: Path | None, place: tuple[str | int, ...]) -> Reader:
     if answer.labels is not None:
         return Labels(answer.labels)

@@ -42,7 +42,7 @@ class Writer(NamedTuple):
             return self
         host, _, model = name.partition(":")
         if self.provider.rehearsal:
-            return self._replace(model=name)
+            return self._replace(model=model if host == self.provider.namespace else name)
         if host == self.provider.namespace and self.named is None:
             return self._replace(model=model)
         if self.named is None:

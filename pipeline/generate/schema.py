@@ -228,25 +228,28 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, str) == isinstance(other, str)
 
 
-def stand_in(schema: Any, root: Any = None, depth: int = 0) -> Any:
-    """A value with the parts that a schema names, for templates that are filled before the answer is known."""
+def stand_in(schema: Any, root: Any = None, depth: int = 0, name: str = "text") -> Any:
+    """A value with the parts that a schema names, for templates that are filled before the answer is known.
+
+    A text is the name of its part in brackets.
+    """
     root = schema if root is None else root
     if not isinstance(schema, Mapping) or depth > 8:
-        return ""
+        return f"({name})"
     if "$ref" in schema:
-        return stand_in(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root, depth + 1)
+        return stand_in(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root, depth + 1, name)
     for key in ("anyOf", "oneOf", "allOf", "enum"):
         if schema.get(key):
-            return schema[key][0] if key == "enum" else stand_in(schema[key][0], root, depth + 1)
+            return schema[key][0] if key == "enum" else stand_in(schema[key][0], root, depth + 1, name)
     if "const" in schema:
         return schema["const"]
-    names = schema.get("type", "object" if "properties" in schema else "string")
-    name = names if isinstance(names, str) else names[0]
-    if name == "object":
-        return {key: stand_in(part, root, depth + 1) for key, part in schema.get("properties", {}).items()}
-    if name == "array":
-        return [stand_in(schema.get("items", {}), root, depth + 1)]
-    return {"boolean": False, "integer": 0, "number": 0}.get(name, "")
+    kinds = schema.get("type", "object" if "properties" in schema else "string")
+    kind = kinds if isinstance(kinds, str) else kinds[0]
+    if kind == "object":
+        return {key: stand_in(part, root, depth + 1, key) for key, part in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [stand_in(schema.get("items", {}), root, depth + 1, name)]
+    return {"boolean": False, "integer": 0, "number": 0, "null": None}.get(kind, f"({name})")
 
 
 def _short(value: Any) -> str:

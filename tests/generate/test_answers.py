@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -23,15 +24,19 @@ CONTAINERS = VALUES.filter(lambda value: isinstance(value, dict | list))
 PROSE = st.text(string.ascii_letters + " .,:\n", max_size=20)
 
 
-@pytest.mark.parametrize("text", ["positive", " Positive\n", '"POSITIVE"', "positive.", "'positive'.", "“Positive.”", "`positive`"])
+@pytest.mark.parametrize("text", [
+    "positive", " Positive\n", '"POSITIVE"', "positive.", "'positive'.", "“Positive.”", "`positive`",
+])
 def test_a_label_with_nothing_but_its_dress(text: str) -> None:
     said = LABELS.read(text)
     assert (said.text, said.value) == ("Positive", "Positive")
 
 
-@pytest.mark.parametrize("text", ["", "posit", "positive!", "Label: positive", "positive, negative", "positive..", "not  sure", "neg"])
+@pytest.mark.parametrize("text", [
+    "", "posit", "positive!", "Label: positive", "positive, negative", "positive..", "not  sure", "neg",
+])
 def test_anything_else_is_none(text: str) -> None:
-    with pytest.raises(Unread, match="is not one of Positive, negative, not sure|empty answer"):
+    with pytest.raises(Unread, match=r"is not one of Positive, negative, not sure"):
         LABELS.read(text)
 
 
@@ -89,12 +94,8 @@ def test_what_is_no_json_is_told(text: str, why: str) -> None:
 @given(st.text())
 def test_no_text_breaks_the_reader(text: str) -> None:
     for reader in (LABELS, Number(), Json({"type": "object"})):
-        try:
-            said = reader.read(text)
-        except Unread as fault:
-            assert str(fault)
-        else:
-            said.text.encode()
+        with suppress(Unread):
+            reader.read(text).text.encode()
 
 
 @pytest.mark.parametrize(("text", "value"), [("7", 7.0), (" 7.5. ", 7.5), ("-1", -1.0)])
@@ -122,8 +123,9 @@ def test_json_prints_as_json_wherever_a_template_prints_it() -> None:
 
 
 def test_the_fault_names_its_place() -> None:
-    schema = {"type": "object", "properties": {"items": {"type": "array", "items": {"properties": {"n": {"type": "integer"}}}}},
-              "required": ["items", "city"]}
+    item = {"properties": {"n": {"type": "integer"}}}
+    items = {"type": "array", "items": item}
+    schema = {"type": "object", "properties": {"items": items}, "required": ["items", "city"]}
     with pytest.raises(Unread, match=r"\$: 'city' is missing"):
         Json(schema).read('{"items": []}')
     with pytest.raises(Unread, match=r'\$\.items\[1\]\.n: integer is wanted, not "2"'):

@@ -1,4 +1,4 @@
-"""Answers that are held to something: read, repaired once, failed with a class, tried again, judged anew for nothing."""
+"""Answers that are held to something: read, repaired once, failed with a class, tried again, judged anew for free."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_an_answer_of_no_use_is_repaired_once_by_a_call_of_its_own(moods: Folder
 
 def test_what_cannot_be_used_twice_is_a_typed_failure_with_text_and_cost(moods: Folder) -> None:
     moods.says = lambda prompt, turn: "merry" if "baker" in prompt else "¿qué?"
+    moods.edit("floor: 0", "floor: 0.9")
     with pytest.raises(YieldError):
-        moods.edit("floor: 0", "floor: 0.9")
         moods.run()
     moods.edit("floor: 0.9", "floor: 0.2")
     done = moods.run()
@@ -141,7 +141,7 @@ def test_the_answer_that_is_trained_on_is_the_json_alone(tmp_path: Path) -> None
 
 def test_a_schema_in_a_file_and_a_class_beside_the_recipe(tmp_path: Path) -> None:
     tickets = Folder(tmp_path, TICKETS.replace(SCHEMA, "{schema: ticket.schema.json}"))
-    with pytest.raises(RecipeError, match="ticket.schema.json: No such file"):
+    with pytest.raises(RecipeError, match=r"ticket\.schema\.json: No such file"):
         tickets.run()
     schema = {"type": "object", "properties": {"city": {"enum": ["Lima"]}, "n": {"type": "integer"}}}
     (tmp_path / "ticket.schema.json").write_text(json.dumps(schema))
@@ -163,7 +163,8 @@ def test_a_schema_in_a_file_and_a_class_beside_the_recipe(tmp_path: Path) -> Non
 
 def test_code_beside_a_snapshot_is_not_run(tmp_path: Path) -> None:
     tickets = Folder(tmp_path, TICKETS.replace(SCHEMA, "{model: forms.py:Ticket}"))
-    (tmp_path / "forms.py").write_text("from pydantic import BaseModel\nclass Ticket(BaseModel):\n    city: str\n    n: int\n")
+    (tmp_path / "forms.py").write_text(
+        "from pydantic import BaseModel\nclass Ticket(BaseModel):\n    city: str\n    n: int\n")
     tickets.says = lambda prompt, turn: '{"n": 1, "city": "Lima"}' if "JSON" in prompt else "tale"
     tickets.run()
     (tickets.home / "forms.py").write_text("raise SystemExit('it ran')\n")
@@ -298,7 +299,8 @@ def test_another_model_is_asked_for_the_failed_rows_alone(moods: Folder) -> None
 
 def test_another_model_for_calls_that_failed(tmp_path: Path) -> None:
     tales = Folder(tmp_path, RECIPE.replace("max_tokens: 100}", "max_tokens: 100, floor: 0}"))
-    tales.says = lambda prompt, turn: no("content_filter") if "nurse" in prompt else no("timeout") if "judge" in prompt else "ok"
+    faults = {"nurse": no("content_filter"), "judge": no("timeout")}
+    tales.says = lambda prompt, turn: next((fault for who, fault in faults.items() if who in prompt), "ok")
     tales.run()
     assert len(tales.failures()) == 6
     tales.says = lambda prompt, turn: "saved"

@@ -22,8 +22,9 @@ TYPES = st.sampled_from(["object", "array", "string", "boolean", "null", "number
 def one(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(inner, min_size=1, max_size=2)
     return st.fixed_dictionaries({}, optional={
-        "type": TYPES | st.lists(TYPES, min_size=1, max_size=2, unique=True), "enum": st.lists(VALUES, min_size=1, max_size=3),
-        "const": VALUES, "properties": st.dictionaries(st.sampled_from("xyz"), inner, max_size=2),
+        "type": TYPES | st.lists(TYPES, min_size=1, max_size=2, unique=True),
+        "enum": st.lists(VALUES, min_size=1, max_size=3), "const": VALUES,
+        "properties": st.dictionaries(st.sampled_from("xyz"), inner, max_size=2),
         "required": st.lists(st.sampled_from("xyz"), max_size=2, unique=True), "additionalProperties": inner,
         "items": inner, "minItems": st.integers(0, 3), "maxItems": st.integers(0, 3), "uniqueItems": st.booleans(),
         "minLength": st.integers(0, 3), "maxLength": st.integers(0, 3), "pattern": st.sampled_from(["a", "^b", "b$"]),
@@ -46,9 +47,9 @@ def test_as_the_standards_own_checker(schema: Any, part: Any, value: Any) -> Non
 
 
 def test_every_keyword_is_one_that_the_comparison_draws() -> None:
-    drawn = {"$defs", "$ref", "type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems",
-             "maxItems", "uniqueItems", "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum",
-             "exclusiveMaximum", "anyOf", "oneOf", "allOf"}
+    drawn = {"$defs", "$ref", "type", "enum", "const", "properties", "required", "additionalProperties", "items",
+             "minItems", "maxItems", "uniqueItems", "minLength", "maxLength", "pattern", "minimum", "maximum",
+             "exclusiveMinimum", "exclusiveMaximum", "anyOf", "oneOf", "allOf"}
     assert drawn == KNOWN
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import socket
 import ssl
 import struct
@@ -50,6 +51,7 @@ class Options:
         quota: answers until the credit is exhausted.
         context: tokens that a prompt may have.
         answer: a fixed text in place of stories.
+        script: pattern -> text; the first pattern that is found in the model's name and the conversation answers.
         keep: writes the last user message into `received` lines.
         tune: how files and jobs behave: fields of `_tuning.Plan`.
     """
@@ -68,6 +70,7 @@ class Options:
     quota: int | None = None
     context: int | None = None
     answer: str | None = None
+    script: dict[str, str] = field(default_factory=dict)
     keep: bool = False
     tls: tuple[str, str] | None = None
     tune: dict[str, Any] = field(default_factory=dict)
@@ -166,7 +169,10 @@ class Service:
         if kind:
             reply = faulty(kind, request, seed)
         else:
-            kind, reply = "ok", Reply(200, orjson.dumps(completion(request, seed, answer=options.answer)), paid=True)
+            asked = f"{model}\n{text}"
+            scripted = (said for found, said in options.script.items() if re.search(found, asked, re.S))
+            said = next(scripted, options.answer)
+            kind, reply = "ok", Reply(200, orjson.dumps(completion(request, seed, answer=said)), paid=True)
         if kind == "ok" or kind in ANSWERED:
             reply = reply._replace(headers=reply.headers + self.limit_headers())
         return kind, reply
