@@ -211,8 +211,13 @@ def plan_run(
     recipe: Recipe, dataset: Dataset, writer: Writer, rows: int | None = None,
     problem: Callable[[Problem], None] | None = None, retry: Retry | None = None,
 ) -> RunPlan:
-    """Counts what `generate` would do; sends nothing, writes nothing. `problem` gets unusable source rows."""
+    """Counts what `generate` would do; sends nothing, writes nothing. `problem` gets unusable source rows.
+
+    Raises:
+        RecipeError: the recipe cannot mean anything.
+    """
     refuse_unheeded(recipe)
+    road_of(recipe, writer, dataset.path, asked_instead(dataset), retry)  # what is wrong with it is no row's fault
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = 0
     bill = _Bill()
