@@ -138,6 +138,21 @@ class Recipe(Section):
         return content.removesuffix("\n")
 
 
+class Same:
+    """A recipe as a key of what is made of it once: equal to itself alone."""
+
+    __slots__ = ("recipe",)
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.recipe is self.recipe
+
+    def __hash__(self) -> int:
+        return id(self.recipe)
+
+
 def load_recipe(path: Path, sets: Sequence[str] = ()) -> Recipe:
     """Reads a recipe file.
 

@@ -126,8 +126,12 @@ class Unpaired(NamedTuple):
     why: str
 
 
-Outcome = Made | Unusable | Unpaired | None
-"""None: nothing was asked for it, as it was not meant to be."""
+class Passed(NamedTuple):
+    """Nothing was asked for a draw yet, and only what failed is asked again."""
+
+
+Outcome = Made | Unusable | Unpaired | Passed | None
+"""None: its templates fail."""
 
 
 Asking = Generator[Question, Call | None, Said]

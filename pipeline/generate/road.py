@@ -20,13 +20,13 @@ from typing import Any
 from pipeline.digest import call_id
 from pipeline.errors import DataError, RecipeError
 from pipeline.grid.fill import fill
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, Same
 from pipeline.sections import Parameters, Step
 from pipeline.types import Call, CallRequest, Draw, FailureClass, Message
 
 from .answers import Json, Reader, Said, Unread, readers_of, variable
 from .pairs import pair_of
-from .questions import Asking, Lost, Made, Outcome, Question, Retry, Trail, Unusable, Wanted, Writer, parameters
+from .questions import Asking, Lost, Made, Outcome, Passed, Question, Retry, Trail, Unusable, Wanted, Writer, parameters
 
 FURTHER = 1_000_000
 """Repeats between a try and the next one of the same question: more than any cell has repeats."""
@@ -176,7 +176,7 @@ class Road:
                 last = fault
         elsewhere = retry is not None and retry.by is not None and retry.by.name != wanted.writer.name
         if last is None and elsewhere and not trail.refs:
-            raise Lost(None)
+            raise Lost(Passed())
         if last is not None and retry is not None and retry.takes(last.outcome.kind):
             by = retry.by if elsewhere and retry.by is not None else wanted.writer
             trail_of = [fault.outcome.call.id for fault in unused]
@@ -290,23 +290,8 @@ def _sent(recipe: Recipe, step: Step, reader: Reader | None) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": held}}
 
 
-class _Same:
-    """A recipe as a key: equal to itself alone."""
-
-    __slots__ = ("recipe",)
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.recipe is self.recipe
-
-    def __hash__(self) -> int:
-        return id(self.recipe)
-
-
 @lru_cache(maxsize=16)
-def _road(key: _Same, writer: Writer, dataset: Path, instead: tuple[str, ...], retry: Retry | None) -> Road:
+def _road(key: Same, writer: Writer, dataset: Path, instead: tuple[str, ...], retry: Retry | None) -> Road:
     return Road(key.recipe, writer, dataset, instead, retry)
 
 
@@ -314,4 +299,4 @@ def road_of(
     recipe: Recipe, writer: Writer, dataset: Path, instead: tuple[str, ...] = (), retry: Retry | None = None
 ) -> Road:
     """The road of a recipe, made at the first call for these very objects."""
-    return _road(_Same(recipe), writer, dataset, instead, retry)
+    return _road(Same(recipe), writer, dataset, instead, retry)

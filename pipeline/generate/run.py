@@ -25,7 +25,7 @@ from pipeline.types import Call, Draw, Problem, Sample
 
 from .failures import Failures
 from .plan import answered, asked_instead, misfit, paid_cells, transitions, writer_digest
-from .questions import Made, Outcome, Question, Retry, Unpaired, Unusable, Writer, parameters
+from .questions import Made, Outcome, Passed, Question, Retry, Unpaired, Unusable, Writer, parameters
 from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
 
@@ -158,7 +158,7 @@ class _Run:
         self.keys: set[str] = set()
         self.others: dict[str, str] = {}
         self.renewed: set[str] = set()
-        self.standing = self.answered = self.added = self.again = 0
+        self.standing = self.passed = self.answered = self.added = self.again = 0
         self.unnoted = False
 
     def go(self, report: Report | None) -> Generated:
@@ -324,6 +324,8 @@ class _Run:
                 self.left_out(misfit(draw, error))
                 return
             self._add(rows, sample)
+        elif isinstance(outcome, Passed):
+            self.passed += 1
         elif isinstance(outcome, Unpaired):
             if draw.key in self.keys:
                 self.unpaired[outcome.why] += 1
@@ -364,13 +366,14 @@ class _Run:
 
     def _floor(self, interrupted: bool) -> None:
         """A run with zero rows is never a success, nor one under the recipe's floor."""
-        if interrupted or not self.wanted:
+        meant = self.wanted - self.passed
+        if interrupted or not meant:
             return
-        share = (self.answered + self.unpaired.total()) / self.wanted
+        share = (self.answered + self.unpaired.total()) / meant
         if self.answered == 0 or share < self.recipe.generate.floor:
             classes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.progress.failures.items()))
             raise YieldError(
-                f"{self.answered} of {self.wanted} rows got an answer, under the floor of "
+                f"{self.answered} of {meant} rows got an answer, under the floor of "
                 f"{self.recipe.generate.floor:.0%} ({classes or 'no new failure'}); all that came is kept",
                 f"synth generate {self.dataset.name} --retry   or see {self.dataset.path / 'failures.jsonl'}",
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..recipe import Recipe
+from ..recipe import Recipe, Same
 from ..sections import Step
 from .template import Template
 
@@ -71,26 +71,11 @@ def _read(recipe: Recipe, text: str, *where: str | int) -> Template:
     return Template(content, recipe.at(*where) if content is text else str(recipe.folder / text))
 
 
-class _Same:
-    """A recipe as a key: equal to itself alone."""
-
-    __slots__ = ("recipe",)
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.recipe is self.recipe
-
-    def __hash__(self) -> int:
-        return id(self.recipe)
-
-
 @lru_cache(maxsize=8)
-def _compiled(key: _Same) -> Prompts:
+def _compiled(key: Same) -> Prompts:
     return Prompts(key.recipe)
 
 
 def prompts_of(recipe: Recipe) -> Prompts:
     """The templates of a recipe, read and compiled at the first call for this very object."""
-    return _compiled(_Same(recipe))
+    return _compiled(Same(recipe))

@@ -368,3 +368,13 @@ def test_what_the_prompt_does_not_say_is_doubted_aloud(tmp_path: Path) -> None:
         folder.edit("{labels: [merry, sad]}", "{schema: {type: object}}")
         (doubt,) = doubts(folder.recipe, dataset)
         assert "says JSON" in doubt
+
+
+def test_a_retry_of_a_few_is_no_failure_of_all_the_others(moods: Folder) -> None:
+    moods.edit("floor: 0", "floor: 0.9")
+    moods.says = lambda prompt, turn: "hm" if turn == 0 else "merry"
+    with pytest.raises(YieldError):
+        moods.run(rows=2)
+    moods.says = lambda prompt, turn: "sad"
+    done = moods.run(retry=("parse",), by=moods.writer.of("scripted:big"))
+    assert (done.standing, done.wanted) == (2, 12), "ten that nobody asked for yet do not count against it"
