@@ -22,6 +22,8 @@ BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 COLUMNS, PICTURE_COLUMNS = 100, 124
 PICTURED = ("synth status plots", "synth inspect plots --where 'length > 1005' --sort length --limit 9")
 """What docs/run.svg shows, after the transcripts of README.md have run."""
+PROGRESS = re.compile(r"[\d,]+ of [\d,]+ rows(, .*)? (left|kept so far|tokens/s)\b.*")
+"""A line that only a machine which takes its time prints, every five seconds."""
 SECONDS = re.compile(r"\b\d+(?:\.\d+)?( ?m?s\b| min\b)")
 
 
@@ -48,16 +50,18 @@ def commands(block: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Ours, with `synth` on the path and without settings or keys."""
+    """Ours, with `synth` on the path and without settings, keys or vocabularies: counts are the same everywhere."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("SYNTH_", "OPENAI_"))}
-    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}", "COLUMNS": str(COLUMNS)}
+    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}", "COLUMNS": str(COLUMNS),
+                  "TIKTOKEN_CACHE_DIR": ""}
 
 
 def said(command: str, folder: Path) -> str:
     """What a command prints, both streams as a terminal shows them."""
     done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment() | {"NO_COLOR": "1"}, text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    return "\n".join(line.rstrip() for line in done.stdout.replace(str(folder), "~").splitlines())
+    lines = (line.rstrip() for line in done.stdout.replace(str(folder), "~").splitlines())
+    return "\n".join(line for line in lines if not PROGRESS.fullmatch(line))
 
 
 def transcript(block: str, folder: Path) -> str:

@@ -64,11 +64,12 @@ def fault(text: str, *at: str | int) -> PydanticCustomError:
 
 
 def place(path: Path | None, lines: Mapping[Where, int], where: Where) -> str:
-    """`plots.yaml:12`: the line of a part, or of the nearest thing around it."""
+    """`plots.yaml:12`: the line of a part, or of the nearest thing around it; `--set a.b` for what that sets."""
     name = path.name if path and path.name != "recipe.yaml" else str(path or "recipe")
     for end in range(len(where), -1, -1):
         if where[:end] in lines:
-            return f"{name}:{lines[where[:end]]}"
+            line = lines[where[:end]]
+            return f"{name}:{line}" if line else f"--set {'.'.join(map(str, where[:end]))}"
     return name
 
 

@@ -77,8 +77,8 @@ def _walk(node: yaml.Node, where: tuple[str | int, ...], lines: Lines, name: str
             _walk(item, (*where, index), lines, name)
 
 
-def override(value: dict[str, Any], text: str) -> None:
-    """Applies one `a.b=c` in place; `c` is YAML.
+def override(value: dict[str, Any], text: str, lines: Lines) -> None:
+    """Applies one `a.b=c` in place; `c` is YAML. What it sets stands on no line of the file: `lines` has 0 for it.
 
     Raises:
         RecipeError: no `=`, or a path through something that is no mapping.
@@ -94,5 +94,8 @@ def override(value: dict[str, Any], text: str) -> None:
             raise RecipeError(f"--set {text}: '{key}' is no section of the recipe")
     try:
         target[keys[-1]] = yaml.safe_load(given)
+        for known in [each for each in lines if each[:len(keys)] == tuple(keys)]:
+            del lines[known]
+        lines[tuple(keys)] = 0
     except yaml.YAMLError:
         raise RecipeError(f"--set {text}: the value is not YAML", "--set name='a text'") from None

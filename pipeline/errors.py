@@ -2,6 +2,7 @@
 
     SynthError            1   our caller can mend it; `main()` prints it without a traceback
     ├── RecipeError       2   a recipe, an option or synth.toml is wrong
+    │   └── RowsRehearsed 2   rehearsed rows would go to a host
     ├── YieldError        3   too few rows came through
     ├── DataError         4   a file or a dataset is not what it should be
     ├── ProviderError     5   the model's host refuses, is away, or would cost too much
@@ -40,6 +41,10 @@ class RecipeError(SynthError):
     """A recipe, a command-line option or synth.toml cannot mean anything."""
 
     exit_code = 2
+
+
+class RowsRehearsed(RecipeError):
+    """Rows that nobody wrote would go to a host; `synth run` ends with the files instead."""
 
 
 class YieldError(SynthError):

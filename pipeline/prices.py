@@ -29,6 +29,7 @@ class Price(NamedTuple):
         cached: prompt tokens that the host had cached; None where they cost as much as others.
         date: when the price was known to hold, as `2026-04`; empty for one that a person set.
         source: where it was found.
+        batch: what a file of many questions costs, as a share of this; None where the host takes none that we know of.
     """
 
     input: float
@@ -36,6 +37,7 @@ class Price(NamedTuple):
     cached: float | None
     date: str
     source: str
+    batch: float | None = None
 
 
 class TrainingPrice(NamedTuple):
@@ -75,7 +77,8 @@ def price_of(namespace: str, model: str, settings: Settings) -> Price | None:
     for key in (f"{namespace}:{model}", model):
         if key in settings.prices:
             entry = settings.prices[key]
-            return Price(entry.input, entry.output, entry.cached, "", f"prices.{key} of synth.toml")
+            batch = entry.batch if entry.batch is not None else _batch(namespace)
+            return Price(entry.input, entry.output, entry.cached, "", f"prices.{key} of synth.toml", batch)
     table = _table()
     kind = settings.providers[namespace].type if namespace in settings.providers else namespace
     if kind == "rehearsal":
@@ -86,8 +89,8 @@ def price_of(namespace: str, model: str, settings: Settings) -> Price | None:
     if model.startswith("ft:"):
         tuned = table["tuned"]
         row = tuned["inference"].get(name) if namespace == "openai" else None
-        return _price(row, tuned["date"], tuned["source"])
-    return _price(table["inference"].get(namespace, {}).get(name), table["date"], table["source"])
+        return _price(row, tuned["date"], tuned["source"], namespace)
+    return _price(table["inference"].get(namespace, {}).get(name), table["date"], table["source"], namespace)
 
 
 def price_at(namespace: str, model: str, settings: Settings, env: Mapping[str, str]) -> Price | None:
@@ -103,8 +106,16 @@ def free_here(price: Price | None) -> bool:
     return price is not None and price.source == FREE_HERE
 
 
-def _price(row: dict[str, float] | None, date: str, source: str) -> Price | None:
-    return Price(row["input"], row["output"], row.get("cached"), date, source) if row else None
+def _price(row: dict[str, float] | None, date: str, source: str, namespace: str) -> Price | None:
+    if row is None:
+        return None
+    return Price(row["input"], row["output"], row.get("cached"), date, source, _batch(namespace))
+
+
+def _batch(namespace: str) -> float | None:
+    """The share of its price that a host asks for a batch; None where it is not known to take batches."""
+    known = _table()["batch"].get(namespace)
+    return float(known["factor"]) if known else None
 
 
 def training_price_of(

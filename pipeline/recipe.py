@@ -178,7 +178,7 @@ def parse_recipe(text: str, path: Path | None = None, sets: Sequence[str] = ()) 
     if not isinstance(value, dict):
         raise RecipeError(f"{_faults.place(path, {}, ())}: a recipe is a mapping of keys", "synth init NAME --blank")
     for override in sets:
-        _yaml.override(value, override)
+        _yaml.override(value, override, lines)
     try:
         recipe = Recipe.model_validate(value)
     except ValidationError as error:

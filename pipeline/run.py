@@ -174,17 +174,18 @@ def run_tuning(
 
     Yields:
         finetune, evaluate (of models on this machine; asking a host is a verb of its own), report. Where the
-        packages that tuning needs are not here, `untuned` with the line that brings them, then report; where
-        nothing was held out, `unjudged` with what to do about it.
+        packages that tuning needs are not here, `untuned` with the line that brings them, then report; the same where
+        rehearsed rows would go to a host, with the two ways on; where nothing was held out, `unjudged` with what to do
+        about it.
     """
-    from pipeline.errors import DataError, MissingExtra
+    from pipeline.errors import DataError, MissingExtra, RowsRehearsed
     from pipeline.evaluate import Options as Judge
     from pipeline.evaluate import evaluate, tuned_model
     from pipeline.report import write_report
 
     try:
         plan = plan_tuning(recipe, dataset, settings, env)
-    except MissingExtra as error:
+    except (MissingExtra, RowsRehearsed) as error:
         yield "untuned", error
     else:
         if agreed(plan):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,21 +38,34 @@ class ProviderEntry(_Table):
         base_url: as `http://localhost:8000/v1`.
         key_env: name of the environment variable that holds the key.
         headers: further headers of every request.
+        ca: file of certificates that count beside the system's, as of a company's own authority.
+        api_version: for Azure's older addresses: it goes into the query, the key into the header `api-key`, and the
+            model's name into the path as the deployment's.
+        parameters: key of a request -> the name that this host knows it by, false to leave it out, or true to send
+            it as it is written, whatever our own table says. Changes what is asked, and with it the ids of calls.
     """
 
     type: str = "openai"
     base_url: str | None = None
     key_env: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
+    ca: Path | None = None
+    api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]+$")
+    parameters: dict[str, bool | Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
 
 
 class PriceEntry(_Table):
-    """A price in US dollars for a million tokens; `training` for each that a fine-tune goes through."""
+    """A price in US dollars for a million tokens; `training` for each that a fine-tune goes through.
+
+    Attributes:
+        batch: the share of it that a batch costs, as 0.5; replaces the host's.
+    """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached: float | None = Field(None, ge=0)
     training: float | None = Field(None, ge=0)
+    batch: float | None = Field(None, ge=0, le=1)
 
 
 class Settings(_Table):
@@ -105,6 +118,10 @@ def load_settings(cwd: Path, env: Mapping[str, str], flags: Mapping[str, Any] | 
             raise RecipeError(f"{path}: {error.strerror}", f"ls -l {path}") from None
         if "datasets" in values:
             values["datasets"] = path.parent / str(values["datasets"])
+        entries = values.get("providers")
+        for entry in entries.values() if isinstance(entries, dict) else ():
+            if isinstance(entry, dict) and isinstance(entry.get("ca"), str):
+                entry["ca"] = path.parent / Path(entry["ca"]).expanduser()
     origin = {key: str(path) for key in values}
     for variable, key in VARIABLES.items():
         if env.get(variable):

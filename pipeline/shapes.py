@@ -23,7 +23,7 @@ class Columns(NamedTuple):
     """What a person said about the columns; each a column's name or a template over columns.
 
     Attributes:
-        prompt: the user turn; None for answers alone.
+        prompt: the user turn, which may be one text for all rows; None for answers alone.
         completion: the assistant turn.
         system: the system text.
         messages: a column that holds whole conversations; never a template.
@@ -211,7 +211,8 @@ class Templated:
         self.format: str | None = None
         self._left_out = frozenset(left_out)
         self._parts = {
-            role: _Part(spec, f"--{option}", names, where, literal=role == "system")
+            role: _Part(spec, f"--{option}", names, where,
+                        literal=role == "system" or (role == "user" and _is_text(spec, names)))
             for role, option, spec in (("system", "system", columns.system), ("user", "prompt", columns.prompt),
                                        ("assistant", "completion", columns.completion))
             if spec is not None
@@ -225,6 +226,11 @@ class Templated:
         texts = {role: part.fill(values, where) for role, part in self._parts.items()}
         messages = [{"role": role, "content": text} for role, text in texts.items() if text or role == "assistant"]
         return Example(messages, fields={name: value for name, value in values.items() if name not in self._left_out})
+
+
+def _is_text(spec: str, names: Sequence[str]) -> bool:
+    """Whether what was given for a column is a sentence, and no column is called like it."""
+    return " " in spec.strip() and not did_you_mean(spec, names).startswith("did you mean")
 
 
 class _Part:

@@ -17,6 +17,8 @@ from .recipe import Recipe
 from .settings import Settings
 from .store import Dataset
 from .store.calls import Spent
+from .store.finetunes import finetunes, tuned_usd
+from .store.foreseen import Reckoning, reckon
 from .store.locks import holders
 from .store.plan import WANTED
 
@@ -47,7 +49,11 @@ class Standing(NamedTuple):
         uncurated: rows without a verdict.
         by_rule: rule -> rows that it dropped.
         model: who writes, as `openai:gpt-4.1-mini`; None where nobody does.
+        tuned: models that were tuned on it.
+        judged: whether the last of them was evaluated.
+        tuned_usd: what fine-tunes cost, or may cost where that is not known yet.
         edits: what a hand changed and nobody decided on, as `2 rows deleted by hand`.
+        bill: the last run's bill, and what it came to; None where none was written down.
         gone: rows that samples.jsonl held before it was deleted as a whole: they are made again for nothing.
         busy: who is at work on it, as `generate (pid 12 on host)`.
         next: the command to type.
@@ -66,7 +72,11 @@ class Standing(NamedTuple):
     exports: tuple[Export, ...]
     spent: Spent
     model: str | None
+    tuned: int
+    judged: bool
+    tuned_usd: float
     edits: str
+    bill: Reckoning | None
     gone: int
     busy: str
     next: str
@@ -97,12 +107,14 @@ def standing(path: Path, settings: Settings) -> Standing:
         # comparing with the journal belongs to whoever writes, so not while somebody does
         edits = dataset.hand_edits() if not busy else None
         counts = dataset.decisions() if not (path / "samples.jsonl").exists() else {}
+        tuned, judged = _tuned(path)
         found = Standing(
             name=dataset.name, path=path, rows=rows - earlier, rewrites=rewrites, earlier=earlier,
             wanted=states[WANTED] if states else None, kept=curated.kept, dropped=curated.dropped,
             uncurated=max(0, rows - curated.judged), by_rule=curated.by_rule,
             exports=tuple(_exports(dataset.exports)), spent=dataset.calls.spent(),
-            model=generate.get("model"), edits=str(edits) if edits else "",
+            model=generate.get("model"), tuned=tuned, judged=judged,
+            tuned_usd=tuned_usd(path), edits=str(edits) if edits else "", bill=reckon(dataset),
             gone=counts.get("written", 0) + counts.get("edited", 0), busy=busy, next="",
         )
         return found._replace(next=_next(found, dataset, settings))
@@ -171,6 +183,16 @@ def _exports(folder: Path) -> Iterator[Export]:
             yield Export(told["format"], files, sum(file["rows"] for file in told["files"]))
 
 
+def _tuned(path: Path) -> tuple[int, bool]:
+    """How many models were tuned, and whether the one that was made last was judged."""
+    models = [each for each in finetunes(path) if each.state == "succeeded" and each.model]
+    last, judged = (models[-1].id if models else None), set()
+    for evaluation in path.glob("evaluations/*/evaluation.json"):
+        with suppress(OSError, ValueError, AttributeError):
+            judged.add(json.loads(evaluation.read_bytes()).get("finetune"))
+    return len(models), last in judged
+
+
 def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
     """The command that moves a dataset on."""
     name = found.name
@@ -193,6 +215,8 @@ def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
         return f"synth inspect {name} --state dropped"
     if not shipped(dataset):
         return f"synth export {name}"
+    if found.tuned:
+        return f"synth report {name} --open" if found.judged else f"synth evaluate {name}"
     return f"synth inspect {name} --sample 5"
 
 
@@ -214,4 +238,5 @@ def as_dict(found: Standing) -> dict[str, Any]:
     """A standing as JSON has it."""
     exports = [export._asdict() for export in found.exports]
     return {**found._asdict(), "path": str(found.path), "exports": exports, "spent": found.spent._asdict(),
+            "bill": found.bill.as_json() if found.bill else None,
             "rehearsal": found.rehearsal}

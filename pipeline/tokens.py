@@ -87,6 +87,7 @@ def at_most_messages(messages: Iterable[Message]) -> int:
     return len(canonical(listed)) + around
 
 
+@cache
 def encoding_name(model: str) -> str | None:
     """The encoding of a model, as o200k_base; None where it is not known.
 

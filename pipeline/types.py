@@ -22,6 +22,10 @@ FailureClass = Literal[
     "rate_limit", "quota", "auth", "refused", "content_filter", "length", "parse", "timeout", "connection",
     "server", "bad_request",
 ]
+THINKS, THOUGHT = "<think>", "</think>"
+"""How models that think aloud mark it (DeepSeek R1, Qwen3, QwQ), where the host does not take it out of the answer."""
+THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
+"""Keys of a message in which hosts give the thoughts by themselves: DeepSeek and vLLM, OpenRouter, Ollama."""
 Outcome = Literal["keep", "drop", "flag", "not_applicable", "unmeasured", "error"]
 State = Literal["kept", "dropped"]
 Severity = Literal["error", "warning", "note"]
@@ -34,6 +38,19 @@ def text_of(content: Any) -> str:
     parts = content if isinstance(content, list) else []
     texts = [part.get("text") for part in parts if isinstance(part, dict)]
     return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def thoughts_apart(text: str) -> tuple[str | None, str]:
+    """The thoughts that a text begins with, and what follows them.
+
+    Only a `<think>` block at the very head counts: one in the middle is what the answer talks about. Thoughts that do
+    not end were cut, and nothing follows them. None where the text begins with no such block.
+    """
+    head = text.lstrip()
+    if not head.startswith(THINKS):
+        return None, text
+    thoughts, _, answer = head[len(THINKS):].partition(THOUGHT)
+    return thoughts.strip(), answer.lstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +137,8 @@ class Call:
         at: UTC, ISO 8601, when the outcome came.
         rehearsal: True for the answers of the rehearsal provider, for ever.
         copied_from: name of the dataset that paid for it, where that is not this one.
+        apart: whether the thoughts that the content begins with are no part of the answer. Calls of earlier versions
+            lack it: their answers stay as they were, and so do the ids of what was asked after them.
     """
 
     id: str
@@ -137,11 +156,32 @@ class Call:
     failure: Failure | None = None
     rehearsal: bool = False
     copied_from: str | None = None
+    apart: bool = False
 
     @property
     def text(self) -> str:
-        """The answer's text; empty where the message holds none."""
-        return text_of((self.message or {}).get("content"))
+        """The answer's text without thoughts; empty where the message holds none, or was cut while it thought."""
+        text = text_of((self.message or {}).get("content"))
+        return thoughts_apart(text)[1] if self.apart else text
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought before it answered, as far as the host shows it; empty where it does not."""
+        message = self.message or {}
+        for key in THOUGHT_KEYS:
+            if thoughts := text_of(message.get(key)):
+                return thoughts
+        content = message.get("content")
+        if isinstance(content, list):  # Mistral's parts of type `thinking`
+            parts = (text_of(part.get("thinking")) for part in content if isinstance(part, dict))
+            return "\n".join(part for part in parts if part)
+        return thoughts_apart(text_of(content))[0] or "" if self.apart else ""
+
+    @property
+    def ended(self) -> str | None:
+        """The finish reason; `length` where the thoughts have no end, whatever the host says."""
+        cut = self.apart and THOUGHT not in text_of((self.message or {}).get("content"))
+        return "length" if cut else self.finish_reason
 
 
 class CallRef(NamedTuple):

@@ -23,6 +23,12 @@ def number(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
+def about(value: float) -> str:
+    """A number that is not known well, in three digits: 53476.2 -> 53,500."""
+    whole = round(value)
+    return f"{round(whole, 3 - len(str(abs(whole)))) if abs(whole) > 999 else whole:,}"
+
+
 def money(usd: float | None) -> str:
     """US dollars with as many digits as tell something: $0, $0.0004, $0.02, $12.40, unknown."""
     if usd is None:

@@ -53,6 +53,16 @@ def test_own_prices_win_and_the_narrower_one_first():
     assert "synth.toml" in price_of("mine", "gpt-4.1", settings).source
 
 
+def test_a_batch_is_half_at_openai_and_what_one_says_elsewhere():
+    assert price_of("openai", "gpt-4.1-mini", NONE).batch == 0.5
+    assert price_of("openai", "ft:gpt-4o-mini:org::id", NONE).batch == 0.5
+    own = Settings(prices={"m": PriceEntry(input=1, output=2), "n": PriceEntry(input=1, output=2, batch=0.25)})
+    assert price_of("openai", "m", own).batch == 0.5
+    assert price_of("mine", "m", own).batch is None, "nobody said that this host takes batches"
+    assert price_of("mine", "n", own).batch == 0.25
+    assert price_of("rehearsal", "rehearsal", NONE).batch is None
+
+
 def test_rehearsals_and_own_servers_cost_nothing():
     assert price_of("rehearsal", "rehearsal", NONE)[:2] == (0, 0)
     assert price_of("ollama", "llama3.2:3b", NONE)[:2] == (0, 0)

@@ -42,6 +42,14 @@ def said_of(text: str) -> str:
         return error.message
 
 
+def test_a_fault_of_a_set_names_it_and_no_line() -> None:
+    text = "synth: 1\nname: x\naxes: {a: [b]}\nprompt: '{{a}}'\ntrain: {user: '{{a}}'}\ncurate: [refusal]\n"
+    with pytest.raises(RecipeError, match=r"^--set generate\.max_tokns: unknown key 'max_tokns'"):
+        parse_recipe(text, Path("x.yaml"), ["generate.max_tokns=5"])
+    assert parse_recipe(text, Path("x.yaml"), ["curate=[{length: {min: 1}}]"]).at("curate", 0) == "--set curate"
+    assert parse_recipe(text, Path("x.yaml")).at("curate", 0) == "x.yaml:6"
+
+
 def test_the_specimen_of_the_design_and_the_shipped_recipes_are_recipes() -> None:
     specimen = load_recipe(ROOT / "tests" / "golden" / "specimen.yaml")
     assert (specimen.name, specimen.seed, specimen.sample.rows) == ("plots", 7, 396)

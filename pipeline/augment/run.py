@@ -56,6 +56,7 @@ class Augmented:
         return {
             "touched": self.touched, "added": self.added, "refused": dict(self.refused), "failed": self.failed,
             "usd": self.progress.usd, "usd_per_row": self.usd_per_row, "interrupted": self.interrupted,
+            "noticed": self.progress.noticed,
         }
 
 

@@ -220,9 +220,11 @@ class Host:
             address = self._access.address.open()["url"]
             wire = httpx2.Client(
                 timeout=httpx2.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
-                trust_env=not self._access.local, event_hooks={"request": [self._sign], "response": [_want_raw]},
+                verify=self._access.tls(), trust_env=not self._access.local,
+                event_hooks={"request": [self._sign], "response": [_want_raw]},
             )
-            self._client = OpenAI(api_key=UNUSED, base_url=address, max_retries=0, http_client=wire)
+            self._client = OpenAI(api_key=UNUSED, base_url=address, max_retries=0, http_client=wire,
+                                  default_query=self._access.query)
         return self._client
 
     def _sign(self, request: httpx2.Request) -> None:

@@ -175,8 +175,9 @@ def _too_long(path: Path, long: list[tuple[int, int]], limit: int, context: int,
         f"the model knows {context:,} positions: drop or shorten these rows, or take a base with a longer context")
     yield Problem(
         "error", "row-too-long", f"{path}:{numbers[0]}",
-        f"{len(long):,} of {rows:,} rows have more than {limit:,} tokens (lines {_lines(numbers)}); the longest, line "
-        f"{where}, has {most:,}. None is cut: a cut answer would teach the model not to end", fix)
+        f"{len(long):,} of {rows:,} rows {'has' if len(long) == 1 else 'have'} more than {limit:,} tokens "
+        f"(line{'s' * (len(long) > 1)} {_lines(numbers)}); the longest, line {where}, has {most:,}. None is cut: a cut "
+        "answer would teach the model not to end", fix)
 
 
 def compare(train: Path, validation: Path | None, one: Checked, other: Checked | None) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -304,15 +305,13 @@ def _tensorboard(plan: Plan) -> Iterator[None]:
     """Where TensorBoard's files go, which transformers 5 reads from the environment alone.
 
     Raises:
-        MissingExtra: `report_to: tensorboard` without the package.
+        MissingExtra: `report_to: tensorboard` without one of the two packages that transformers writes with.
     """
     if plan.report_to == "none":
         yield
         return
-    try:
-        _stack.module("tensorboard")
-    except ImportError:
-        raise MissingExtra("report_to: tensorboard needs the package tensorboard", "pip install tensorboard") from None
+    if not any(map(find_spec, ("tensorboard", "tensorboardX"))):
+        raise MissingExtra("report_to: tensorboard needs a package that writes its files", "pip install tensorboardX")
     name = "TENSORBOARD_LOGGING_DIR"
     before = os.environ.get(name)
     os.environ[name] = str(plan.folder / "tensorboard")

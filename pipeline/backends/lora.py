@@ -16,6 +16,7 @@ from pipeline.errors import DataError
 from pipeline.local import _stack
 from pipeline.local.bases import BaseRefused, base_digest, base_problems, context_of, folder_of, open_tokenizer
 from pipeline.local.load import Loaded, load
+from pipeline.local.rows import Proof
 from pipeline.local.tiny import NAME as TINY
 from pipeline.types import Problem
 
@@ -164,6 +165,7 @@ class Lora(Backend[LoraOptions]):
                                  f"max_tokens is {limit:,}, and the model knows {context:,} positions",
                                  f"--set finetune.max_tokens={context}"))
         tokenizer = open_tokenizer(folder, how.chat_template)
+        found += [problem for problem in (Proof(tokenizer).added(how.base),) if problem is not None]
         train, problems = check(job.train, tokenizer, limit, context, how.full_loss)
         found += problems
         validation: Checked | None = None

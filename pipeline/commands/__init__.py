@@ -50,7 +50,7 @@ VERBS: dict[str, dict[str, str]] = {
         "report": "one page on everything that became of a dataset",
     },
     "All": {
-        "run": "the whole road: generate, curate, augment, export",
+        "run": "the whole road, from the recipe to a tuned model and a report",
         "plugins": "the providers, rules, rewrites and formats that there are",
     },
 }

@@ -70,11 +70,11 @@ def agreed(
     Raises:
         RecipeError: it has to be asked, and nobody is there.
     """
-    from pipeline.generate import doubts, plan_run
+    from pipeline.generate import doubts, plan_run, write_down
     from pipeline.store import Dataset
 
     with Dataset(target.path) as dataset:  # not made before a person agreed
-        doubted = doubts(recipe, dataset)
+        doubted = doubts(recipe, dataset, writer)
         if not recipe.asks:
             for doubt in doubted:
                 console.warn(doubt)
@@ -82,6 +82,9 @@ def agreed(
         plan = plan_run(recipe, dataset, writer, rows, retry=retry)
     _spend.foresee(plan, doubted, writer)
     if _spend.consent(plan, target, retry.by if retry and retry.by else writer, yes):
+        if rows is None:
+            with Dataset.create(target.path) as dataset:
+                write_down(plan, recipe, dataset, writer)
         return True
     console.say("nothing was asked, nothing was spent")
     return False

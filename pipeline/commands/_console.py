@@ -183,11 +183,13 @@ def confirmed(question: str) -> bool:
 
 
 def table(
-    rows: Iterable[Sequence[Any]], columns: Sequence[str], *, right: Sequence[str] = (), wide: str = "", indent: int = 0
+    rows: Iterable[Sequence[Any]], columns: Sequence[str], *, right: Sequence[str] = (), wide: str = "",
+    spare: Sequence[str] = (), indent: int = 0,
 ) -> list[str]:
     """A table as lines.
 
-    On a terminal the lines fit its width: the column `wide` gives way first, then the widest ones.
+    On a terminal the lines fit its width: the column `wide` gives way first, down to 16; then those of `spare` are
+    left out, one by one; then the widest ones give way.
     In a pipe nothing is cut. Cells are cut to one line; None is an empty cell.
 
     Args:
@@ -195,6 +197,7 @@ def table(
         columns: headers; no header line where all are blank.
         right: headers of columns that are aligned to the right, as numbers are.
         wide: header of the column that gives way first.
+        spare: headers of columns that can be done without.
         indent: columns left free at the left.
     """
     from rich.cells import cell_len
@@ -202,11 +205,20 @@ def table(
     cells = [[_cell(value) for value in row] for row in rows]
     lengths = [max([cell_len(header), *(cell_len(row[i]) for row in cells)]) for i, header in enumerate(columns)]
     if screen():
+        for name in spare:
+            index, shorter = list(columns).index(name), max(0, lengths[list(columns).index(wide)] - 16) if wide else 0
+            if sum(lengths) + 2 * (len(columns) - 1) + indent - shorter > width():
+                columns = [*columns[:index], *columns[index + 1:]]
+                lengths, cells = _without(lengths, index), [_without(row, index) for row in cells]
         _fit(lengths, list(columns).index(wide) if wide else None, width() - indent - 2 * (len(columns) - 1))
     lines = [_line(row, lengths, columns, right, indent) for row in cells]
     if any(header.strip() for header in columns):
         lines.insert(0, styled(_line(list(columns), lengths, columns, right, indent), "dim"))
     return lines
+
+
+def _without(row: list[Any], index: int) -> list[Any]:
+    return [*row[:index], *row[index + 1:]]
 
 
 def _cell(value: Any) -> str:

@@ -32,6 +32,10 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 SET = "--set"
 READS = {"curate": "curate", "export": "export"}
 """Verbs that look at one section of the recipe, and which; to set another would change nothing there."""
+TUNES = ("finetune", "run")
+"""Verbs that look at `finetune`: what was set of it is not repeated for others."""
+HOSTS = ("--base-url", "--key-env")
+"""Options of hosts, which mean nothing to who tunes on this machine."""
 _COMMAND = re.compile(r"(synth ([a-z]+)(?: \S+)*)(| {2,}.*)")
 """A line with a command and maybe, behind at least two spaces, a comment."""
 
@@ -82,7 +86,9 @@ class Target:
         given = words.split()
         words = words.replace(" NAME", f" {shlex.quote(self.name)}") if self.name else words
         for option, value in self.typed:
-            if option == SET and not _read(verb, value):
+            if option == SET and not _repeated(verb, value):
+                continue
+            if option in HOSTS and " --backend lora" in words:
                 continue
             if option in takes and (option not in given or (option == SET and value not in words)):
                 words += f" {option} {shlex.quote(value)}"
@@ -123,6 +129,11 @@ def _read(verb: str, given: str) -> bool:
     """Whether a verb looks at the key that a `--set` names."""
     section = given.partition("=")[0].strip().split(".")[0]
     return READS.get(verb, section) == section
+
+
+def _repeated(verb: str, given: str) -> bool:
+    """Whether a `--set` is worth repeating for a verb."""
+    return _read(verb, given) and (verb in TUNES or not given.strip().startswith("finetune."))
 
 
 def target(

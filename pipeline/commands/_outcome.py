@@ -12,8 +12,10 @@ from pipeline.errors import SynthError
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
+    from pipeline.engine import Progress
     from pipeline.generate import Generated
     from pipeline.store import Dataset
+    from pipeline.store.foreseen import Reckoning
 
 INTERRUPTED = 130
 PROBLEMS_SHOWN = 5
@@ -33,11 +35,34 @@ def tell(done: Generated, dataset: Dataset) -> None:
     progress = done.progress
     for problem in dataset.calls.problems()[:PROBLEMS_SHOWN]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
+    tell_noticed(progress)
     if progress.failed:
         where = console.near(dataset.path / "failures.jsonl")
         console.fact("failed", f"{kinds(progress)}; {where} holds them", "warn")
     if progress.answered:
         console.fact("asked", _asked(done))
+
+
+def tell_noticed(progress: Progress) -> None:
+    """Says once what the host ignored, and in how many answers."""
+    for note, count in progress.noticed.items():
+        console.warn(f"{note} ({count:,} of {console.plural(progress.answered, 'answer')})")
+
+
+def tell_bill(dataset: Dataset, kept: int | None, closed: Reckoning | None) -> None:
+    """Says what a run came to beside its bill.
+
+    Args:
+        dataset: where the bill was written down.
+        kept: rows that are kept; None where rows were rewritten since, which no bill of `generate` foresees.
+        closed: the bill as it was closed; None where there was none, as for a rehearsal.
+    """
+    from pipeline.commands import _bill
+    from pipeline.store.foreseen import count_kept
+
+    if closed is not None:
+        told = count_kept(dataset, kept) if kept is not None else closed
+        console.fact("came", _bill.came(told or closed))
 
 
 def tell_edits(dataset: Dataset, target: Target) -> None:

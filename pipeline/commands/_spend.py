@@ -15,6 +15,7 @@ from pipeline.prices import FREE_HERE, free_here
 
 if TYPE_CHECKING:
     from pipeline.generate import RunPlan, Writer
+    from pipeline.generate.bill import Pace
     from pipeline.recipe import Recipe
 
 NAMES_A_REAL_ONE = "--model openai:gpt-4.1-mini"
@@ -100,7 +101,14 @@ def bill(plan: Bill, target: Target, writer: Writer) -> str:
     about = console.money(plan.usd_expected) if plan.usd_expected is not None else "unknown (no price is known)"
     worst = console.money(plan.usd_worst) if plan.usd_worst is not None else "unknown"
     cap = "none" if target.settings.max_usd is None else console.money(target.settings.max_usd)
-    return f"{calls}, about {about}, at most {worst}, cap {cap}"
+    return f"{calls}, {'' if about.startswith('under') else 'about '}{about}, at most {worst}, cap {cap}"
+
+
+def pace(target: Target, writer: Writer) -> Pace:
+    """How fast the host may be asked from here."""
+    from pipeline.generate.bill import Pace
+
+    return Pace(target.settings.concurrency)
 
 
 def foresee(plan: RunPlan, doubts: list[str], writer: Writer) -> None:

@@ -75,6 +75,7 @@ def tell(done: Augmented) -> None:
     console.fact("gained", f"{console.plural(done.added, 'row')} of {done.touched:,}{_price(done)}")
     for code, count in done.refused.most_common():
         console.fact("", f"{console.plural(count, 'answer')} refused: {code}, as {done.reasons[code]}")
+    _outcome.tell_noticed(done.progress)
     if done.failed:
         console.fact("failed", f"{console.plural(done.failed, 'call')}; see failures.jsonl", "warn")
 

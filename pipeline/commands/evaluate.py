@@ -24,10 +24,12 @@ SHOWN, LINES = 1, 16
 @target(sets=True, hosts=True)
 @click.option("--finetune", metavar="ID", help="Which tuned model, by the beginning of its id. [the last one]")
 @click.option("--prompts", type=click.IntRange(1), metavar="N", help="Held-out prompts that both answer. [5]")
-@click.option("--temperature", type=click.FloatRange(0, 2), help="0: the likeliest token. [0.7; 0 for labels]")
+@click.option("--temperature", type=click.FloatRange(0, 2), metavar="T",
+              help="0: the likeliest token. [0.7; 0 for labels]")
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Of an answer. [room for the held-out ones]")
-@click.option("--seed", type=click.IntRange(0), help="Of prompts, sampling and intervals. [0]")
-@click.option("--show", type=click.IntRange(0), default=SHOWN, show_default=True, help="Prompts shown side by side.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Of prompts, sampling and intervals. [0]")
+@click.option("--show", type=click.IntRange(0), metavar="N", default=SHOWN, show_default=True,
+              help="Prompts shown side by side.")
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, mps. [the best there is]")
 @yes_option
 @json_option

@@ -120,6 +120,9 @@ def _show_written(written: Written) -> None:
         console.warn(f"{written.format}: its template strips or folds text of {console.plural(written.changed, 'row')}")
     if written.left:
         console.warn(f"{written.format} leaves the rejected answers of {console.plural(written.left, 'row')} behind")
+    if written.unproven:
+        lines = console.plural(written.unproven, "line")
+        console.warn(f"{written.format}: {lines} kept as imported, though its template sets them otherwise")
     if written.passed:
         console.fact("kept", f"{console.plural(written.passed, 'line')} of {written.format} byte for byte as imported")
 

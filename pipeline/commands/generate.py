@@ -29,6 +29,7 @@ def command(
     """
     from pipeline.generate import Options
     from pipeline.store import Dataset
+    from pipeline.store.foreseen import close
 
     if adopt and restore:
         raise RecipeError("--adopt keeps your changes and --restore undoes them", "give one of the two")
@@ -42,6 +43,8 @@ def command(
                           restore=restore)
         done = _asking.make_rows(target, recipe, dataset, writer, options)
         _outcome.tell(done, dataset)
+        if not done.interrupted:
+            _outcome.tell_bill(dataset, done.progress.kept, close(dataset))
         console.wrote(dataset.path / "samples.jsonl")
     if done.interrupted:
         _outcome.stopped(f"synth generate {target.name}")

@@ -58,7 +58,8 @@ class Faults:
 @click.command("import")
 @target()
 @click.argument("file", required=False, metavar="[FILE]")
-@click.option("--prompt", metavar="COLUMN", help="Column of what is asked, or a template: '{{subject}} {{body}}'.")
+@click.option("--prompt", metavar="COLUMN",
+              help="Column of what is asked, a template as '{{subject}} {{body}}', or one sentence for all rows.")
 @click.option("--completion", metavar="COLUMN", help="Column of what is answered, or a template. Enough on its own.")
 @click.option("--system", metavar="TEXT", help="System text of every row: a text, a template or a column.")
 @click.option("--messages", metavar="COLUMN", help="Column of whole conversations, where it is not called messages.")

@@ -54,7 +54,8 @@ def _show(found: list[tuple[Path, Finetune]], *, details: bool) -> None:
         for path, record in found
     ]
     columns = ("dataset", "id", "by", "base", "state", "rows", "data", "train loss", "validation loss", "made")
-    for line in console.table(rows, columns, right=("rows",), wide="base"):
+    for line in console.table(rows, columns, right=("rows",), wide="base",
+                              spare=("made", "data", "by", "train loss")):
         console.out(line)
     for _, record in found if details else ():
         console.out()
@@ -65,7 +66,8 @@ def _show(found: list[tuple[Path, Finetune]], *, details: bool) -> None:
 def _details(record: Finetune) -> Iterator[tuple[str, Any]]:
     if record.model:
         yield "model", record.model
-    yield "settings", console.pairs(record.settings)
+    chosen = {key: value for key, value in record.settings.items() if value not in (None, False, "", [], {})}
+    yield "settings", console.pairs(chosen)
     if record.parameters:
         yield "parameters", f"{record.parameters['trainable']:,} of {record.parameters['total']:,} trained"
     known = {key: f"{value:.3f}" if isinstance(value, float) else value for key, value in record.metrics.items()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.commands import _bill, _spend
 from pipeline.commands import _console as console
-from pipeline.commands import _spend
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import RecipeError
 from pipeline.hosts import options_of
@@ -42,10 +42,10 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
     writer = _spend.writer_of(target, recipe, asks=False)
     problems: list[Problem] = []
     with Dataset(target.path) as dataset:
-        plan = plan_run(recipe, dataset, writer, problem=problems.append)
+        plan = plan_run(recipe, dataset, writer, problem=problems.append, pace=_spend.pace(target, writer))
         covered = _coverage(recipe, dataset) if axes else None
         draws = list(_drawn(recipe, dataset, PROMPTS_SHOWN))
-        doubted = doubts(recipe, dataset)
+        doubted = doubts(recipe, dataset, writer)
     if json_:
         console.as_json({**_as_dict(plan, writer, target, recipe, explain, covered), "doubts": doubted})
         return
@@ -66,9 +66,12 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
         goes_on = options_of(model, target.settings)
         console.warn(f"{model} wrote rows of it, and no model is named now: {goes_on} goes on")
         name = f"{name} {goes_on}"
-    started = plan.reused or not recipe.asks or model is not None
-    console.next_command(f"synth run {name}" if started else f"synth preview {name} -n 3",
-                         "" if started else "three rows first; they are kept")
+    if plan.reused or not recipe.asks or model is not None:
+        console.next_command(f"synth run {name}")
+    elif writer.provider.rehearsal or plan.wanted <= _bill.TELLING:
+        console.next_command(f"synth preview {name} -n 3", "three rows first; they are kept")
+    else:
+        console.next_command(f"synth preview {name} -n {_bill.TELLING}", "they are kept, and tell what all will cost")
 
 
 def _as_dict(
@@ -77,7 +80,7 @@ def _as_dict(
     from pipeline.explain import defaults
 
     value: dict[str, Any] = {
-        **plan._asdict(), "model": f"{writer.provider.namespace}:{writer.model}",
+        **plan._asdict(), "forecast": plan.forecast.as_json(), "model": f"{writer.provider.namespace}:{writer.model}",
         "rehearsal": writer.provider.rehearsal, "max_usd": target.settings.max_usd,
         "price": writer.price._asdict() if writer.price else None,
     }
@@ -94,22 +97,31 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> N
         rows.append(("grid", console.plural(plan.cells, "cell")))
     rows.append(("rows", _rows(plan, bool(recipe.asks), "answered" if writer.provider.rehearsal else "paid")))
     if recipe.asks:
-        rows.append(("bill", _spend.bill(plan, target, writer)))
-    if plan.new_calls:
-        rows.append(("tokens", _tokens(plan)))
-        if writer.price is not None and writer.price.date and not writer.provider.rehearsal:
-            price = writer.price
-            rows.append(("prices", f"{console.price(price.input)} in and {console.price(price.output)} out per million "
-                         f"tokens, as of {price.date} ({price.source})"))
-        elif free_here(writer.price):
-            rows.append(("prices", FREE_HERE))
-        elif writer.price is None:
-            known = f'none is known: write [prices."{writer.model}"] with input and output into synth.toml'
-            rows.append(("prices", known))
+        unpaid = ": a rehearsal pays nobody" if writer.provider.rehearsal and plan.new_calls else ""
+        rows.append(("bill", _spend.bill(plan, target, writer) + unpaid))
     if plan.aside:
         rows.append(("aside", _spend.aside(plan, writer)))
     console.out(f"{console.styled(target.name, 'bold')}  {console.styled(console.near(target.path), 'dim')}")
     console.block(rows)
+    if plan.new_calls:
+        console.out()
+        for line in _bill.table(plan, target.name):
+            console.out(line)
+        if told := _prices(writer):
+            console.block([("prices", told)])
+
+
+def _prices(writer: Writer) -> str:
+    """What a million tokens cost, and who says so; empty for a rehearsal."""
+    price = writer.price
+    if price is None:
+        return f'none is known: write [prices."{writer.model}"] with input and output into synth.toml'
+    if free_here(price):
+        return FREE_HERE
+    if writer.provider.rehearsal or not price.input + price.output:
+        return ""
+    said = f"as of {price.date} ({price.source})" if price.date else f"as {price.source} says"
+    return f"{console.price(price.input)} in and {console.price(price.output)} out per million tokens, {said}"
 
 
 def _rows(plan: RunPlan, asks: bool, done: str) -> str:
@@ -120,11 +132,6 @@ def _rows(plan: RunPlan, asks: bool, done: str) -> str:
     if plan.surplus:
         parts.append(f"{plan.surplus:,} more that are {done} and no longer asked for")
     return ", ".join(parts)
-
-
-def _tokens(plan: RunPlan) -> str:
-    known = "as this dataset's answers were" if plan.measured else "a guess until the first answers: see preview"
-    return f"about {plan.input_tokens:,} in, {plan.output_tokens:,} out ({known})"
 
 
 def _drawn(recipe: Recipe, dataset: Dataset, rows: int | None = None) -> Iterator[Draw]:

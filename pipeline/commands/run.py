@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.finetune import Plan as TuningPlan
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
+    from pipeline.store.foreseen import Reckoning
 
 
 @click.command("run")
@@ -82,6 +83,8 @@ def command(
         done["export"].require_most()
     if "report" in done and "evaluate" in done:
         console.next_command(f"synth report {target.name} --open", "one page on all of it")
+    elif "finetune" in done:
+        console.next_command(f"synth evaluate {target.name}", "the same prompts before and after")
     else:
         console.next_command(f"synth inspect {target.name} --sample 5", "read some of them")
 
@@ -137,6 +140,7 @@ class _Screen:
         self._tables = tables
         self._panel: Panel | None = None
         self._asked_for = 0
+        self._closed: Reckoning | None = None
 
     def report(self, progress: Progress) -> None:
         """Receives the counters of whichever stage is at work."""
@@ -151,6 +155,8 @@ class _Screen:
 
     def stages(self, stages: Iterator[tuple[str, Any]], dataset: Dataset) -> Iterator[tuple[str, Any]]:
         """Runs the stages one by one, and tells what each did."""
+        from pipeline.store.foreseen import close
+
         while True:
             with Panel(self.name) as self._panel:
                 found = next(stages, None)
@@ -161,12 +167,15 @@ class _Screen:
             if verb == "generate":
                 _outcome.tell(result, dataset)
                 self._asked_for = result.standing
+                self._closed = close(dataset) if not result.interrupted else None
             elif verb == "augment":
                 _augmented(result)
             elif verb == "curate":
                 console.fact("kept", _curated(result, self._asked_for))
                 if told := result.overruled():
                     console.warn(told)
+                if self._closed is not None:
+                    _outcome.tell_bill(dataset, None if result.tally.rewritten else result.tally.kept, self._closed)
             elif verb == "export" and self._tables:
                 _exported(result)
             yield verb, result
@@ -225,4 +234,5 @@ def _as_dict(result: Any) -> dict[str, Any]:
         return dict(result.record.as_json())
     if hasattr(result, "as_json"):
         return dict(result.as_json())
-    return {key: value for key, value in result._asdict().items() if key not in ("progress", "notes")}
+    told = {key: value for key, value in result._asdict().items() if key not in ("progress", "notes")}
+    return told | ({"noticed": result.progress.noticed} if hasattr(result, "progress") else {})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import click
 
 from pipeline import status as status_
+from pipeline.commands import _bill
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import SynthError
@@ -70,8 +72,13 @@ def tell_broken(broken: list[Broken]) -> None:
 
 def overview(found: list[Standing]) -> None:
     """A line per dataset. What is next is said once, behind it."""
-    rows = [(one.name, progress(one), _kept(one), _formats(one), _cost(one)) for one in found]
-    for line in console.table(rows, ("dataset", "rows", "kept", "exported", "cost"), right=("cost",)):
+    cells: dict[str, Callable[[Standing], str]] = {
+        "dataset": lambda one: one.name, "rows": progress, "kept": _kept, "exported": _formats, "tuned": _tuned,
+        "cost": _cost}
+    if not any(one.tuned for one in found):
+        del cells["tuned"]
+    rows = [tuple(cell(one) for cell in cells.values()) for one in found]
+    for line in console.table(rows, tuple(cells), right=("cost",)):
         console.out(line)
     for one in found:
         if one.edits:
@@ -89,8 +96,13 @@ def _formats(one: Standing) -> str:
     return (names[0] if len(names) == 1 else f"{len(names)} formats") if names else "not yet"
 
 
+def _tuned(one: Standing) -> str:
+    """`1 model, judged`; of the one that was tuned last."""
+    return f"{console.plural(one.tuned, 'model')}{', judged' if one.judged else ''}" if one.tuned else ""
+
+
 def _cost(one: Standing) -> str:
-    return "rehearsal" if one.rehearsal and not one.spent.usd else cost_short(one)
+    return "rehearsal" if one.rehearsal and not one.spent.usd + one.tuned_usd else cost_short(one)
 
 
 def _whole(one: Standing) -> None:
@@ -102,6 +114,8 @@ def _whole(one: Standing) -> None:
     for export in one.exports:
         files = console.plural(len(export.files), "file")
         rows.append(("exported", f"{export.format}: {console.plural(export.rows, 'line')} in {files}"))
+    if one.tuned:
+        rows.append(("tuned", f"{_tuned(one)}   (synth models {one.name})"))
     rows.append(("cost", cost_of(one)))
     if one.edits:
         rows.append(("by hand", f"{one.edits}, not decided on: {ways(one)}"))
@@ -114,13 +128,18 @@ def _whole(one: Standing) -> None:
 def _costs(found: list[Standing]) -> None:
     rows = [
         (one.name, spent.answered, spent.failed, spent.copied, spent.input_tokens, spent.output_tokens,
-         console.money(spent.usd), console.money(spent.unconfirmed_usd), spent.unpriced)
+         console.money(spent.usd), console.money(spent.unconfirmed_usd), spent.unpriced, console.money(one.tuned_usd))
         for one in found for spent in [one.spent]
     ]
-    columns = ("dataset", "answered", "failed", "copied", "tokens in", "tokens out", "cost", "unconfirmed", "no price")
+    columns = ("dataset", "answered", "failed", "copied", "tokens in", "tokens out", "cost", "unconfirmed", "no price",
+               "tuning")
     for line in console.table(rows, columns, right=columns[1:]):
         console.out(line)
-    total = console.money(sum(one.spent.usd for one in found))
+    if bills := [(one.name, one.bill) for one in found if one.bill]:
+        console.out()
+        for line in _bill.reckoned(bills):
+            console.out(line)
+    total = console.money(sum(one.spent.usd + one.tuned_usd for one in found))
     console.say()
     console.fact("total", f"{total}; unconfirmed: the most that requests without an answer may have cost")
 
@@ -158,15 +177,18 @@ def curated(one: Standing) -> str:
 
 def cost_short(one: Standing) -> str:
     """`$0.22`; `unknown` where no answer had a price."""
-    return "unknown" if one.spent.unpriced and not one.spent.usd else console.money(one.spent.usd)
+    paid = one.spent.usd + one.tuned_usd
+    return "unknown" if one.spent.unpriced and not paid else console.money(paid)
 
 
 def cost_of(one: Standing) -> str:
     """`$0.22 for 396 answers, $0.01 unconfirmed`."""
     spent = one.spent
     if not spent.answered + spent.failed + spent.copied:
-        return "nothing was asked"
-    parts = [f"{cost_short(one)} for {console.plural(spent.answered, 'answer')}"]
+        return f"{console.money(one.tuned_usd)} for tuning" if one.tuned_usd else "nothing was asked"
+    paid = cost_short(one._replace(tuned_usd=0.0))
+    parts = [f"{paid} for {console.plural(spent.answered, 'answer')}"]
+    parts += [f"{console.money(one.tuned_usd)} for tuning"] if one.tuned_usd else []
     parts += [f"{console.money(spent.unconfirmed_usd)} unconfirmed"] if spent.unconfirmed_usd else []
     parts += [f"{console.plural(spent.unpriced, 'answer')} without a known price"] if spent.unpriced else []
     parts += [f"{spent.failed:,} failed"] if spent.failed else []

@@ -26,9 +26,11 @@ OFFERED = 24
 @target(sets=True, hosts=True)
 @click.option("--axis", "axes", multiple=True, metavar="NAME=VALUE", help="A value of the prompt. Repeatable.")
 @click.option("--prompt", metavar="TEXT", help="A user message in place of the recipe's.")
-@click.option("-n", "--count", type=click.IntRange(1), default=1, show_default=True, help="How many prompts.")
-@click.option("--seed", type=click.IntRange(0), help="Draws what is not given, and the answers. [0]")
-@click.option("--temperature", type=click.FloatRange(0, 2), help="0: the likeliest token. [0.7; 0 for labels]")
+@click.option("-n", "--count", type=click.IntRange(1), metavar="N", default=1, show_default=True,
+              help="How many prompts.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Draws what is not given, and the answers. [0]")
+@click.option("--temperature", type=click.FloatRange(0, 2), metavar="T",
+              help="0: the likeliest token. [0.7; 0 for labels]")
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Of an answer.")
 @click.option("--finetune", metavar="ID", help="Which tuned model, by the beginning of its id. [the last one]")
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, mps. [the best there is]")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from pipeline.errors import DataError, ProviderError, SynthError
-from pipeline.hosts.failures import NO_SUCH_MODEL, WRONG_ADDRESS
+from pipeline.hosts.failures import NO_SUCH_MODEL, UNSUPPORTED, WRONG_ADDRESS
 from pipeline.prices import Price
 from pipeline.store.calls import CallStore, event_of
 from pipeline.store.finetunes import tuned_usd
@@ -18,6 +18,7 @@ from pipeline.store.journal import now
 from pipeline.types import Call, CallRequest, Failure
 
 from .budget import Budget, cost_of, worst_case
+from .noticed import noticed, thinks_aloud
 from .progress import Progress
 from .protocol import Answer, CallFailed, Provider
 
@@ -202,6 +203,8 @@ class Asker:
         failure: Failure | None = None
         try:
             answer = await self.provider.ask(request)
+            for note in () if self.provider.rehearsal else noticed(request.body, answer):
+                self.progress.noticed[note] = self.progress.noticed.get(note, 0) + 1
         except CallFailed as failed:
             failure = failed.failure
         finally:
@@ -220,6 +223,7 @@ class Asker:
             message=answer.message if answer else None, finish_reason=answer.finish_reason if answer else None,
             usage=usage, model=answer.model if answer else None, latency_s=round(latency_s, 4), cost_usd=cost,
             attempts=attempt, at=now(), failure=failure, rehearsal=self.provider.rehearsal,
+            apart=answer is not None and thinks_aloud(answer),
         )
 
     async def _keep(self, call: Call, hold: str, worst: float | None) -> Call:
@@ -261,7 +265,7 @@ class Asker:
         """Slows the run down, or stops it where every further request would meet the same."""
         now = time.monotonic()
         nowhere = failure.code == WRONG_ADDRESS and failure.kind == "bad_request" and not self._answered
-        if failure.kind in HALT or failure.code == NO_SUCH_MODEL or nowhere:
+        if failure.kind in HALT or failure.code in (NO_SUCH_MODEL, UNSUPPORTED) or nowhere:
             self.halt(_explain(failure))
         elif failure.kind == "bad_request" and not self._answered:
             self._refused += 1
@@ -324,6 +328,8 @@ def _explain(failure: Failure) -> ProviderError:
     }
     if failure.code == NO_SUCH_MODEL:
         return ProviderError(failure.message, "name another model: --model PROVIDER:MODEL")
+    if failure.code == UNSUPPORTED:
+        return ProviderError(failure.message, "then run the same command again; a refused request costs nothing")
     if failure.code == WRONG_ADDRESS:
         return ProviderError(failure.message, "give the right address: --base-url URL, or base_url in synth.toml")
     return ProviderError(failure.message, hints.get(failure.kind, ""))

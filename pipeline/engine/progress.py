@@ -25,6 +25,7 @@ class Progress:
         started: monotonic seconds.
         last: the call that came last.
         waiting: why nothing is sent right now, as `rate limit: 3 s`.
+        noticed: what the host did with the request beside answering it -> in how many answers; see `noticed.py`.
         stopping: seconds left for what is in flight, once the run was told to stop.
     """
 
@@ -45,6 +46,7 @@ class Progress:
     waiting: str | None = None
     stopping: float | None = None
     failures: dict[str, int] = field(default_factory=dict)
+    noticed: dict[str, int] = field(default_factory=dict)
 
     @property
     def usd_projected(self) -> float | None:

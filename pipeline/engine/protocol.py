@@ -16,12 +16,14 @@ class Answer(NamedTuple):
         finish_reason: stop, length, tool_calls, content_filter or the host's own word; None where it gave none.
         usage: the tokens that the host says it counted; None where it gave none.
         model: the model that says it answered.
+        choices: how many answers came; the first is the one.
     """
 
     message: Message
     finish_reason: str | None
     usage: Usage | None
     model: str | None
+    choices: int = 1
 
 
 class CallFailed(Exception):

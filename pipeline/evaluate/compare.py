@@ -135,7 +135,8 @@ def verdict(compared: Sequence[Compared], prompts: int, rehearsal: bool) -> str:
     said += [_changed(each) for each in others if each.better is not None]
     if prompts and prompts < FEW:
         unsure = any(each.better is None for each in others)
-        more = " to say more about what it writes: read them" if unsure else " for more than a first look"
+        much = "more" if said else "much"
+        more = f" to say {much} about what it writes: read them" if unsure else " for more than a first look"
         count = "1 prompt is" if prompts == 1 else f"{prompts} prompts are"
         said.append(f"{count} too few{more}.")
     elif prompts and not any(each.better is not None for each in others):

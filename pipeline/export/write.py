@@ -59,6 +59,7 @@ class Written:
         changed: rows whose text the official template strips or folds.
         passed: rows written as they stood in the user's own file.
         left: rows whose rejected answer stays behind.
+        unproven: of `passed`, rows whose own line is not what the official template makes.
     """
 
     format: str
@@ -70,6 +71,7 @@ class Written:
     changed: int = 0
     passed: int = 0
     left: int = 0
+    unproven: int = 0
     manifest: Path | None = None
 
 
@@ -128,7 +130,7 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
         if not done.files or not done.files[0].path.name.startswith(NAMES[TRAIN]):
             done.files.clear()
             return done
-        (new / MANIFEST).write_bytes(_manifest(done, job.about))
+        (new / MANIFEST).write_bytes(_manifest(done, plugin.rendering(), job.about))
         _put_in_place(new, folder, done)
     return done
 
@@ -147,6 +149,7 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
                 continue
             rows += 1
             done.passed += line is not None
+            done.unproven += line is not None and any(plugin.unproven(orjson.loads(line), row.example))
             done.left += row.example.rejected is not None and not plugin.pairs
             done.changed += not _as_it_is(plugin, row.example)
     return rows
@@ -212,7 +215,7 @@ def measure(path: Path) -> tuple[int, str]:
     return size, whole.hexdigest()
 
 
-def _manifest(done: Written, about: dict[str, Any]) -> bytes:
+def _manifest(done: Written, rendering: dict[str, Any] | None, about: dict[str, Any]) -> bytes:
     files = [
         {"name": file.path.name, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256,
          "tokens": file.tokens, "tokens_exact": file.tokens_exact}
@@ -221,7 +224,10 @@ def _manifest(done: Written, about: dict[str, Any]) -> bytes:
     counts = {"refused": done.refused_rows, "refused_by_code": dict(sorted(done.refused.items())),
               "text_changed_by_template": done.changed, "written_as_imported": done.passed,
               "rejected_answers_left_out": done.left}
+    rows = sum(file.rows for file in done.files)
     value = {"format": done.format, "files": files, **about, "counts": {**about["counts"], **counts}}
+    if rendering is not None:
+        value["rendering"] = {**rendering, "proven": rows - done.unproven, "unproven": done.unproven}
     return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pipeline.backends import RUNNING, SUCCEEDED, AnyBackend, Backend, Bill, Job, Options, open_backend
 from pipeline.digest import digest
-from pipeline.errors import CapReached, DataError, ProviderError, RecipeError, SynthError
+from pipeline.errors import CapReached, DataError, ProviderError, RecipeError, RowsRehearsed, SynthError
 from pipeline.recipe import Recipe
 from pipeline.sections import Finetune as Section
 from pipeline.settings import Settings
@@ -80,18 +80,22 @@ def plan_finetune(
         section: in place of the recipe's `finetune`.
 
     Raises:
-        RecipeError: an unknown backend or option, or rehearsed rows that would leave the machine.
+        RecipeError: an unknown backend or option; RowsRehearsed where such rows would leave the machine.
         DataError: no export, a stale one, files that are not sound, or a base that cannot be used.
         ProviderError: the host does not answer or takes no such job; CapReached where it would cost too much.
         MissingExtra: the backend needs a package that is not installed.
     """
     wanted = section or recipe.finetune or Section()
-    backend, options = open_backend(wanted, settings, env, lambda key: recipe.at("finetune", key))
+    said = recipe.finetune or Section()
+    typed = {key for key in ("backend", "base") if getattr(wanted, key) != getattr(said, key)}
+    backend, options = open_backend(
+        wanted, settings, env, lambda key: f"--{key}" if key in typed else recipe.at("finetune", key))
     files = exported(dataset, recipe)
     if backend.remote and files.rehearsal and not how.allow_rehearsal:
-        raise RecipeError(f"{dataset.name}: its rows are a rehearsal, and would go to a host",
-                          f"synth run {dataset.name} --model openai:gpt-4.1-mini   writes real ones\n"
-                          "--allow-rehearsal   sends them as they are")
+        real = f"synth run {dataset.name} --model openai:gpt-4.1-mini"
+        send = "--allow-rehearsal" if section else f"synth finetune {dataset.name} --allow-rehearsal"
+        raise RowsRehearsed(f"{dataset.name}: its rows are a rehearsal, and would go to a host",
+                            f"{real}   writes real ones\n{send:<{len(real)}}   sends them as they are")
     record = _record(backend, options, files, recipe.seed, dataset)
     known = _known(dataset, record.id, how.again)
     if known is not None and known.state == SUCCEEDED:
@@ -174,7 +178,9 @@ def _continued(
 def _examined(plan: Plan, files: Files, check: Check, settings: Settings) -> Plan:
     """Files, base and price."""
     backend, job = plan.backend, plan.job
-    checked = [*_rows(backend, files, job.name), *check(job.train, job.validation)]
+    checked = _rows(backend, files, job.name)
+    _raise(DataError, plan.dataset.name, checked)  # of the same file twice, each row is a fault
+    checked += check(job.train, job.validation)
     _raise(DataError, plan.dataset.name, checked)
     found = backend.problems(job)
     _raise(ProviderError if backend.remote else DataError, job.options.base, found)

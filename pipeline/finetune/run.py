@@ -186,7 +186,7 @@ class _Keeper:
             state=tuned.state if over else RUNNING, finished=now() if over else None, metrics={**lines, **known},
             model=tuned.model, parameters=tuned.parameters._asdict() if tuned.parameters else self.record.parameters,
             base_digest=tuned.base_digest, cost_usd=tuned.cost_usd, remote=dict(remote) if remote is not None else None,
-            problems=[self._told(each) for each in (*self._warnings, *tuned.problems)],
+            problems=[self._told(each) for each in dict.fromkeys((*self._warnings, *tuned.problems))],
         )
 
     def stop(self, error: BaseException) -> None:

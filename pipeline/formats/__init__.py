@@ -116,6 +116,19 @@ class Format:
         """Everything that is wrong with a line's object; `error` means that `write` refuses it."""
         raise NotImplementedError
 
+    def unproven(self, values: Mapping[str, Any], example: Example) -> Iterator[Problem]:
+        """What of a row is not in its line as it should be, where a format renders text for a model; see render.
+
+        Args:
+            values: the line's object, as it stands in the file.
+            example: the row.
+        """
+        return iter(())
+
+    def rendering(self) -> dict[str, Any] | None:
+        """What a trainer has to know of rendered text, for the manifest; None where nothing is rendered."""
+        return None
+
     def normal(self, example: Example) -> Example:
         """What this format leaves of a row's conversation: `read` of what `write` wrote has the same.
 
@@ -138,7 +151,8 @@ class Format:
             FormatRefusal: the row cannot be held, or would be refused by whoever trains on it.
         """
         values = self.values(example)
-        errors = [problem for problem in self.problems(values, example.sample) if problem.severity == "error"]
+        found = [*self.problems(values, example.sample), *self.unproven(values, example)]
+        errors = [problem for problem in found if problem.severity == "error"]
         if errors:
             raise FormatRefusal.of(errors)
         return line_of(values, ascii)

@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.errors import did_you_mean
+from pipeline.render import control_tokens
 from pipeline.types import Problem
 
 from . import error, warning
-from ._control import control_tokens
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 KEYS = ("role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id", "weight")
@@ -152,7 +152,8 @@ def _part_problems(parts: list[Any], role: Any, number: int, where: str) -> Iter
 def _order_problems(roles: list[Any], where: str) -> Iterator[Problem]:
     if "user" not in roles:
         told = "system" in roles or "developer" in roles
-        fix = "add one, in a recipe by `train: {user: ...}`; answers alone go into prompt-completion"
+        fix = "add one: --prompt of synth import, or `train: {user: ...}` in a recipe; answers alone go into "\
+              "prompt-completion"
         yield (warning if told else error)("no-user", where, "there is no user message", fix)
     if "assistant" not in roles:
         yield error("no-answer", where, "there is no assistant message", "drop the row: nothing is trained")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
+from pipeline.render import Proof, control_tokens, family
 from pipeline.types import Example, Problem
 
 from . import Format, FormatRefusal, error, warning
-from ._control import control_tokens
 from ._turns import Turn, alternating, others, turns
 
 
@@ -17,7 +18,7 @@ class TextFormat(Format):
     """A model family's own chat text, control tokens included, in the key `text`.
 
     Attributes:
-        family: whose control tokens are refused in contents: see control_tokens.json.
+        family: whose control tokens are refused in contents, and what begins and ends: see render/control_tokens.json.
     """
 
     family: ClassVar[str]
@@ -80,6 +81,19 @@ class TextFormat(Format):
             yield warning("not-as-the-template", where,
                           f"the text is not what the {self.name} template makes, byte for byte",
                           f"rewrite the file: BOS, spaces and line breaks are part of {self.name}")
+
+    def unproven(self, values: Mapping[str, Any], example: Example) -> Iterator[Problem]:
+        """See Format: text preserved, nothing injected, one BOS, the stop token behind each answer."""
+        yield from self._proof.problems(str(values.get("text")), turns(example, self.name), example.sample)
+
+    def rendering(self) -> dict[str, Any]:
+        """See Format."""
+        kind = family(self.family)
+        return {"begin": kind.begin, "begins": kind.begins, "stop": kind.stop, "add_special_tokens": False}
+
+    @cached_property
+    def _proof(self) -> Proof:
+        return Proof(family(self.family), lambda said: self.render([Turn(*turn) for turn in said]))
 
     def normal(self, example: Example) -> Example:
         """The turns as the official template leaves them; see the plug-in's docstring."""

@@ -2,7 +2,8 @@
 
 For base models that are tuned on text without turns. Without a template the prompt and the answer stand
 one behind the other as they are, so the training prompt must end in what divides them. `eos` is written
-behind each text where the trainer does not add it: TRL does, unless the text ends in it already.
+behind each text where the trainer does not add it: TRL does, unless the text ends in it already. A text holds its end
+once, and no begin token of a family that has this end: the tokenizer adds that one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import Field
 from pipeline.errors import RecipeError
 from pipeline.grid.template import Template
 from pipeline.options import Options
+from pipeline.render import ended_by
 from pipeline.types import Example, Problem, text_of
 
 from . import Format, FormatRefusal, error
@@ -53,10 +55,24 @@ class Text(Format):
                 text = Template(self.how.template, "text").render(context)
             except RecipeError as fault:
                 raise FormatRefusal("template", fault.message, fault.hint) from None
-        if self.how.eos and self.how.eos in text:
-            raise FormatRefusal("control-token", f"the text contains {self.how.eos}, where training would end it",
-                                "take it out of the text")
         return {KEY: text + self.how.eos}
+
+    def unproven(self, values: Mapping[str, Any], example: Example) -> Iterator[Problem]:
+        """See Format: the end once, where the text ends, and no begin token beside the tokenizer's own."""
+        text, where = str(values.get(KEY)), example.sample
+        if not self.how.eos:
+            return
+        if text.removesuffix(self.how.eos).count(self.how.eos):
+            yield error("control-token", where, f"the text contains {self.how.eos}, where training would end it",
+                        "take it out of the text")
+        for begin in sorted({each.begin for each in ended_by(self.how.eos)}):
+            if begin in text:
+                yield error("double-begin", where, f"the text contains {begin}, which the tokenizer puts before it",
+                            "take it out of the text, or of the template")
+
+    def rendering(self) -> dict[str, Any]:
+        """See Format. Without `eos`, it is the trainer that ends each text."""
+        return {"begin": None, "stop": self.how.eos or None, "add_special_tokens": True}
 
     def read(self, values: Mapping[str, Any]) -> Example:
         """See Format."""
@@ -78,6 +94,9 @@ class Text(Format):
             yield error("not-a-text", where, "'text' is missing, or not a text", "make it a string")
         elif not text.removesuffix(self.how.eos).strip():
             yield error("empty-answer", where, "the text is empty or only white space", "drop the row")
+        elif not text.endswith(self.how.eos):
+            yield error("stop-not-trained", where, f"the text does not end in {self.how.eos}",
+                        "write it behind the text")
 
     def normal(self, example: Example) -> Example:
         """One answer without a prompt: all that is left of the turns."""

@@ -1,9 +1,9 @@
 """The stage that makes rows: plan, ask, write. Rerun it, and only what is new costs money."""
 
 from .answers import in_their_place
-from .plan import RunPlan, doubts, plan_run, writer_digest
+from .plan import RunPlan, doubts, plan_run, write_down, writer_digest
 from .questions import Retry, Writer
 from .run import Generated, Options, generate
 
 __all__ = ["Generated", "Options", "Retry", "RunPlan", "Writer", "doubts", "generate",
-           "in_their_place", "plan_run", "writer_digest"]
+           "in_their_place", "plan_run", "write_down", "writer_digest"]

@@ -86,5 +86,6 @@ def _ask(road: Road, trail: Trail, seen: Mapping[str, Any], reader: Reader) -> A
             raise
         messages = [{"role": "user", "content": road.recipe.template(road.recipe.pairs.judge.user)}]
     hints = {"cell": trail.draw.cell, "fields": trail.draw.fields, "answer": {**reader.hint, "judge": True}}
-    wanted = Wanted(road.judge, messages, road.recipe.pairs.judge.body(), 0, "judge", reader, hints)
+    wanted = Wanted(road.judge, messages, road.recipe.pairs.judge.body(), 0, "judge", reader, hints,
+                    step=len(road.recipe.asks) - 1)
     return (yield from road.answer(trail, wanted))

@@ -9,26 +9,29 @@ from itertools import islice
 from typing import NamedTuple
 
 from pipeline.digest import NOT_IN_THE_ANSWER, digest
-from pipeline.engine import cost_of, output_limit, worst_case
+from pipeline.engine import output_limit
 from pipeline.errors import DataError, RecipeError, SynthError
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
+from pipeline.grid.fill import fill
 from pipeline.grid.source import passing
+from pipeline.hosts.parameters import told
 from pipeline.recipe import Recipe
 from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset
+from pipeline.store.foreseen import foresee
+from pipeline.store.journal import now
 from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN
 from pipeline.store.standing import Aside, any_real, standing
-from pipeline.types import Call, Cell, Draw, Problem, Usage
+from pipeline.types import Call, Cell, Draw, Problem
 
 from .answers import spec_of, unsaid
+from .bill import Forecast, Missing, Pace, forecast, foreseen
+from .history import history
 from .questions import Made, Question, Retry, Writer, parameters
 from .road import road_of
 from .rows import sample_id
-
-OUTPUT_PRIOR = 0.6
-"""Expected share of the output limit, until the dataset's own answers tell. A guess, printed as one."""
 
 
 class RunPlan(NamedTuple):
@@ -45,7 +48,8 @@ class RunPlan(NamedTuple):
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
         prompts: two prompts as the writer would get them.
-        measured: whether the expectation rests on this dataset's answers.
+        measured: whether the expectation rests on answers of this writer in this dataset.
+        forecast: the whole bill, each number as a range.
     """
 
     cells: int
@@ -60,6 +64,7 @@ class RunPlan(NamedTuple):
     usd_worst: float | None
     prompts: list[str]
     measured: bool
+    forecast: Forecast
     repairs: int = 0
 
 
@@ -165,53 +170,20 @@ def misfit(draw: Draw, error: SynthError) -> Problem:
     return Problem("error", "template", place, error.message, error.hint)
 
 
-class _Bill:
-    """Adds up the calls of a run; equal questions are asked once."""
-
-    def __init__(self) -> None:
-        self.calls = self.repairs = 0
-        self.worst: float | None = 0.0
-        self.prompts: list[str] = []
-        self.by: dict[str, tuple[Writer, int, int]] = {}
-        self._seen: set[str] = set()
-
-    def add(self, missing: list[Question]) -> None:
-        """Takes in the calls of one draw, in order. What follows an unknown answer is told apart by what it follows."""
-        name = ""
-        for question in missing:
-            request, writer = question.request, question.writer
-            told = f"{name}{request.id}"
-            name = name if question.maybe else told
-            if told in self._seen:
-                continue
-            self._seen.add(told)
-            more = (output_limit(request.body) or 0) if question.maybe else 0  # the answer that is to be repaired
-            bound = worst_case(request.body, writer.model, writer.price)
-            bound = bound + more * writer.price.input / 1e6 if bound is not None and writer.price else bound
-            self.worst = None if self.worst is None or bound is None else self.worst + bound
-            if question.maybe:
-                self.repairs += 1
-                continue
-            self.calls += 1
-            if len(self.prompts) < 2:
-                self.prompts.append(str(request.body["messages"][-1]["content"]))
-            texts = (str(message.get("content") or "") for message in request.body["messages"])
-            tokens = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 4
-            _, calls, before = self.by.get(writer.name, (writer, 0, 0))
-            self.by[writer.name] = writer, calls + 1, before + tokens
-
-    def expected(self, output: float) -> float | None:
-        """Dollars, at so many tokens of output a call; None without a price."""
-        costs = [cost_of(writer.price, Usage(tokens, int(output * calls)))
-                 for writer, calls, tokens in self.by.values()]
-        return None if None in costs else sum(cost for cost in costs if cost)
-
-
 def plan_run(
     recipe: Recipe, dataset: Dataset, writer: Writer, rows: int | None = None,
-    problem: Callable[[Problem], None] | None = None, retry: Retry | None = None,
+    problem: Callable[[Problem], None] | None = None, pace: Pace | None = None, retry: Retry | None = None,
 ) -> RunPlan:
-    """Counts what `generate` would do; sends nothing, writes nothing. `problem` gets unusable source rows.
+    """Counts what `generate` would do; sends nothing, writes nothing.
+
+    Args:
+        recipe: today's.
+        dataset: as it is.
+        writer: who would be asked.
+        rows: only the first so many draws.
+        problem: gets unusable source rows.
+        pace: how fast this machine may ask; the time is reckoned with it.
+        retry: what of the failed is asked again.
 
     Raises:
         RecipeError: the recipe cannot mean anything.
@@ -220,13 +192,15 @@ def plan_run(
     road_of(recipe, writer, dataset.path, asked_instead(dataset), retry)  # what is wrong with it is no row's fault
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = 0
-    bill = _Bill()
-    keys: set[str] = set()
-    noted = dataset.manifest().get("generate", {}).get("writer")
-    changed, whole = noted not in (None, writer_digest(recipe, writer)), set[str]()
+    bill = Missing(writer.model, writer.price, [(step.name, output_limit(parameters(recipe, step)))
+                                                for step in recipe.asks])
+    planned, keys = dataset.plan.states(), set[str]()
+    noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
+    changed, whole = noted not in (None, mine), set[str]()
     for draw in wanted_draws(recipe, axes, dataset, rows, problem):
         count += 1
-        keys.add(draw.key)
+        if draw.key in planned:  # the others have no rows: a million new draws are counted, not held
+            keys.add(draw.key)
         try:
             missing, ids = _calls_of(recipe, draw, dataset, writer, retry)
         except (RecipeError, DataError) as error:
@@ -236,10 +210,12 @@ def plan_run(
         reused += not missing and (not recipe.asks or bool(ids))
         if changed and ids and not missing:
             whole.add(sample_id(draw, ids))
+        if len(missing) > 1 and not bill.linked:
+            _mentions(recipe, draw, bill)
         bill.add(missing)
-    output, measured = _output_per_call(recipe, dataset)
-    asked = sum(tokens for _, _, tokens in bill.by.values())
-    states = {key: state for key, state in dataset.plan.states().items() if key not in keys}
+    past = history(recipe, dataset, mine, writer.model)
+    ahead = forecast(bill, past, count, reused, pace if not writer.provider.rehearsal else None)
+    states = {key: state for key, state in planned.items() if key not in keys}
     if rows is None:
         states.update((draw.key, state) for draw, state in transitions(recipe, axes, dataset, writer, keys))
     surplus = sum(state == SURPLUS for state in states.values())
@@ -247,9 +223,10 @@ def plan_run(
     return RunPlan(
         cells=axes.size if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
         aside=_aside(recipe, dataset, writer, states, whole if changed else None) if count else {},
-        new_calls=bill.calls, input_tokens=asked, output_tokens=int(output * bill.calls),
-        usd_expected=bill.expected(output), usd_worst=bill.worst,
-        prompts=bill.prompts, measured=measured, repairs=bill.repairs,
+        new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
+        output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
+        usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
+        repairs=bill.repairs,
     )
 
 
@@ -288,11 +265,27 @@ def _aside(
     return dict(found)
 
 
-def doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
-    """What a recipe can mean and probably does not, a sentence each with its place; see `grid.doubts`."""
+def write_down(plan: RunPlan, recipe: Recipe, dataset: Dataset, writer: Writer) -> None:
+    """Notes a run's bill before the run, so that what it comes to can be laid beside it; of a rehearsal, nothing."""
+    if plan.new_calls and not writer.provider.rehearsal:
+        model, mine = f"{writer.provider.namespace}:{writer.model}", writer_digest(recipe, writer)
+        foresee(dataset, foreseen(plan.forecast, model, mine, plan.wanted, now()))
+
+
+def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
+    """What a recipe can mean and probably does not, a sentence each with its place; see `grid.doubts`.
+
+    And what of its parameters is sent in another way, since the model takes it in no other.
+    """
     axes = load_axes(recipe) if recipe.axes else None
     first = next(wanted_draws(recipe, axes, dataset, 1), None)
-    return [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe)]
+    said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe)]
+    for step in recipe.asks:
+        asked = parameters(recipe, step)
+        who = writer.of(step.model)
+        body = who.provider.body(who.model, [], asked)
+        said += [note for note in told(who.provider.namespace, asked, body) if note not in said]
+    return said
 
 
 def _calls_of(
@@ -343,10 +336,14 @@ def _noted(dataset: Dataset, changed: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(noted.get("instead", ())) if isinstance(noted, dict) else ()
 
 
-def _output_per_call(recipe: Recipe, dataset: Dataset) -> tuple[float, bool]:
-    spent = dataset.calls.spent()
-    if spent.answered and spent.output_tokens:
-        return spent.output_tokens / spent.answered, True
-    limits = [output_limit(parameters(recipe, step)) or 500 for step in recipe.asks]
-    return OUTPUT_PRIOR * sum(limits) / max(1, len(limits)), False
-
+def _mentions(recipe: Recipe, draw: Draw, bill: Missing) -> None:
+    """Notes how often the prompt of each step holds the answer of each earlier one."""
+    bill.linked = True
+    marks = {step.name: f"(the answer of step {place})" for place, step in enumerate(recipe.asks)}
+    for index, step in enumerate(bill.steps[1:], 1):
+        try:
+            text = "".join(str(message["content"]) for message in fill(recipe, draw, marks, index))
+        except RecipeError:
+            continue  # it takes parts of an answer, which a mark does not have
+        step.mentions = {place: found for place in range(index)
+                         if (found := text.count(marks[recipe.asks[place].name]))}

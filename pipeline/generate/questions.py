@@ -76,6 +76,7 @@ class Question(NamedTuple):
     Attributes:
         look: only what is stored counts: None is sent where that is nothing.
         maybe: whether it will be asked is not known; nothing is sent for it.
+        step: which step of the recipe it belongs to; a judge belongs to the last one.
         read: whether the text of the answer matters for what follows.
     """
 
@@ -84,6 +85,7 @@ class Question(NamedTuple):
     look: bool = False
     maybe: bool = False
     read: bool = True
+    step: int = 0
 
 
 class Made(NamedTuple):
@@ -148,6 +150,7 @@ class Wanted(NamedTuple):
     reader: Reader | None
     hints: Mapping[str, Any]
     read: bool = True
+    step: int = 0
 
 
 @dataclass

@@ -113,7 +113,7 @@ class Road:
         sends = {**parameters(self.recipe, step), **(over.body() if over else {}), **self.sent[index]}
         hints = {"cell": draw.cell, "fields": draw.fields, **({"answer": reader.hint} if reader else {})}
         return Wanted(self.who(index, model), self._filled(trail, index, said), sends, draw.repeat,
-                      role or f"step:{step.name}", reader, hints)
+                      role or f"step:{step.name}", reader, hints, step=index)
 
     def _filled(self, trail: Trail, index: int, said: Mapping[str, Said]) -> list[Message]:
         try:
@@ -239,7 +239,8 @@ class Road:
 
     def _question(self, wanted: Wanted, writer: Writer, turn: int) -> Question:
         body = writer.provider.body(writer.model, wanted.messages, wanted.parameters)
-        return Question(_request(writer, body, wanted.repeat + turn * FURTHER, wanted.hints), writer, read=wanted.read)
+        request = _request(writer, body, wanted.repeat + turn * FURTHER, wanted.hints)
+        return Question(request, writer, read=wanted.read, step=wanted.step)
 
     def _repair(self, question: Question, text: str, reader: Reader, fault: str) -> Question:
         """The same conversation, with the answer and what is wrong with it."""
@@ -248,7 +249,7 @@ class Road:
         talk = [{"role": "assistant", "content": (text.strip() and text) or EMPTY}, {"role": "user", "content": told}]
         body = {**request.body, "messages": [*request.body["messages"], *talk]}
         hints = {**request.hints, "repair": True}
-        return Question(_request(question.writer, body, request.repeat, hints), question.writer)
+        return Question(_request(question.writer, body, request.repeat, hints), question.writer, step=question.step)
 
 
 def _request(writer: Writer, body: dict[str, Any], repeat: int, hints: Mapping[str, Any]) -> CallRequest:
@@ -263,16 +264,16 @@ def _said(reader: Reader | None, call: Call, calls: tuple[Call, ...]) -> tuple[S
     if reader is None:
         return Said(call.text, call.text), None
     try:
-        return reader.read(call.text, cut=call.finish_reason == "length"), None
+        return reader.read(call.text, cut=call.ended == "length"), None
     except Unread as fault:
         return None, Unusable(call, calls, _kind(call), str(fault))
 
 
 def _kind(call: Call) -> FailureClass:
     """The class of an answer that cannot be used."""
-    if call.finish_reason == "length":
+    if call.ended == "length":
         return "length"
-    if call.finish_reason == "content_filter":
+    if call.ended == "content_filter":
         return "content_filter"
     return "refused" if (call.message or {}).get("refusal") else "parse"
 

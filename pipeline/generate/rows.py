@@ -53,10 +53,12 @@ def row_of_calls(recipe: Recipe, draw: Draw, made: Made, marks: Mapping[str, Any
 def _turns(recipe: Recipe, draw: Draw, made: Made) -> tuple[list[Message], list[Message] | None]:
     """The conversation to be trained on, and the answer that it was better than."""
     answers = {name: variable(said) for name, said in made.said.items()}
-    messages = train_messages(recipe, draw, answers)
+    thought = {ref.role: call.reasoning for ref, call in zip(made.refs, made.calls, strict=True)}
+    messages = train_messages(recipe, draw, answers, _answering(made).reasoning)
     if made.rejected is None:
         return messages, None
-    other = train_messages(recipe, draw, {**answers, recipe.asks[-1].name: variable(made.rejected)})
+    lost = {**answers, recipe.asks[-1].name: variable(made.rejected)}
+    other = train_messages(recipe, draw, lost, thought.get("rejected", ""))
     return messages, other[-1:]
 
 
@@ -94,7 +96,7 @@ def _provenance(draw: Draw, made: Made) -> dict[str, Any]:
     calls = made.calls
     wrote = [call for call, ref in zip(calls, made.refs, strict=True) if ref.role != "judge"]
     last = _answering(made)
-    cut = next((call.finish_reason for call in wrote if call.finish_reason == "length"), last.finish_reason)
+    cut = next((call.ended for call in wrote if call.ended == "length"), last.ended)
     costs = [call.cost_usd for call in calls]
     found: dict[str, Any] = {
         "draw": draw.key, "repeat": draw.repeat, "model": last.model, "namespace": last.namespace,
@@ -196,6 +198,7 @@ def _made_again(
 ) -> Made | None:
     """What the calls of a row say today; None where one is not there, or cannot be used any more."""
     texts: dict[str, Call] = {}
+    calls: list[Call] = []
     asked = ""
     for ref in sample.calls:
         call = dataset.calls.get(ref.id)
@@ -203,6 +206,7 @@ def _made_again(
             return None
         asked = asked if ref.role == "repair" else ref.role
         texts[asked] = call
+        calls.append(call)
     names = [step.name for step in recipe.asks]
     roles = [f"step:{name}" for name in names]
     if "chosen" in texts:
@@ -214,12 +218,12 @@ def _made_again(
     for role in roles:
         text, reader = texts[role].text, held[role]
         try:
-            cut = texts[role].finish_reason == "length"
+            cut = texts[role].ended == "length"
             said[role] = reader.read(text, cut=cut) if reader else Said(text, text)
         except Unread:
             return None
     rejected = said.pop("rejected", None)
-    return Made(sample.calls, (), dict(zip(names, said.values(), strict=True)), rejected)
+    return Made(sample.calls, tuple(calls), dict(zip(names, said.values(), strict=True)), rejected)
 
 
 def _with_answer(messages: list[dict[str, Any]], answer: str) -> list[dict[str, Any]] | None:

@@ -94,7 +94,8 @@ def _unknown(
     recipe: Recipe, label: str, template: Template, known: Known, axes: Sequence[str], columns: Sequence[str]
 ) -> Iterator[tuple[int, str]]:
     """Line and sentence for each name that a template cannot have."""
-    free = {*known.names, *ALWAYS, *(() if known.train else ("salt",))}
+    ours = "salt" if not known.train else "reasoning" if recipe.asks else "cell"
+    free = {*known.names, *ALWAYS, ours}
     for name in (template.needed if columns else template.variables) - free:
         line = template.lines.get(name, 1)
         yield line, f"{template.place(line)}: '{name}' in {label} {_reason(recipe, name, known)}"

@@ -46,13 +46,14 @@ def fill(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], step_index: int
     return [*messages, {"role": "user", "content": text}]
 
 
-def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any]) -> list[Message]:
+def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], reasoning: str = "") -> list[Message]:
     """The conversation that the tuned model will be trained on; the salt is no part of it.
 
     Args:
         recipe: the recipe.
         draw: the cell, and the columns of its source row.
         answers: name of a step -> its answer; the last step's is `answer` too.
+        reasoning: what the model thought before the last one: trained on only where a template names `reasoning`.
 
     Raises:
         RecipeError: a template has a fault, or uses a name that this draw does not have.
@@ -62,6 +63,7 @@ def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any]) -> li
     context = _context(draw, answers)
     if prompts.steps and prompts.steps[-1].step.name in answers:
         context["answer"] = answers[prompts.steps[-1].step.name]
+        context.setdefault("reasoning", reasoning)
     head = [{"role": "system", "content": prompts.system.render(context)}] if prompts.system else []
     if train.messages is not None:
         try:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
 
 from pipeline.errors import RecipeError
 from pipeline.settings import ProviderEntry
 
 from . import is_loopback, needs_key, presets
+
+if TYPE_CHECKING:
+    import ssl
 
 HIDDEN = "[key]"
 SECRET_NAME = re.compile(r"auth|key|token|secret|cookie", re.I)
@@ -70,6 +75,8 @@ class Access:
         secrets: what must not be shown of it.
         lacks: what is missing before anything can be asked, as `OPENAI_API_KEY is not set`; None where nothing is.
         key_env: the variable that the key was read from, to be named where the host refuses it.
+        ca: file of further certificates that count; None for the system's alone.
+        api_version: of Azure's older addresses; None for all others.
     """
 
     name: str
@@ -80,6 +87,31 @@ class Access:
     secrets: Secrets
     lacks: str | None
     key_env: str | None
+    ca: Path | None = None
+    api_version: str | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What every address ends in."""
+        return {"api-version": self.api_version} if self.api_version else {}
+
+    def path(self, route: str, model: str | None = None) -> str:
+        """The path of a route, as `/chat/completions`, under the base URL; Azure's older ones name the deployment."""
+        if self.api_version is None:
+            return route
+        deployment = f"/deployments/{quote(model, safe='')}" if model else ""
+        return f"{deployment}{route}?{urlencode(self.query)}"
+
+    def tls(self) -> ssl.SSLContext | bool:
+        """Whose certificates count: the system's, SSL_CERT_FILE's and SSL_CERT_DIR's, and those of `ca`."""
+        import httpx2
+
+        if not self.base_url.lower().startswith("https:"):
+            return True  # reading the system's takes 20 ms
+        context: ssl.SSLContext = httpx2.create_ssl_context()
+        if self.ca is not None:
+            context.load_verify_locations(self.ca)
+        return context
 
 
 def access(name: str, entry: ProviderEntry, env: Mapping[str, str]) -> Access:
@@ -109,19 +141,37 @@ def access(name: str, entry: ProviderEntry, env: Mapping[str, str]) -> Access:
     # A host may echo a header without its scheme, as the key of `Bearer KEY`.
     secrets = Secrets([key, *hidden, *(word for value in hidden for word in value.split())])
     keyed = "authorization" in own or "api-key" in own
-    bearer = {"authorization": f"Bearer {key}"} if key else {}
+    bearer = {"api-key": key} if entry.api_version else {"authorization": f"Bearer {key}"}
+    bearer = bearer if key else {}
     parts = urlsplit(base_url)
     return Access(
         name, parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), local, Sealed(bearer | own),
         Sealed({"url": base_url}), secrets, None if keyed else lacks, None if keyed else entry.key_env,
+        _readable(name, entry.ca), entry.api_version,
     )
+
+
+def _readable(name: str, ca: Path | None) -> Path | None:
+    """A file of certificates, once it is known to hold some."""
+    if ca is None:
+        return None
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca)
+    except ssl.SSLError:
+        wanted = "-----BEGIN CERTIFICATE----- ... as `openssl x509 -in FILE -outform pem` writes it"
+        raise RecipeError(f"[providers.{name}] ca: {ca}: holds no certificate that can be read", wanted) from None
+    except OSError as error:
+        raise RecipeError(f"[providers.{name}] ca: {ca}: {error.strerror}", f"ls -l {ca}") from None
+    return ca
 
 
 def _key(name: str, key_env: str | None, env: Mapping[str, str], *, needed: bool) -> tuple[str, str | None]:
     """The key, and what is wrong with it."""
     key = env.get(key_env, "").strip() if key_env else ""
     if not key:
-        missing = f"{name}: no key: the environment variable {key_env} is not set; export {key_env}=..."
+        missing = f"{name}: no key: the environment variable {key_env} is not set"
         return "", missing if needed and key_env else None
     if not (key.isascii() and key.isprintable()) or " " in key:
         wrong = f"{name}: {key_env} holds a character that no key has; copy the key again, without quotes or spaces"

@@ -31,6 +31,8 @@ NO_MODEL = re.compile(
     r"(?:unknown|invalid|no such) model", re.I | re.S)
 WRONG_ADDRESS, NO_SUCH_MODEL = "wrong_address", "model_not_found"
 """Codes that we give: nothing at that address speaks the API; the host does not have the model."""
+UNSUPPORTED = "unsupported_parameter"
+"""OpenAI's code for a key that a model does not take, and ours wherever a host's words say so."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 

@@ -84,7 +84,8 @@ def _from_hub(name: str) -> Path:
         else:
             how = "the hub could not be reached" if asked else "nothing is fetched unless you say so"
             code, why = "base-missing", f"no folder of this name is here, nor such a model in the hub's cache ({how})"
-            fix = f"hf download {name}   or HF_HUB_OFFLINE=0 before the command; offline: base `{TINY}`"
+            fix = f"base `{TINY}` needs no hub" if asked else (
+                f"hf download {name}   or HF_HUB_OFFLINE=0 before the command; offline: base `{TINY}`")
     raise BaseRefused(_error(code, name, why, fix))
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.render import settings
 from pipeline.types import Message, Problem
 
 KEYS = ("role", "content", "name", "tool_calls", "tool_call_id")
 """Of a message, what a template may look at; `weight` is for the loss and `refusal` for OpenAI."""
+MARKS = frozenset({"system", "developer", "user", "assistant", "model", "human", "inst", "sys", "instruction", "input",
+                   "response"})
+"""Words with which templates say who speaks."""
 Tools = list[dict[str, Any]] | None
 
 
@@ -116,6 +120,29 @@ class Proof:
         self._ends = frozenset(end_ids(tokenizer))
         self._begin = tokenizer.bos_token_id if tokenizer.bos_token_id != tokenizer.eos_token_id else None
         self._control = sorted(str(token) for token in tokenizer.convert_ids_to_tokens(sorted(control_ids(tokenizer))))
+
+    def added(self, where: str) -> Problem | None:
+        """A warning where the template writes words that nobody wrote, as a system text or today's date.
+
+        Looked for in a question with its answer, without a system text: that is where templates put their own.
+        """
+
+        def render(said: Sequence[tuple[str, str]]) -> str:
+            turns = [{"role": role, "content": text} for role, text in said]
+            return str(self.tokenizer.apply_chat_template(turns, tokenize=False))
+
+        parts, lost = settings(render, ("user", "assistant"))
+        text = " ".join(parts)
+        for token in sorted(self._control, key=len, reverse=True):
+            text = text.replace(token, " ")
+        words = [word for word in text.split() if word.strip(":#*[]<>/|").lower() not in {*MARKS, ""}]
+        if lost or not words:
+            return None
+        said = " ".join(words)
+        return Problem("warning", "template-adds", where,
+                       "its chat template adds what nobody wrote to rows without a system text: "
+                       f"'{said[:80]}{'…' if len(said) > 80 else ''}'",
+                       "write a system text of your own, or leave it out by a `chat_template` of your own")
 
     def problems(self, row: Row, messages: Sequence[Message], tools: Tools, where: str) -> Iterator[Problem]:
         """What is wrong with a row, errors first."""

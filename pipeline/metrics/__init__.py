@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-__all__ = ["Change", "Metric", "Output", "Summary", "change", "open_metrics", "summary", "surely"]
+__all__ = ["Change", "Metric", "Output", "Summary", "change", "open_metrics", "summary", "surely", "wilson"]
 
 Better = Literal["higher", "lower", "neither"]
 Kind = Literal["generation", "answer"]
@@ -173,7 +173,7 @@ def summary(metric: Metric, values: Sequence[float | None], weights: Sequence[fl
     numbers, heavy = (np.array(column, dtype=np.float64) for column in zip(*known, strict=True))
     mean = float(np.average(numbers, weights=heavy))
     even = bool((heavy == heavy[0]).all())
-    low, high = _wilson(mean, len(known)) if metric.share and even else _bootstrap(numbers, heavy, seed)
+    low, high = wilson(mean, len(known)) if metric.share and even else _bootstrap(numbers, heavy, seed)
     return Summary(_tidy(mean), _tidy(low), _tidy(high), len(known), missing)
 
 
@@ -224,8 +224,8 @@ def _bootstrap(numbers: Numbers, weights: Numbers, seed: int) -> tuple[float, fl
     return float(low), float(high)
 
 
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's score interval of a share: wide for few rows, even where all agree."""
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """Wilson's score interval (1927) of a share of `count` rows: wide for few rows, even where all agree."""
     middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     half = _Z / (1 + _Z**2 / count) * (share * (1 - share) / count + _Z**2 / (4 * count**2)) ** 0.5
     return 0.0 if share == 0 else max(0.0, middle - half), 1.0 if share == 1 else min(1.0, middle + half)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -43,11 +43,13 @@ class Wire:
         headers: sent with every request, and only these (and Host and Content-Length).
         secrets: never shown.
         timeout_s: seconds for one attempt, from connecting to the last byte.
-        proxied: whether HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count. SSL_CERT_FILE and SSL_CERT_DIR do.
+        proxied: whether HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count.
+        tls: whose certificates count; see `Access.tls`.
     """
 
     def __init__(
-        self, base_url: str, headers: Mapping[str, str], secrets: Secrets, timeout_s: float, proxied: bool
+        self, base_url: str, headers: Mapping[str, str], secrets: Secrets, timeout_s: float, proxied: bool,
+        tls: Callable[[], Any],
     ) -> None:
         parts = urlsplit(base_url)
         self.base_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
@@ -55,7 +57,7 @@ class Wire:
         self._headers, self._address = Sealed(headers), Sealed({"url": base_url})
         self._lanes: list[_Lane] = []
         self._urls: dict[str, Any] = {}
-        self._tls: Any = None
+        self._make_tls, self._tls = tls, None
 
     async def send(self, method: str, path: str, body: bytes | None = None) -> Reply:
         """One request, one response; no redirect is followed and nothing is tried again.
@@ -99,10 +101,8 @@ class Wire:
         return lane
 
     def _client(self, httpx2: Any) -> Any:
-        secure = self.base_url.lower().startswith("https:")
         if self._tls is None:
-            # Reading the certificates takes 20 ms: once for all lanes, and never for http.
-            self._tls = httpx2.create_ssl_context() if secure else False
+            self._tls = self._make_tls()  # once for all lanes
         limits = httpx2.Limits(max_connections=LANE, max_keepalive_connections=LANE, keepalive_expiry=KEEPALIVE_S)
         # The whole attempt is timed by asyncio, so that an answer that trickles does not go on for ever.
         timeout = httpx2.Timeout(None, connect=min(CONNECT_S, self._timeout_s))
@@ -119,7 +119,7 @@ class Wire:
         if isinstance(error, unsent):
             cure = "another address: --base-url URL, SYNTH_BASE_URL, or base_url in synth.toml"
             if "CERTIFICATE" in reason.upper():
-                cure = "a private authority's certificate goes into SSL_CERT_FILE"
+                cure = "a private authority's certificate goes into SSL_CERT_FILE, or ca of its entry in synth.toml"
             elif "too many open files" in reason.lower():
                 cure = "fewer at a time: --concurrency N, or ulimit -n"
             return self._failed("connection", f"{reason}; {cure}", billed=False)

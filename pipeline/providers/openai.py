@@ -21,8 +21,9 @@ import orjson
 import pipeline
 from pipeline.engine.protocol import Answer, CallFailed, Provider
 from pipeline.errors import RecipeError, did_you_mean
-from pipeline.hosts.access import access
-from pipeline.hosts.failures import NO_MODEL, NO_SUCH_MODEL, WRONG_ADDRESS, Said, cut, failure, said
+from pipeline.hosts.access import Access, access
+from pipeline.hosts.failures import NO_MODEL, NO_SUCH_MODEL, UNSUPPORTED, WRONG_ADDRESS, Said, cut, failure, said
+from pipeline.hosts.parameters import Rules, adapted, cure, rules_of
 from pipeline.settings import ProviderEntry, Settings
 from pipeline.types import CallRequest, Failure, Message, Usage
 
@@ -41,20 +42,21 @@ class OpenAI:
     Args:
         namespace: the entry's name.
         wire: where requests go.
-        lacks: what is missing before anything can be asked, as `OPENAI_API_KEY is not set`; None where nothing is.
+        known: the right to use it: what is missing, where its key came from, its paths.
+        own: what synth.toml says of parameters; see `ProviderEntry.parameters`.
         clock: seconds since the epoch, for Retry-After dates.
-        key_env: the variable that the key was read from, to be named where the host refuses it.
     """
 
     rehearsal = False
 
     def __init__(
-        self, namespace: str, wire: Wire, lacks: str | None = None, clock: Callable[[], float] = time.time,
-        key_env: str | None = None,
+        self, namespace: str, wire: Wire, known: Access, own: Mapping[str, str | bool] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.namespace = namespace
         self.base_url = wire.base_url
-        self._wire, self._lacks, self._clock, self._key_env = wire, lacks, clock, key_env
+        self._wire, self._access, self._clock = wire, known, clock
+        self._own, self._rules = own or {}, dict[str, Rules]()
         self._known: list[str] | None = None
 
     def __repr__(self) -> str:
@@ -73,8 +75,8 @@ class OpenAI:
             "connection": "keep-alive", "user-agent": f"synth-pipeline/{pipeline.__version__}",
         }
         url = known.address.open()["url"]
-        wire = Wire(url, headers | known.headers.open(), known.secrets, settings.timeout_s, proxied=not known.local)
-        return cls(name, wire, known.lacks, key_env=known.key_env)
+        wire = Wire(url, headers | known.headers.open(), known.secrets, settings.timeout_s, not known.local, known.tls)
+        return cls(name, wire, known, entry.parameters)
 
     def body(self, model: str, messages: list[Message], parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The request body; see `Provider.body`.
@@ -87,7 +89,10 @@ class OpenAI:
             name = min(taken)
             hint = "sample.repeats asks for several answers" if name == "n" else ""
             raise RecipeError(f"generate.params.{name}: cannot be set", hint)
-        return {"model": model, "messages": messages, **parameters}
+        rules = self._rules.get(model)
+        if rules is None:
+            rules = self._rules[model] = rules_of(self.base_url, model, self._own)
+        return {"model": model, "messages": messages, **adapted(parameters, rules)}
 
     async def ask(self, request: CallRequest) -> Answer:
         """Sends the body as it is, once.
@@ -96,15 +101,16 @@ class OpenAI:
             CallFailed: with the class of what went wrong; no message or raw answer of it holds the key.
         """
         self._ready()
-        reply = await self._wire.send("POST", "/chat/completions", encode(request.body))
+        model = str(request.body.get("model", ""))
+        reply = await self._wire.send("POST", self._access.path("/chat/completions", model), encode(request.body))
         if reply.status != 200:
-            raise await self._refused(reply, str(request.body.get("model", "")))
+            raise await self._refused(reply, model)
         return self._answer(reply)
 
     async def models(self) -> list[str]:
         """The host's models, by name; see `Provider.models`."""
         self._ready()
-        reply = await self._wire.send("GET", "/models")
+        reply = await self._wire.send("GET", self._access.path("/models"))
         if reply.status != 200:
             raise CallFailed(self._failure(reply))
         value = _parsed(reply.body)
@@ -119,13 +125,14 @@ class OpenAI:
         await self._wire.close()
 
     def _ready(self) -> None:
-        if self._lacks:
-            raise CallFailed(Failure("auth", self._lacks))
+        if self._access.lacks:
+            raise CallFailed(Failure("auth", self._access.lacks))
 
     def _failure(self, reply: Reply) -> Failure:
         found = failure(reply.status, reply.headers, reply.body, self._clock())
         hide = self._wire.secrets.hide
-        origin = f" (the key is read from {self._key_env})" if found.kind == "auth" and self._key_env else ""
+        key_env = self._access.key_env
+        origin = f" (the key is read from {key_env})" if found.kind == "auth" and key_env else ""
         return replace(found, message=hide(f"{self.namespace}: {found.message}") + origin, raw=hide(found.raw or ""))
 
     async def _refused(self, reply: Reply, model: str) -> CallFailed:
@@ -136,6 +143,8 @@ class OpenAI:
             message = await self._where(found, told, model)
             code = found.code if reply.status not in (404, 405) else NO_SUCH_MODEL if _model(told) else WRONG_ADDRESS
             found = replace(found, message=message, code=code)
+        elif found.kind == "bad_request" and (line := cure(told.message, self.namespace)):
+            found = replace(found, message=f"{found.message} In synth.toml: {line}", code=UNSUPPORTED)
         return CallFailed(found)
 
     async def _where(self, found: Failure, told: Said, model: str) -> str:
@@ -168,7 +177,8 @@ class OpenAI:
         if value.get("error") and not value.get("choices"):
             raise CallFailed(self._inner(reply, value["error"]))
         choices = value.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
+        choices = choices if isinstance(choices, list) else []
+        choice = choices[0] if choices else None
         if not isinstance(choice, dict):
             raise self._unusable(reply, "an answer without choices")
         if choice.get("error"):
@@ -179,7 +189,7 @@ class OpenAI:
         message.setdefault("role", "assistant")
         reason, model = choice.get("finish_reason"), value.get("model")
         return Answer(message, str(reason) if reason is not None else None, usage_of(value.get("usage")),
-                      str(model) if model is not None else None)
+                      str(model) if model is not None else None, len(choices))
 
     def _inner(self, reply: Reply, error: Any) -> Failure:
         """An error that comes with status 200, as gateways send it; its code may be the status it should have had."""

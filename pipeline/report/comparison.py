@@ -90,13 +90,16 @@ def comparison(material: Material) -> Comparison | None:
     known = _keys(told)
     said = told.get("notes")
     notes = [cut(note, 300).text for note in said[:5]] if isinstance(said, list) else []
+    if _earlier(material):
+        assert material.tuned is not None
+        notes.insert(0, f"This is fine-tune {brief(str(told.get('finetune')))}; {material.tuned.id} is not judged yet.")
     return Comparison(cut(lead, 700).text, _decoding(told), [_measure(told, key) for key in known],
                       [_side(each) for each in material.compared.sides], notes)
 
 
 def judgement(material: Material) -> Judgement | None:
-    """Better, worse or no clear difference, by held-out loss; None where that was not measured on both."""
-    if material.compared is None:
+    """Better, worse or no clear difference, by held-out loss; None where that is not known of this one."""
+    if material.compared is None or _earlier(material):
         return None
     told = material.compared.told
     before, after = (finite(within(told, side).get("loss")) for side in ("base", "tuned"))
@@ -107,6 +110,12 @@ def judgement(material: Material) -> Judgement | None:
     if within(told, "changes", "loss").get("sure") is False:
         return Judgement("not clearly different", f"{because}, which chance could do as well")
     return Judgement("better" if after < before else "worse" if after > before else "no different", because)
+
+
+def _earlier(material: Material) -> bool:
+    """Whether what was compared is not the model that the page is about."""
+    compared, tuned = material.compared, material.tuned
+    return compared is not None and tuned is not None and compared.told.get("finetune") != tuned.id
 
 
 def _keys(told: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pipeline.store.foreseen import Reckoning
 from pipeline.words import money, number, plural
 
 from .material import Material
@@ -33,12 +34,29 @@ def cost(material: Material) -> Cost | None:
         facts.append(("On dropped rows", money(lost), plural(material.rows.dropped, "row")))
     facts += [("Tokens in", number(spent.input_tokens), "prompts"),
               ("Tokens out", number(spent.output_tokens), "answers")]
+    facts += _foreseen(material.bill)
     if spent.copied:
         facts.append(("Copied", number(spent.copied), "answers that another dataset paid for"))
     if spent.failed:
         kinds = [f"{kind.replace('_', ' ')} {number(count)}" for kind, count in material.failures.most_common()]
         facts.append(("Failed", number(spent.failed), ", ".join(kinds)))
     return Cost(_lead(material), facts)
+
+
+def _foreseen(bill: Reckoning | None) -> list[tuple[str, str, str]]:
+    """What the last run was thought to cost before it, beside what it came to."""
+    if bill is None:
+        return []
+    foreseen, came = bill
+    so_far = "" if came.done else " so far"
+    written = f"tokens of answers; {number(came.output_tokens)} came{so_far}"
+    facts = [("Foreseen out", foreseen.output_tokens.told(), written)]
+    if foreseen.usd is not None:
+        calls = f"for {plural(foreseen.calls, 'call')} of the last run; {number(came.calls)} came{so_far}"
+        facts.insert(0, ("Foreseen", foreseen.usd.told(money), f"{calls}, for {money(came.usd)}"))
+    if foreseen.kept is not None and came.kept is not None:
+        facts.append(("Foreseen kept", foreseen.kept.told(), f"rows; {number(came.kept)} were kept"))
+    return facts
 
 
 def total(material: Material) -> float:

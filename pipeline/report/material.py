@@ -25,6 +25,7 @@ from pipeline.recipe import Recipe
 from pipeline.store import Dataset
 from pipeline.store.calls import Spent
 from pipeline.store.finetunes import METRICS, finetunes, folder_of
+from pipeline.store.foreseen import Reckoning, reckon
 from pipeline.types import Call
 
 from .gather import Gathered, gather
@@ -85,6 +86,7 @@ class Material:
         finetunes: the oldest first.
         evaluations: the oldest first.
         bounds: the length rules of the last curation.
+        bill: what the last run was thought to cost before it, and what it came to.
         unread: names of files that are damaged.
         call: the outcome of a call, by id.
         by_hand: whether a hand changed a row, by id and digest.
@@ -103,6 +105,7 @@ class Material:
     finetunes: list[Finetune]
     evaluations: list[Evaluation]
     bounds: list[Bound]
+    bill: Reckoning | None
     unread: list[str]
     call: Callable[[str], Call | None]
     by_hand: Callable[[str, str], bool]
@@ -166,7 +169,7 @@ def collect(dataset: Dataset) -> Material:
         finetunes=list(_finetunes(dataset.path, unread)),
         evaluations=[Evaluation(told, list(itertools.islice(_lines(folder / "sides.jsonl"), SIDES)))
                      for told, folder in _told(dataset.path, "evaluations/*/evaluation.json", "id", unread)],
-        bounds=bounds, unread=unread, call=dataset.calls.get,
+        bounds=bounds, bill=reckon(dataset), unread=unread, call=dataset.calls.get,
         by_hand=lambda sample, digest: _by_hand(dataset, sample, digest),
     )
 

@@ -150,7 +150,7 @@ def event_of(call: Call) -> dict[str, Any]:
         value = getattr(call, name)
         if name in ("usage", "failure") and value is not None:
             value = {key: getattr(value, key) for key in value.__dataclass_fields__}
-        if value is not None or name not in ("failure", "copied_from"):
+        if value if name in ("failure", "copied_from", "apart") else True:
             event[name] = value
     return event
 

@@ -12,12 +12,13 @@ import pytest
 from pipeline.augment import Augmented, augment, plan_augment
 from pipeline.curate import curate
 from pipeline.engine import Answer, CallFailed
-from pipeline.errors import DataError, RecipeError
+from pipeline.errors import CapReached, DataError, RecipeError
 from pipeline.prices import Price
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset
-from pipeline.types import CallRequest, Failure, Message, Sample, Usage
+from pipeline.store.journal import now
+from pipeline.types import Call, CallRequest, Failure, Message, Sample, Usage
 
 PRICE = Price(input=1.0, output=2.0, cached=None, date="2026-11-21", source="test")
 LONG = "The ferry leaves at six, and nobody has told the captain, who sleeps, about the goat in the engine room. " * 3
@@ -212,6 +213,18 @@ def test_a_cap_needs_a_price_and_a_limit(dataset: Dataset, recipe: Recipe) -> No
     fill(dataset, row("a", "A goat sleeps."))
     with pytest.raises(RecipeError, match="needs a price"):
         run(recipe, dataset, saying(retold)._replace(price=None), max_usd=1.0)
+
+
+def test_a_cap_counts_what_was_spent_before(dataset: Dataset, recipe: Recipe) -> None:
+    """What generating spent is under the same cap: a rewrite that could pass it is not asked for."""
+    fill(dataset, row("a", "A goat sleeps."))
+    spent = Call("c" * 26, "openai", {}, 0, {"content": "x"}, "stop", Usage(10, 10), "writer-1", 0.1, 0.0098, 1, now())
+    dataset.calls.record(spent)
+    writer = saying(retold)
+    with pytest.raises(CapReached, match=r"\$0.0098 are spent"):
+        run(recipe, dataset, writer, max_usd=0.01)
+    assert writer.provider.asked == []
+    assert run(recipe, dataset, writer, max_usd=0.02).added == 1
 
 
 OWN = '''

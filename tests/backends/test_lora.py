@@ -246,8 +246,17 @@ def test_nothing_is_said_on_the_terminal(llama: Path, tmp_path: Path, capfd: pyt
     assert capfd.readouterr() == ("", "")
 
 
+def test_without_its_package_tensorboard_is_a_pip_line(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("tensorboard", "tensorboardX"):
+        monkeypatch.setitem(sys.modules, name, None)
+    backend, todo = job(tmp_path, llama, max_steps=3, report_to="tensorboard")
+    with pytest.raises(MissingExtra) as caught:
+        backend.run(todo, Heard())
+    assert caught.value.hint == "pip install tensorboardX"
+
+
 def test_tensorboard_where_it_is_wanted(llama: Path, tmp_path: Path):
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboardX")
     backend, todo = job(tmp_path, llama, max_steps=3, report_to="tensorboard")
     backend.run(todo, Heard())
     assert list((todo.folder / "tensorboard").rglob("events.out.tfevents.*"))

@@ -75,6 +75,11 @@ def test_long_rows_are_refused_with_a_list_and_none_is_cut(llama: Path, tmp_path
         backend.run(todo, Heard())
 
 
+def test_one_long_row_is_one_row(llama: Path, tmp_path: Path):
+    (problem,) = problems(tmp_path, llama, [*rows(20), said("clock", "one " * 100)], max_tokens=100)
+    assert "1 of 21 rows has more than 100 tokens (line 21); the longest, line 21, has" in problem.message
+
+
 def test_a_row_that_no_limit_would_let_in_says_so(llama: Path, tmp_path: Path):
     (problem,) = problems(tmp_path, llama, [*rows(12), said("a", "xyz" * 400)])
     assert problem.code == "row-too-long"

@@ -44,6 +44,45 @@ def tales(workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return path
 
 
+@pytest.mark.parametrize(("columns", "gone"), [
+    (140, []), (110, ["made"]), (80, ["made", "data", "by", "train loss"])])
+def test_ids_and_losses_are_whole_on_a_narrow_terminal(
+    tales: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int, gone: list[str]
+) -> None:
+    losses = {f"{first}{side}_loss": 6.25 for first in ("", "first_") for side in ("train", "validation")}
+    record = Finetune("abcdefghij", "lora", "./a-folder-of-a-long-name", "succeeded", "2026-11-28", metrics=losses,
+                      data={"train": {"path": "t", "sha256": "4c6ed342ff", "rows": 170}})
+    save(folder_of(tales, "abcdefghij"), record)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("pipeline.commands._console.screen", lambda: True)
+    assert main(["models"]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert max(map(len, (head, line))) <= columns
+    assert [name for name in ("made", "data", "by", "train loss") if f" {name} " not in f"{head} "] == gone
+    assert "abcdefghij" in line
+    assert "6.250 -> 6.250" in line
+
+
+def test_what_a_flag_says_wrong_is_said_of_the_flag(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["finetune", "tales", "--backend", "lorra"]) == 2
+    assert "error  --backend: unknown backend 'lorra'\n" in capsys.readouterr().err
+    assert main(["finetune", "tales", "--set", "finetune.n_epoch=3"]) == 2
+    said = capsys.readouterr().err
+    assert "error  --set finetune.n_epoch: openai: unknown option 'n_epoch'" in said
+    assert "'n_epochs'" in said
+
+
+def test_options_of_a_host_are_not_proposed_for_this_machine(
+    openai_server: Start, tales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = openai_server(key=KEY, tune={"barred": True})
+    assert main(["finetune", "tales", "--base-url", server.base_url, "--set", "finetune.suffix=x"]) == 5
+    lines = [line.strip() for line in capsys.readouterr().err.splitlines() if "synth finetune tales" in line]
+    local = next(line for line in lines if "--backend lora" in line)
+    assert server.base_url not in local
+    assert any(server.base_url in line for line in lines)
+
+
 def test_the_road_and_what_is_said(openai_server: Start, tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = openai_server(key=KEY)
     assert main(["finetune", "tales", "--base-url", server.base_url]) == 0

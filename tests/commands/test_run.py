@@ -138,3 +138,33 @@ def test_templates_that_imported_conversations_do_not_heed_are_refused(
     assert main(["run", "talk", "--set", "train.system=Be brief."]) == 0
     (line,) = (workdir / "datasets/talk/exports/openai-chat/train.jsonl").read_text().splitlines()
     assert json.loads(line)["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+HOSTED = RECIPE + "export: {formats: [openai-chat], validation: 0.2}\nfinetune: {backend: openai, base: mini}\n"
+
+
+def test_rehearsed_rows_do_not_go_to_a_host_and_the_run_ends_with_its_files(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tales / "tales.yaml").write_text(HOSTED)
+    assert main(["run", "tales", "--base-url", server.base_url]) == 0
+    said = capsys.readouterr().err.splitlines()
+    at = said.index("note   not tuned: tales: its rows are a rehearsal, and would go to a host")
+    assert said[at + 1].split(None, 1)[0] == "synth"
+    assert "--model openai:" in said[at + 1]
+    assert said[at + 2].split("  ")[-1].strip() == "sends them as they are"
+    assert "synth finetune tales --allow-rehearsal" in said[at + 2]
+    assert (tales / "datasets/tales/exports/openai-chat/train.jsonl").is_file()
+    assert (tales / "datasets/tales/report.html").is_file()
+    assert not list(tales.glob("datasets/tales/finetunes/*"))
+    assert server.received() == [], "nothing went to the host"
+
+
+def test_real_rows_are_tuned_at_the_host_and_judging_is_the_next_command(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tales / "tales.yaml").write_text(HOSTED.replace("base: mini", "base: gpt-4.1-mini-2025-04-14"))
+    assert main(["run", "tales", *real(server)]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("model  ft:") for line in said)
+    assert said[-1].startswith("next   synth evaluate tales")

@@ -14,6 +14,7 @@ import pytest
 from pipeline.commands import main
 from pipeline.export import Options, export
 from pipeline.store import Dataset
+from pipeline.store.finetunes import Finetune, folder_of, save
 from pipeline.store.plan import WANTED
 from pipeline.types import Draw, Failure, FailureClass
 from tests import made
@@ -71,7 +72,7 @@ def test_one_dataset_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_cost(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = status(capsys, "--cost")
-    assert out.splitlines()[1].split() == ["tales", "6", "0", "0", "240", "531", "$0.21", "$0", "0"]
+    assert out.splitlines()[1].split() == ["tales", "6", "0", "0", "240", "531", "$0.21", "$0", "0", "$0"]
     assert "total  $0.21" in err
 
 
@@ -216,3 +217,22 @@ def test_a_damaged_dataset_does_not_hide_the_others(tales: Path, capsys: pytest.
 def test_no_such_dataset(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "nothing"]) == 4
     assert "nothing: no dataset" in capsys.readouterr().err
+
+
+def test_a_tuned_model_is_counted_and_judging_it_is_next(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Dataset.open(tales) as dataset:
+        export(dataset, Options())
+    assert "tuned" not in status(capsys)[0]
+    save(folder_of(tales, "one"), Finetune("one", "lora", "tiny", "succeeded", "2026-11-28", model="adapter"))
+    save(folder_of(tales, "two"), Finetune("two", "openai", "m", "failed", "2026-11-29", cost_usd=2.0))
+    out, err = status(capsys)
+    assert [line.split()[-3:] for line in out.splitlines()] == [["exported", "tuned", "cost"], ["1", "model", "$2.21"]]
+    assert err.splitlines()[-1] == "next   synth evaluate tales"
+    (tales / "evaluations" / "e").mkdir(parents=True)
+    (tales / "evaluations" / "e" / "evaluation.json").write_text('{"finetune": "one"}')
+    out, err = status(capsys, "tales")
+    assert "1 model, judged   (synth models tales)" in out
+    assert "$2.00 for tuning" in out
+    assert "total  $2.21" in status(capsys, "--cost")[1]
+    out, err = status(capsys, "tales")
+    assert err.splitlines()[-1] == "next   synth report tales --open"

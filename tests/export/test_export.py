@@ -472,3 +472,25 @@ def test_a_folder_join_is_byte_exact(tmp_path: Path, order: Any, escape: bool) -
             if not escape:
                 back = made.exports / "folders/train"
                 assert list(pairs(back / "prompts", back / "completions", order, print)) == found
+
+
+@pytest.mark.parametrize("lines_as_theirs", [True, False])
+def test_a_manifest_says_what_of_the_rendering_is_proven(tmp_path: Path, lines_as_theirs: bool) -> None:
+    """A line of one's own stays as it came; where it lacks the begin token, the manifest does not call it proven."""
+    from pipeline.read import file_digest
+
+    text = "<start_of_turn>user\nQ<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n"
+    own = [json.dumps({"text": f"{'' if lines_as_theirs else '<bos>'}{text.replace('Q', f'Q{n}')}"}) for n in range(3)]
+    (tmp_path / "own.jsonl").write_text("\n".join(own) + "\n")
+    digest, size = file_digest(tmp_path / "own.jsonl"), len(own[0])
+    samples = [sample(str(n), f"Q{n}", "A", source={"file": "own.jsonl", "digest": digest, "start": n * (size + 1),
+                                                    "end": n * (size + 1) + size}) for n in range(3)]
+    with dataset(tmp_path / "datasets", samples) as made:
+        (written,) = run(made, formats=("gemma",)).written
+        assert (made.exports / "gemma/train.jsonl").read_text().splitlines() == own
+        manifest = json.loads((made.exports / "gemma/manifest.json").read_bytes())
+        assert "rendering" not in json.loads((run(made).written[0].folder / "manifest.json").read_bytes())
+    assert written.unproven == (3 if lines_as_theirs else 0)
+    assert manifest["rendering"] == {
+        "begin": "<bos>", "begins": "row", "stop": "<end_of_turn>", "add_special_tokens": False,
+        "proven": 3 - written.unproven, "unproven": written.unproven}

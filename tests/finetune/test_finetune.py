@@ -283,8 +283,7 @@ def test_a_validation_file_that_is_the_train_file(openai_server: Start, dataset:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="is the train file over again") as caught:
         planned(dataset, openai_server())
-    assert "the same row is line 1" in caught.value.message
-    assert "and 7 more errors" in caught.value.message
+    assert "\n" not in caught.value.message, "and not each of its rows over again"
 
 
 def test_rehearsed_rows_stay_here(openai_server: Start, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.formats import FormatRefusal, find, recognise
 from pipeline.formats._chat import conversation_problems, plainly_sound
-from pipeline.formats._control import control_tokens
+from pipeline.render import control_tokens
 from pipeline.types import Example
 
 ASK, ANSWER = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}

@@ -363,10 +363,10 @@ def test_what_the_prompt_does_not_say_is_doubted_aloud(tmp_path: Path) -> None:
 
     folder = Folder(tmp_path, LABELS.replace("Merry or sad?", "Merry or what?"))
     with Dataset(folder.home) as dataset:
-        (doubt,) = doubts(folder.recipe, dataset)
+        (doubt,) = doubts(folder.recipe, dataset, folder.writer)
         assert doubt == ("tales.yaml:7: no prompt of 'answer' names 'sad': the writer does not know what it may answer")
         folder.edit("{labels: [merry, sad]}", "{schema: {type: object}}")
-        (doubt,) = doubts(folder.recipe, dataset)
+        (doubt,) = doubts(folder.recipe, dataset, folder.writer)
         assert "says JSON" in doubt
 
 

@@ -197,7 +197,7 @@ def test_what_a_judge_cannot_know_is_named(court: Court) -> None:
         court.run()
     court.edit("A: {{answer_a}} or B: {{answer_c}}", "{{answer_a}} or {{answer_b}}")
     with Dataset(court.home) as dataset:
-        assert "no prompt of the judge names A and B" in doubts(court.recipe, dataset)[0]
+        assert "no prompt of the judge names A and B" in doubts(court.recipe, dataset, court.writer)[0]
     court.edit("judge: {user", "judge: {margin: 1, both_orders: true, user")
     with pytest.raises(RecipeError, match="`both_orders` would change nothing"):
         court.recipe  # noqa: B018 - reading it is the test

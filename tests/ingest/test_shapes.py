@@ -114,6 +114,8 @@ def test_a_row_on_which_a_template_fails_is_refused() -> None:
     ({"completion": "anwser"}, "no column 'anwser' for --completion", "'answer'"),
     ({"completion": "answer", "prompt": "{{questoin}}"}, "--prompt names 'questoin', which is no column", "'question'"),
     ({"completion": "{{fields['x']}}"}, "names 'x'", "question"),
+    ({"completion": "answer", "prompt": "questoin"}, "no column 'questoin' for --prompt", "'question'"),
+    ({"completion": "answer", "prompt": "the question"}, "no column 'the question' for --prompt", "'question'"),
     ({"completion": "{{answer"}, "--completion", ""),
     ({"prompt": "question"}, "--completion is missing", ""),
     ({"messages": "chat"}, "no column 'chat'", "question"),
@@ -124,6 +126,14 @@ def test_columns_that_are_not_there(columns: dict[str, str], message: str, hint:
         shape_of(Columns(**columns), ["question", "answer"], {"question": "", "answer": ""}, "rows.csv")
     assert message in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_one_sentence_may_be_the_prompt_of_all_rows() -> None:
+    shape = templated(["text"], prompt="Write a synopsis.", completion="text")
+    assert shape.read({"text": "Once."}, "").messages == [
+        {"role": "user", "content": "Write a synopsis."}, {"role": "assistant", "content": "Once."}]
+    assert shape.train == {"user": "Write a synopsis.", "assistant": "{{text}}"}
+    assert shape.name == "user = 'Write a synopsis.', assistant = text"
 
 
 @pytest.mark.parametrize("turns", [

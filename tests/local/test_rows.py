@@ -73,6 +73,24 @@ def test_what_a_template_does_to_a_row_is_named(template: str, messages: list[di
     assert code in codes(template, messages)
 
 
+@pytest.mark.parametrize(("begin", "words"), [
+    ("<|im_start|>system\nYou are Qwen, created by Alibaba Cloud.<|im_end|>\n",
+     "You are Qwen, created by Alibaba Cloud."),
+    ("{{ 'Today Date: ' + strftime_now('%Y') }}", "Today Date: 20"),
+])
+def test_words_that_a_template_adds_are_said(begin: str, words: str):
+    template = "{% if messages[0]['role'] != 'system' %}" + begin + "{% endif %}" + CHATML
+    found = Proof(tokenizer_of(template)).added("base")
+    assert found is not None
+    assert (found.severity, found.code, found.where) == ("warning", "template-adds", "base")
+    assert f"'{words}" in found.message
+
+
+@pytest.mark.parametrize("template", [CHATML, *BUILT_IN.values(), STRIPS])
+def test_words_that_say_who_speaks_are_not_added_ones(template: str):
+    assert Proof(tokenizer_of(template)).added("base") is None
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_our_own_templates_end_an_answer_and_begin_once(name: str):
     tokenizer = tokenizer_of(BUILT_IN[name])

@@ -159,6 +159,16 @@ def test_an_older_model_stands_until_a_new_one_has_succeeded(plots: Path, report
     assert "synth evaluate plots" in page.sections["next"]
 
 
+def test_a_verdict_on_an_older_model_says_so(plots: Path, report: Report) -> None:
+    stages.finetune(plots)
+    stages.evaluation(plots)
+    assert "The tuned model is better" in report(plots).sections[""]
+    stages.finetune(plots, name="zzzzzzzzzz", finished="2026-11-22T00:00:00.000Z", created="2026-11-22T00:00:00.000Z")
+    page = report(plots)
+    assert "better" not in page.sections[""]
+    assert "zzzzzzzzzz is not judged yet." in page.sections["comparison"]
+
+
 def test_what_chance_could_do_is_not_called_better(plots: Path, report: Report) -> None:
     stages.finetune(plots)
     stages.evaluation(plots, changes={"loss": {"mean": -0.1, "sure": False, "better_is": "lower"}},

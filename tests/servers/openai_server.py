@@ -36,6 +36,8 @@ from tests.servers._tuning import Tuning
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
            429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
 
+AZURE = re.compile(rb"/openai/(?:deployments/[^/?]+/)?([^?]+)\?(?:.*&)?api-version=2024-10-21(?:&.*)?")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -51,6 +53,7 @@ class Options:
         quota: answers until the credit is exhausted.
         context: tokens that a prompt may have.
         answer: a fixed text in place of stories.
+        refuses: key of a body -> the name to use instead ("" where there is none); refused as OpenAI does it.
         script: pattern -> text; the first pattern that is found in the model's name and the conversation answers.
         keep: writes the last user message into `received` lines.
         tune: how files and jobs behave: fields of `_tuning.Plan`.
@@ -70,6 +73,7 @@ class Options:
     quota: int | None = None
     context: int | None = None
     answer: str | None = None
+    refuses: dict[str, str] = field(default_factory=dict)
     script: dict[str, str] = field(default_factory=dict)
     keep: bool = False
     tls: tuple[str, str] | None = None
@@ -156,6 +160,11 @@ class Service:
         if options.models is not None and model not in options.models:
             return "model", error(404, f"The model `{model}` does not exist or you do not have access to it.",
                                   "invalid_request_error", "model_not_found")
+        for key, instead in options.refuses.items():
+            if key in request:
+                message = f"Unsupported parameter: '{key}' is not supported with this model."
+                return "refused_key", error(400, message + (f" Use '{instead}' instead." if instead else ""),
+                                            "invalid_request_error", "unsupported_parameter")
         if request.get("stream"):
             return "stream", error(400, "This server does not stream.", "invalid_request_error", None)
         if options.context is not None and tokens(text) > options.context:
@@ -263,6 +272,11 @@ class Connection(asyncio.Protocol):
             return
         body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
         token = headers[b"authorization"].decode("latin-1") if b"authorization" in headers else None
+        azure = AZURE.fullmatch(target)
+        if azure:  # the older addresses of Azure: the deployment in the path, the key in a header of its own
+            target = b"/v1/" + azure[1]
+            token = f"Bearer {headers.get(b'api-key', b'').decode('latin-1')}"
+        target = target.removeprefix(b"/openai") if target.startswith(b"/openai/v1/") else target
         self.busy = True
         kind = headers.get(b"content-type", b"").decode("latin-1")
         if self.service.tuning.route(method.decode(), target.decode("latin-1").partition("?")[0])[0]:

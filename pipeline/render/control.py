@@ -1,4 +1,4 @@
-"""Control tokens that must not stand in a row's text: once tokenised they would no longer be text."""
+"""Control tokens of model families: once tokenised they are no text, so none may stand in a row's own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,45 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
+
+
+class Family(NamedTuple):
+    """How a family's chat text begins and ends. Sources are in control_tokens.json.
+
+    Attributes:
+        begin: its BOS.
+        begins: what has one BOS: each row, or each exchange of a row.
+        stop: what the model has to learn to say when its answer is over.
+        words: of its template, beside control tokens: the names of roles.
+        tokens: all that its tokenizer takes for no text.
+    """
+
+    name: str
+    begin: str
+    begins: Literal["row", "exchange"]
+    stop: str
+    words: frozenset[str]
+    tokens: tuple[str, ...]
 
 
 @cache
 def _families() -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "control_tokens.json").read_bytes())
     return table
+
+
+@cache
+def family(name: str) -> Family:
+    """A family that has chat text of its own: llama2 or gemma."""
+    table = _families()[name]
+    return Family(name, table["begin"], table["begins"], table["stop"], frozenset(table["words"]),
+                  tuple(table["tokens"]))
+
+
+def ended_by(token: str) -> list[Family]:
+    """The families whose tokenizers know an end token."""
+    return [family(name) for name, table in _families().items() if "begin" in table and token in table["tokens"]]
 
 
 @cache
@@ -32,7 +64,7 @@ def control_tokens(text: str, family: str) -> list[str]:
 
     Args:
         text: any text.
-        family: openai, llama2 or gemma; sources are in control_tokens.json.
+        family: openai, llama2 or gemma.
     """
     pattern, hints, numbers = _pattern(family)
     if not any(hint in text for hint in hints):

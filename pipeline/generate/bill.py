@@ -1,0 +1,333 @@
+"""The bill before the bill: tokens, dollars, time and kept rows of the calls that are missing, each as a range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from pipeline import prices, tokens
+from pipeline.digest import call_id
+from pipeline.engine import output_limit, worst_case
+from pipeline.prices import Price
+from pipeline.store.foreseen import Foreseen, Range, sure
+from pipeline.types import CallRequest, Usage
+
+from .history import FEWEST, NO_RULES, Answers, History, of_mean, of_share
+from .questions import Question
+
+OUTPUT_PRIOR = Range(0.2, 0.6, 1.0)
+"""Expected share of the output limit, until the writer's own answers tell. A guess, printed as one."""
+NO_LIMIT = Range(100, 300, 2000)
+"""Tokens of an answer where no limit is set: a paragraph, a page, several. A guess as well."""
+ESTIMATE = Range(0.46, 1.0, 1.26)
+"""Tokens of real text as a share of what `tokens.count` says without a vocabulary; see `tokens.BYTES_PER_TOKEN`."""
+START_S, TOKEN_S = 1.0, 0.015
+"""Seconds until an answer begins, and for each of its tokens, until answers tell: a guess."""
+BATCH_S = 24 * 3600.0
+"""Within this, hosts answer a batch or give the rest back (OpenAI's completion window; no other is offered)."""
+
+
+class StepBill(NamedTuple):
+    """One step of the recipe.
+
+    Attributes:
+        calls: calls of it that are missing.
+        answers: of how many answers its ranges are; 0 for a guess.
+    """
+
+    name: str
+    calls: int
+    input_tokens: Range
+    output_tokens: Range
+    answers: int
+
+
+class Forecast(NamedTuple):
+    """What the missing calls come to.
+
+    Attributes:
+        steps: those of which calls are missing.
+        calls: calls that would be sent.
+        prompts: different prompts among them.
+        exact: whether input tokens are counted by the model's own vocabulary, with nothing unknown in the prompts.
+        calibrated: whether a count without it was set right by what this host counted in answered prompts.
+        answers: of how many answers of this writer it is made, of the step that has the fewest; 0 for a guess.
+        usd: live; None without a price.
+        batch_usd: as a batch; None where the host is not known to take one.
+        seconds: live, at the limits given; None where nobody real is asked.
+        timed: whether it is made of the seconds that answers took.
+        rows: rows that are to be made.
+        judged: of how many rows of this writer `kept` is made.
+        by: what judged them; see `history`.
+        compares: whether rules that compare rows have no part in it.
+        kept: rows wanted that curation would keep, those that are there included; None where nothing tells.
+        usd_per_kept: of the rows to be made; None without price or rows kept.
+    """
+
+    steps: tuple[StepBill, ...]
+    calls: int
+    prompts: int
+    exact: bool
+    calibrated: bool
+    answers: int
+    input_tokens: Range
+    output_tokens: Range
+    usd: Range | None
+    batch_usd: Range | None
+    seconds: Range | None
+    timed: bool
+    rows: int
+    judged: int
+    by: str
+    compares: bool
+    kept: Range | None
+    usd_per_kept: Range | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it: a range is an object of low, middle and high."""
+        plain = {key: value._asdict() if isinstance(value, Range) else value for key, value in self._asdict().items()}
+        steps = [{key: value._asdict() if isinstance(value, Range) else value for key, value in step._asdict().items()}
+                 for step in self.steps]
+        return {**plain, "steps": steps}
+
+
+def foreseen(ahead: Forecast, model: str, writer: str, wanted: int, at: str) -> Foreseen:
+    """A forecast as it is written down before its run.
+
+    Args:
+        ahead: the forecast.
+        model: PROVIDER:MODEL that would write.
+        writer: the digest of prompt, parameters and model.
+        wanted: rows that the recipe asks for.
+        at: UTC, ISO 8601.
+    """
+    return Foreseen(model, writer, at, wanted, ahead.answers, ahead.calls, ahead.input_tokens, ahead.output_tokens,
+                    ahead.usd, ahead.kept)
+
+
+class Pace(NamedTuple):
+    """How fast this machine may ask.
+
+    Attributes:
+        concurrency: requests in flight at most.
+        rpm: requests a minute; None for no limit.
+        tpm: tokens a minute, in and out; None for no limit.
+    """
+
+    concurrency: int = 32
+    rpm: int | None = None
+    tpm: int | None = None
+
+
+class _Step:
+    """What is missing of one step: counted in full, or but for answers of earlier steps that are not there yet."""
+
+    def __init__(self, name: str, limit: int | None) -> None:
+        self.name, self.limit = name, limit
+        self.calls = self.blind = self.tokens = 0
+        self.mentions: dict[int, int] = {}
+
+
+class Missing:
+    """Adds up the calls of a run; equal questions are asked once. Memory: a number for each.
+
+    Args:
+        model: whose tokens are counted.
+        price: None where unknown.
+        steps: name and output limit of each step of the recipe.
+
+    Attributes:
+        repairs: further calls at most, of answers that are held to something; in `worst` alone.
+        linked: whether it was noted how often each prompt holds the answers of earlier steps.
+    """
+
+    def __init__(self, model: str, price: Price | None, steps: Sequence[tuple[str, int | None]]) -> None:
+        self.model, self.price = model, price
+        self.steps = [_Step(name, limit) for name, limit in steps]
+        self.worst: float | None = 0.0
+        self.shown: list[str] = []
+        self.calls = self.repairs = self.prompts = self.rows = 0
+        self.exact = True
+        self.linked = False
+        self._seen: set[int] = set()
+
+    def add(self, missing: list[Question]) -> None:
+        """Takes in what is missing of one draw, in order. What follows an unknown answer is told apart by it."""
+        name = ""
+        self.rows += bool(missing)
+        for place, question in enumerate(missing):
+            request, told = question.request, f"{name}{question.request.id}"
+            name = name if question.maybe else told
+            if not self._new(told):
+                continue
+            if question.maybe:
+                self._repair(question)
+                continue
+            self.prompts += place > 0 or request.repeat == 0 or self._new(_alone(request))
+            self._count(question, self.steps[question.step], blind=place > 0)
+
+    def _repair(self, question: Question) -> None:
+        """A call that may be needed: its conversation holds an answer that is not known, up to its limit."""
+        self.repairs += 1
+        price, limit = question.writer.price, output_limit(question.request.body)
+        bound = worst_case(question.request.body, question.writer.model, price)
+        more = (limit or 0) * price.input / prices.MILLION if price else 0.0
+        self.worst = None if self.worst is None or bound is None else self.worst + bound + more
+
+    def _new(self, name: str) -> bool:
+        mark = hash(name)  # 64 bits: of a million calls, one in 30 million runs takes two for one
+        if mark in self._seen:
+            return False
+        self._seen.add(mark)
+        return True
+
+    def _count(self, question: Question, step: _Step, blind: bool) -> None:
+        request = question.request
+        messages = request.body["messages"]
+        found = tokens.count_messages(messages, self.model)
+        self.exact = self.exact and found.exact
+        self.calls += 1
+        step.calls += 1
+        step.blind += blind
+        step.tokens += found.tokens
+        if len(self.shown) < 2:
+            self.shown.append(str(messages[-1]["content"]))
+        bound = worst_case(request.body, question.writer.model, question.writer.price)
+        more = self._unknown(step) if blind else 0.0
+        self.worst = None if self.worst is None or bound is None or more is None else self.worst + bound + more
+
+    def _unknown(self, step: _Step) -> float | None:
+        """The most that answers which are not there yet cost as part of a prompt."""
+        if self.price is None:
+            return None
+        limits = [(count, self.steps[earlier].limit) for earlier, count in step.mentions.items()]
+        if any(limit is None for _, limit in limits):
+            return None if self.price.input else 0.0
+        return sum(count * (limit or 0) for count, limit in limits) * self.price.input / prices.MILLION
+
+
+def _alone(request: CallRequest) -> str:
+    """The id that a question would have if it were asked once."""
+    return call_id(request.namespace, request.kind, request.body, 0)
+
+
+def forecast(missing: Missing, told: History, wanted: int, reused: int, pace: Pace | None) -> Forecast:
+    """What the missing calls come to.
+
+    Args:
+        missing: all of them.
+        told: what rows of the same writer tell.
+        wanted: rows that the recipe asks for.
+        reused: of these, rows whose calls are answered.
+        pace: None where nobody real is asked: no seconds then.
+    """
+    steps, outputs, exact = list[StepBill](), list[Range](), missing.exact
+    for step, came in zip(missing.steps, told.steps, strict=True):
+        each = _output(step, came)
+        outputs.append(each)
+        before = [outputs[earlier].times(count * step.blind) for earlier, count in step.mentions.items()]
+        asked = _input(step, came, missing.exact)
+        for more in before:
+            asked = asked.plus(more)
+        exact = exact and not (step.blind and step.mentions)
+        rest = len(came.output) if len(came.output) >= FEWEST else 0
+        if step.calls:
+            steps.append(StepBill(step.name, step.calls, asked, each.times(step.calls), rest))
+    asked, written = _sum(step.input_tokens for step in steps), _sum(step.output_tokens for step in steps)
+    usd = _usd(missing, told, asked, written)
+    share = of_share(told.kept, told.judged, missing.rows) if missing.rows else _known(told)
+    share = sure(1.0) if told.by == NO_RULES else share
+    kept = sure(reused * share.middle).plus(share.times(missing.rows)) if share else None
+    factor = missing.price.batch if missing.price else None
+    return Forecast(
+        steps=tuple(steps), calls=missing.calls, prompts=missing.prompts, exact=exact,
+        calibrated=not missing.exact and all(len(came.input) >= FEWEST for came in told.steps),
+        answers=min((step.answers for step in steps), default=0),
+        input_tokens=asked, output_tokens=written, usd=usd,
+        batch_usd=usd.times(factor) if usd is not None and factor is not None and missing.calls else None,
+        seconds=_seconds(missing, told, asked, written, pace) if pace and missing.calls else None,
+        timed=all(len(came.seconds) >= FEWEST for came in told.steps),
+        rows=missing.rows, judged=told.judged, by=told.by, compares=told.compares, kept=kept,
+        usd_per_kept=_per_kept(usd, share, missing.rows),
+    )
+
+
+def wall_time(
+    calls: int, input_tokens: float, output_tokens: float, latency_s: float, pace: Pace
+) -> float:
+    """Seconds that calls take: bound by how many go at a time, by requests a minute, or by tokens a minute.
+
+    Args:
+        latency_s: seconds of one call.
+    """
+    slots = latency_s * max(1.0, calls / pace.concurrency)
+    requests = 60 * calls / pace.rpm if pace.rpm else 0.0
+    through = 60 * (input_tokens + output_tokens) / pace.tpm if pace.tpm else 0.0
+    return max(slots, requests, through)
+
+
+def _output(step: _Step, came: Answers) -> Range:
+    """Tokens of one answer to come."""
+    limit = step.limit
+    guess = OUTPUT_PRIOR.times(limit) if limit is not None else NO_LIMIT
+    return of_mean([float(value) for value in came.output], step.calls, 1.0, limit or float("inf")) or guess
+
+
+def _input(step: _Step, came: Answers, exact: bool) -> Range:
+    """Tokens of a step's prompts, as far as they are known today."""
+    if exact or not step.tokens:
+        return sure(step.tokens)
+    ratios = [host / ours for host, ours in zip(came.input, came.counted, strict=True) if ours]
+    told = of_mean(ratios, step.calls, 0.0, float("inf"))
+    if told is None:
+        return ESTIMATE.times(step.tokens)
+    return told._replace(middle=sum(came.input) / sum(came.counted)).times(step.tokens)
+
+
+def _usd(missing: Missing, told: History, asked: Range, written: Range) -> Range | None:
+    """Dollars; prompts that a host had cached before count as cached again, but for the high end."""
+    if not missing.calls:
+        return sure(0.0)
+    if missing.price is None:
+        return None
+    held = sum(sum(came.cached) for came in told.steps) / max(1, sum(sum(came.input) for came in told.steps))
+    found = Range(*(
+        prices.cost(missing.price, Usage(round(into), round(out), int(cached * into)))
+        for into, out, cached in zip(asked, written, (held, held, 0.0), strict=True)
+    ))
+    high = found.high if missing.worst is None else min(found.high, missing.worst)
+    return Range(min(found.low, high), min(found.middle, high), high)
+
+
+def _seconds(missing: Missing, told: History, asked: Range, written: Range, pace: Pace) -> Range:
+    """Seconds of the run; steps of a row follow one another, rows go side by side."""
+    each = []
+    for end in range(3):
+        total = 0.0
+        for step, came in zip(missing.steps, told.steps, strict=True):
+            if len(came.seconds) >= FEWEST:
+                total += step.calls * fmean(came.seconds)
+            elif step.calls:
+                total += step.calls * (START_S + TOKEN_S * _output(step, came)[end])
+        latency = total / missing.calls
+        each.append(wall_time(missing.calls, asked[end], written[end], latency, pace))
+    return Range(*each)
+
+
+def _known(told: History) -> Range | None:
+    return sure(told.kept / told.judged) if told.judged else None
+
+
+def _per_kept(usd: Range | None, share: Range | None, rows: int) -> Range | None:
+    """Dollars for each row kept: the low end where all goes well, the high end where nothing does."""
+    if usd is None or share is None or not rows or not share.low or not usd.high:
+        return None
+    return Range(usd.low / (rows * share.high), usd.middle / (rows * share.middle), usd.high / (rows * share.low))
+
+
+def _sum(ranges: Any) -> Range:
+    total = sure(0.0)
+    for each in ranges:
+        total = total.plus(each)
+    return total
