@@ -68,6 +68,9 @@ class Recipe(Section):
             raise _faults.fault(f"name '{self.name}': {what}", "name")
         if not self.axes and self.source is None:
             raise ValueError("rows come from `axes` (to write them) or from `source` (they exist already)")
+        if self.source is not None and self.sample.keep is not None:
+            raise _faults.fault("`keep` draws more cells of `axes`; a source has the rows that it has: say `rows`, and "
+                                "see how many of them pass", "sample", "keep")
         if self.prompt is not None and self.steps:
             raise _faults.fault("`prompt` is sugar for one step: write `prompt` or `steps`", "steps")
         if self.axes and not self.asks:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.engine import Report
-from pipeline.generate import Options, Writer, generate
+from pipeline.errors import ProviderError, SynthError, YieldError
+from pipeline.generate import Generated, Options, Outlook, Writer, generate, outlook_of
 from pipeline.prices import price_at
 from pipeline.providers import provider_for
 from pipeline.recipe import Recipe
@@ -18,6 +19,7 @@ from pipeline.store import Dataset
 if TYPE_CHECKING:
     from pipeline.augment import AugmentPlan
     from pipeline.backends import Report as TuneReport
+    from pipeline.curate import Curation
     from pipeline.evaluate.pair import Tell
     from pipeline.finetune import How
     from pipeline.finetune import Plan as TuningPlan
@@ -26,6 +28,58 @@ if TYPE_CHECKING:
     from pipeline.types import Problem
 
 REHEARSAL = "rehearsal"
+HOPELESS = 50
+"""So many rows in a row of which none is kept, or what five kept ones took so far, end a run that wants more kept."""
+MORE = 1.5
+"""So many times the calls that were agreed to are not sent without asking again."""
+
+
+class Round(NamedTuple):
+    """One round on the way to `sample.keep`: rows that it asked for, and how many are kept now, of how many wanted."""
+
+    rows: int
+    kept: int
+    goal: int
+
+
+class Kept(NamedTuple):
+    """How the way to `sample.keep` ended.
+
+    Attributes:
+        made: what all rounds together did.
+        curation: the last one.
+        ahead: where the dataset stands now; `ended` says why no more could be drawn.
+        declined: a person did not agree to more calls than were foreseen.
+    """
+
+    made: Generated
+    curation: Curation
+    ahead: Outlook
+    declined: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        ahead = self.ahead
+        return {"goal": ahead.goal, "kept": ahead.kept, "asked": ahead.asked, "lost": ahead.lost, "ended": ahead.ended}
+
+    def require(self, recipe: Recipe) -> None:
+        """Fewer rows than were wanted are no success.
+
+        Raises:
+            YieldError: with what would give more.
+        """
+        ahead = self.ahead
+        if ahead.kept >= ahead.goal or self.made.interrupted:
+            return
+        there = f"{recipe.name}: {ahead.kept:,} of {ahead.goal:,} rows are kept"
+        if self.declined:
+            raise YieldError(f"{there}: more calls were not agreed to",
+                             f"synth generate {recipe.name} --keep {ahead.goal} --yes")
+        more = -(-recipe.sample.repeats * ahead.goal // max(1, ahead.kept))
+        given = "repeats" in recipe.sample.model_fields_set
+        repeats = f"sample: {{repeats: {more}}} in the recipe, or " if given else ""
+        raise YieldError(f"{there}, and no more can be drawn: {ahead.ended}",
+                         f"{repeats}more values on an axis\nsynth curate {recipe.name}   says what was dropped")
 
 
 def model_of(recipe: Recipe, settings: Settings, flag: str | None = None) -> str:
@@ -85,10 +139,107 @@ def check_plugins(recipe: Recipe) -> None:
         how_of(recipe)
 
 
+def keep_rows(
+    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options,
+    report: Report | None = None, agreed: Callable[[], bool] = lambda: True,
+) -> Iterator[Round | Kept]:
+    """Generates and curates by turns until `sample.keep` rows are kept, one round each time the caller asks.
+
+    Args:
+        recipe: with a goal.
+        dataset: where the rows go.
+        writer: who writes.
+        settings: how this machine asks.
+        options: of `generate`.
+        report: receives the counters of the round at work.
+        agreed: asked once it takes half as many calls again as were foreseen at the last time of asking.
+
+    Yields:
+        A Round each, and how it ended at last: enough is kept, no more can be drawn, or a person stopped it.
+
+    Raises:
+        YieldError: row after row is dropped; or as `generate`.
+        ProviderError: the host stopped, or the cap is reached.
+    """
+    from pipeline.curate import curate
+
+    made = generate(recipe, dataset, writer, settings, replace(options, settled=True), report)
+    first = curation = curate(dataset, recipe.curate, recipe)
+    options = replace(options, adopt=False, restore=False)
+    foreseen = outlook_of(recipe, None, dataset, writer, whole=True)[1].more
+    ahead = outlook_of(recipe, None, dataset, writer)[1]
+    sent = dry = 0
+    declined = False
+    while ahead.draws and not made.interrupted:
+        if sent + ahead.more > MORE * max(foreseen, HOPELESS):
+            if not agreed():
+                declined = True
+                break
+            foreseen = sent + ahead.more
+        try:
+            done = generate(recipe, dataset, writer, settings, options, report)
+        except (ProviderError, YieldError) as error:
+            curate(dataset, recipe.curate, recipe)
+            ahead = outlook_of(recipe, None, dataset, writer)[1]
+            error.message += f"; {ahead.kept:,} of {ahead.goal:,} rows are kept so far"
+            raise
+        made = _together(made, done)
+        curation = curate(dataset, recipe.curate, recipe)
+        options = replace(options, retry=None)
+        before, ahead = ahead, outlook_of(recipe, None, dataset, writer)[1]
+        sent += len(before.draws)
+        dry = 0 if ahead.kept > before.kept else dry + len(before.draws)
+        yield Round(len(before.draws), ahead.kept, ahead.goal)
+        if dry >= max(HOPELESS, 5 * ahead.asked / max(ahead.kept, 1) if ahead.kept else 0):
+            raise _hopeless(recipe, ahead, curation, dry)
+    curation = replace(curation, changed=first.changed, by_before=first.by_before)
+    yield Kept(made, curation, ahead, declined)
+
+
+def _together(before: Generated, later: Generated) -> Generated:
+    """Two runs as one."""
+    return later._replace(
+        added=before.added + later.added, rendered=before.rendered + later.rendered,
+        progress=before.progress + later.progress, notes=tuple(dict.fromkeys((*before.notes, *later.notes))),
+    )
+
+
+def _hopeless(recipe: Recipe, ahead: Outlook, curation: Curation, dry: int) -> SynthError:
+    """Row after row is dropped: why, and what to look at."""
+    from pipeline.curate import ranked
+
+    rules = ranked(curation.tally.by_rule)
+    why = ", ".join(f"{rule} {count:,}" for rule, count in rules.items()) or "none had an answer"
+    worst = f" --rule {next(iter(rules))}" if rules else ""
+    return YieldError(f"{recipe.name}: none of the last {dry:,} rows is kept; {ahead.kept:,} of {ahead.goal:,} are. "
+                      f"Dropped in all: {why}", f"synth inspect {recipe.name}{worst}")
+
+
+def _written(
+    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, report: Report | None,
+    more: Callable[[], bool],
+) -> Iterator[tuple[str, Any]]:
+    """The rows, curated; by rounds where so many are to be kept. The last thing is the curation."""
+    from pipeline.curate import curate
+
+    if recipe.sample.keep is None:
+        made = generate(recipe, dataset, writer, settings, options, report)
+        yield "generate", made
+        if not made.interrupted:
+            yield "", curate(dataset, recipe.curate, recipe)
+        return
+    for found in keep_rows(recipe, dataset, writer, settings, options, report, more):
+        yield "keep", found
+        if isinstance(found, Kept):
+            yield "generate", found.made
+            if not found.made.interrupted:
+                yield "", found.curation
+
+
 def run_recipe(
     recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options,
     report: Report | None = None,
-    agreed: Callable[[AugmentPlan], bool] = lambda plan: True,
+    agreed: Callable[[AugmentPlan], bool] = lambda plan: True, more: Callable[[], bool] = lambda: True,
 ) -> Iterator[tuple[str, Any]]:
     """Takes a recipe down the whole road, one stage each time the caller asks for the next.
 
@@ -100,10 +251,11 @@ def run_recipe(
         options: of `generate`.
         report: receives the counters of the stage at work.
         agreed: whether rows may be rewritten at that price; what it depends on is known only once the others stand.
+        more: whether more calls than were foreseen may be sent until `sample.keep` rows are kept.
 
     Yields:
-        The stage's verb and what it returned: generate, augment (where the recipe names a rewrite),
-        curate, export. An interrupted stage is the last one.
+        The stage's verb and what it returned: keep (a Round or Kept, where so many rows are to be kept), generate,
+        augment (where the recipe names a rewrite), curate, export. An interrupted stage is the last one.
 
     Raises:
         SynthError: of the stage that cannot go on; what the stages before it made stands.
@@ -113,11 +265,14 @@ def run_recipe(
     from pipeline.export import Options as Export
     from pipeline.export import export
 
-    made = generate(recipe, dataset, writer, settings, options, report)
-    yield "generate", made
-    if made.interrupted:
+    curation: Curation | None = None
+    for verb, found in _written(recipe, dataset, writer, settings, options, report, more):
+        if verb:
+            yield verb, found
+        else:
+            curation = found
+    if curation is None:
         return
-    curation = curate(dataset, recipe.curate, recipe)
     if recipe.augment and agreed(plan_augment(recipe, dataset, writer)):
         grown = augment(recipe, dataset, writer, settings, report)
         yield "augment", grown

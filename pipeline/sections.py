@@ -27,6 +27,11 @@ class Section(BaseModel):
 
 
 def _scalars(value: Any) -> Any:
+    if isinstance(value, dict):
+        alone = [key for key, of in value.items() if not isinstance(of, list)]
+        if alone:
+            raise ValueError(f"what stands for '{alone[0]}' is a list of values, as {{{alone[0]}: [one, two]}}")
+        return {str(key): _scalars(of) for key, of in value.items()}
     if isinstance(value, list):
         bad = [item for item in value if isinstance(item, dict | list)]
         if bad:
@@ -62,8 +67,10 @@ class Numbers(Section):
 class Axis(Section):
     """A named list of values. A bare list is sugar for `values`."""
 
-    values: Annotated[list[str | int | float | bool] | None, BeforeValidator(_scalars)] = Field(
-        None, description="the values, in any order")
+    values: Annotated[
+        list[str | int | float | bool] | dict[str, list[str | int | float | bool]] | None, BeforeValidator(_scalars)
+    ] = Field(None, description="the values, in any order; with `by`, a list for each value of that axis")
+    by: str | None = Field(None, description="the axis that the values depend on, as country for cities")
     weights: list[float] | None = Field(None, description="one per value: how often, relative to the others")
     file: str | None = Field(None, description="a text file with one value per line, beside the recipe")
     faker: str | None = Field(None, description="a Faker provider, as name, city, job")
@@ -83,6 +90,10 @@ class Axis(Section):
         kinds = [name for name in ("values", "file", "faker", "numbers") if getattr(self, name) is not None]
         if len(kinds) != 1:
             raise ValueError("an axis has exactly one of values, file, faker, numbers")
+        if (self.by is not None) != isinstance(self.values, dict):
+            raise ValueError("values that depend on another axis: {by: country, values: {France: [Paris, Lyon]}}")
+        if self.by is not None and self.weights is not None:
+            raise ValueError("values that depend on another axis have no weights: each comes as often as the others")
         if self.weights is not None and self.values is not None and len(self.weights) != len(self.values):
             raise ValueError(f"{len(self.weights)} weights for {len(self.values)} values")
         if self.weights is not None and self.values is None:
@@ -97,7 +108,8 @@ class SamplePlan(Section):
 
     rows: int | None = Field(None, ge=1, description="how many rows; all cells where it is not given")
     how: Literal["random", "product", "pairwise", "balanced", "first"] = "random"
-    repeats: int = Field(1, ge=1, description="answers per cell")
+    repeats: int = Field(1, ge=1, description="answers per cell; with `keep`, at most so many where it is given")
+    keep: int | None = Field(None, ge=1, description="on until so many rows pass `curate`, whatever `rows` says")
 
 
 class Source(Section):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from pipeline.commands import _console as console
-from pipeline.commands import _spend
+from pipeline.commands import _outcome, _spend
 from pipeline.commands._options import Target
 from pipeline.commands._panel import Panel
 from pipeline.errors import RecipeError, did_you_mean
@@ -17,6 +17,7 @@ from pipeline.errors import RecipeError, did_you_mean
 if TYPE_CHECKING:
     from pipeline.generate import Generated, Options, Retry, Writer
     from pipeline.recipe import Recipe
+    from pipeline.run import Kept
     from pipeline.store import Dataset
     from pipeline.types import Sample
 
@@ -70,7 +71,7 @@ def agreed(
     Raises:
         RecipeError: it has to be asked, and nobody is there.
     """
-    from pipeline.generate import doubts, plan_run, write_down
+    from pipeline.generate import doubts, outlook_of, plan_run, write_down
     from pipeline.store import Dataset
 
     with Dataset(target.path) as dataset:  # not made before a person agreed
@@ -80,7 +81,10 @@ def agreed(
                 console.warn(doubt)
             return True
         plan = plan_run(recipe, dataset, writer, rows, retry=retry)
+        ahead = outlook_of(recipe, None, dataset, writer, whole=True)[1] if recipe.sample.keep else None
     _spend.foresee(plan, doubted, writer)
+    if ahead is not None:
+        console.fact("keep", _outcome.outlook(ahead))
     if _spend.consent(plan, target, retry.by if retry and retry.by else writer, yes):
         if rows is None:
             with Dataset.create(target.path) as dataset:
@@ -90,6 +94,18 @@ def agreed(
     return False
 
 
+def agreed_to_more(target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, yes: bool) -> bool:
+    """Says what it will take after all until `sample.keep` rows are kept, and asks where it has to be asked.
+
+    Raises:
+        RecipeError: it has to be asked, and nobody is there.
+    """
+    from pipeline.generate import outlook_of, plan_run
+
+    console.fact("keep", _outcome.outlook(outlook_of(recipe, None, dataset, writer, whole=True)[1]))
+    return _spend.consent(plan_run(recipe, dataset, writer), target, writer, yes, known=True)
+
+
 def make_rows(target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, options: Options) -> Generated:
     """Makes the rows that are missing, with a panel where there is a terminal."""
     from pipeline.generate import generate
@@ -97,6 +113,28 @@ def make_rows(target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, 
     with Panel(target.name) as panel:
         told = replace(options, keeps=keeps(recipe, dataset.path))
         return generate(recipe, dataset, writer, target.settings, told, panel.update)
+
+
+def keep_rows(
+    target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, options: Options, yes: bool
+) -> Kept:
+    """As `make_rows`, on until the recipe's `sample.keep` rows are kept; a line for each round."""
+    from pipeline import run
+
+    panel = Panel(target.name)
+
+    def more() -> bool:
+        with panel.paused():
+            return agreed_to_more(target, recipe, dataset, writer, yes)
+
+    told = replace(options, keeps=keeps(recipe, dataset.path))
+    rounds = run.keep_rows(recipe, dataset, writer, target.settings, told, panel.update, more)
+    while True:
+        with panel:
+            found = next(rounds)
+        if isinstance(found, run.Kept):
+            return found
+        _outcome.tell_round(found)
 
 
 def keeps(recipe: Recipe, dataset: Path) -> Callable[[Sample], bool] | None:

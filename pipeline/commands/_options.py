@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
-SET = "--set"
+SET, KEEP = "--set", "--keep"
 READS = {"curate": "curate", "export": "export"}
 """Verbs that look at one section of the recipe, and which; to set another would change nothing there."""
 TUNES = ("finetune", "run")
@@ -137,7 +137,7 @@ def _repeated(verb: str, given: str) -> bool:
 
 
 def target(
-    *, sets: bool = False, asks: bool = False, hosts: bool = False, optional: bool = False
+    *, sets: bool = False, asks: bool = False, hosts: bool = False, optional: bool = False, keep: bool = False
 ) -> Callable[[Verb], Verb]:
     """Adds NAME and the options below to a verb, which gets them as one argument `target`.
 
@@ -146,6 +146,7 @@ def target(
         asks: with the options of how this machine asks models, `--model` to `--timeout`.
         hosts: with the same options, without `--model`, for verbs that ask models named elsewhere.
         optional: NAME may be left out; `target.name` is empty then.
+        keep: with `--keep N`, short for `--set sample.keep=N`.
     """
 
     def decorate(verb: Verb) -> Verb:
@@ -155,9 +156,12 @@ def target(
             cwd, sets = Path.cwd(), given.pop("sets", ())
             settings = load_settings(cwd, os.environ, flags)
             typed = [(_FLAGS[key], f"{value}") for key, value in flags.items() if value is not None]
+            typed += [(SET, each) for each in sets]
+            if (goal := given.pop("keep", None)) is not None:
+                sets, typed = (*sets, f"sample.keep={goal}"), [*typed, (KEEP, f"{goal}")]
             context = click.get_current_context()
             wanted = Target(given.pop("name") or "", settings, sets, cwd, flags.get("model"), context.info_name or "",
-                            (*typed, *((SET, each) for each in sets)))
+                            tuple(typed))
             context.meta[console.TOLD] = wanted.told
             try:
                 return verb(*args, target=wanted, **given)
@@ -167,6 +171,7 @@ def target(
 
         added: list[Callable[[Any], Any]] = [_DATASETS]
         added += [click.option(SET, "sets", multiple=True, metavar="A.B=C", help=_SET)] if sets else []
+        added += [click.option(KEEP, type=click.IntRange(1), metavar="N", help=_KEEP)] if keep else []
         added += _ASKING if asks else _ASKING[:-1] if hosts else []
         added += [click.argument("name", required=not optional, metavar="[NAME]" if optional else "NAME")]
         command: Any = wrapper
@@ -178,6 +183,7 @@ def target(
 
 
 _SET = "Override a key of the recipe for this call, as generate.max_tokens=200. Repeatable."
+_KEEP = "On until N rows pass the recipe's rules, evenly over the axes. [the recipe's sample.keep]"
 _DATASETS = click.option(
     "--datasets", type=click.Path(path_type=Path), metavar="DIR", help="Folder that holds the datasets. [datasets]"
 )

@@ -13,13 +13,15 @@ from pipeline.errors import SynthError
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
     from pipeline.engine import Progress
-    from pipeline.generate import Generated
+    from pipeline.generate import Generated, Outlook
+    from pipeline.run import Kept, Round
     from pipeline.store import Dataset
     from pipeline.store.foreseen import Reckoning
 
 INTERRUPTED = 130
 PROBLEMS_SHOWN = 5
 DAMAGED_SHOWN = 5
+LOST_SHOWN = 5
 
 
 def tell(done: Generated, dataset: Dataset) -> None:
@@ -63,6 +65,35 @@ def tell_bill(dataset: Dataset, kept: int | None, closed: Reckoning | None) -> N
     if closed is not None:
         told = count_kept(dataset, kept) if kept is not None else closed
         console.fact("came", _bill.came(told or closed))
+
+
+def tell_round(found: Round) -> None:
+    """One round on the way to so many kept rows: `24 of 200 after 50 rows`."""
+    console.fact("kept", f"{found.kept:,} of {found.goal:,} after {console.plural(found.rows, 'row')} more")
+
+
+def tell_kept(kept: Kept) -> None:
+    """Says how many rows are kept."""
+    ahead = kept.ahead
+    console.fact("kept", f"{ahead.kept:,} of {ahead.goal:,} wanted, {console.percent(ahead.kept, ahead.asked)} of "
+                         f"{console.plural(ahead.asked, 'row')}")
+    tell_lost(kept)
+
+
+def tell_lost(kept: Kept) -> None:
+    """Says which values and cells were given up, since nearly nothing of them was kept."""
+    if lost := kept.ahead.lost:
+        some = "; ".join(lost[:LOST_SHOWN]) + ("; ..." if len(lost) > LOST_SHOWN else "")
+        console.warn(f"nearly nothing was kept of {some}: given up, the others took that share")
+
+
+def outlook(ahead: Outlook) -> str:
+    """`189 of 200, about 24 rows more (48% of 396 were kept)`."""
+    known = (f"{console.percent(ahead.kept, ahead.asked)} of {ahead.asked:,} were kept" if ahead.measured
+             else f"a guess: {console.percent(round(ahead.share * 100), 100)} are kept")
+    waiting = f", {ahead.waiting:,} not curated yet" if ahead.waiting else ""
+    more = f"about {console.plural(ahead.more, 'row')} more ({known})" if ahead.more else "no more rows"
+    return f"{ahead.kept:,} of {ahead.goal:,} rows{waiting}, {more}" + (f": {ahead.ended}" if ahead.ended else "")
 
 
 def tell_edits(dataset: Dataset, target: Target) -> None:

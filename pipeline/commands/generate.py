@@ -11,7 +11,7 @@ from pipeline.errors import RecipeError
 
 
 @click.command("generate")
-@target(sets=True, asks=True)
+@target(sets=True, asks=True, keep=True)
 @click.option("--retry", is_flag=True, help="Ask again what failed for good; --model then names who is asked.")
 @click.option("--class", "classes", multiple=True, metavar="CLASS",
               help="With --retry: only failures of this class, as parse, length, refused. Repeatable.")
@@ -41,12 +41,19 @@ def command(
     with Dataset.create(target.path) as dataset:
         options = Options(retry=classes if retry else None, by=again.retry.by if again else None, adopt=adopt,
                           restore=restore)
-        done = _asking.make_rows(target, recipe, dataset, writer, options)
+        kept = _asking.keep_rows(target, recipe, dataset, writer, options, yes) if recipe.sample.keep else None
+        done = kept.made if kept else _asking.make_rows(target, recipe, dataset, writer, options)
         _outcome.tell(done, dataset)
+        if kept:
+            _outcome.tell_kept(kept)
         if not done.interrupted:
-            _outcome.tell_bill(dataset, done.progress.kept, close(dataset))
-        console.wrote(dataset.path / "samples.jsonl")
+            _outcome.tell_bill(dataset, kept.ahead.kept if kept else done.progress.kept, close(dataset))
+        console.wrote(dataset.path / "samples.jsonl", *((kept.curation.verdicts,) if kept else ()))
     if done.interrupted:
         _outcome.stopped(f"synth generate {target.name}")
         context.exit(_outcome.INTERRUPTED)
+    if kept:
+        kept.require(recipe)
+        console.next_command(f"synth export {target.name}")
+        return
     console.next_command(f"synth curate {target.name}" if recipe.curate else f"synth export {target.name}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands import _bill, _spend
+from pipeline.commands import _bill, _outcome, _spend
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import RecipeError
@@ -17,7 +17,7 @@ from pipeline.prices import FREE_HERE, free_here
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.generate import RunPlan, Writer
+    from pipeline.generate import Outlook, RunPlan, Writer
     from pipeline.grid.draws import Coverage
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
@@ -29,13 +29,13 @@ VALUES_SHOWN = 2
 
 
 @click.command("plan")
-@target(sets=True, asks=True)
+@target(sets=True, asks=True, keep=True)
 @click.option("--explain", is_flag=True, help="Every default that stands, with its reason.")
-@click.option("--axes", is_flag=True, help="How often each value and each pair of values is drawn.")
+@click.option("--axes", is_flag=True, help="How often each value and each pair of values is drawn and kept.")
 @json_option
 def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
     """Says what a run will ask for and cost. Asks for nothing, writes nothing."""
-    from pipeline.generate import doubts, plan_run
+    from pipeline.generate import doubts, outlook_of, plan_run
     from pipeline.store import Dataset
 
     recipe = target.recipe()
@@ -43,15 +43,17 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
     problems: list[Problem] = []
     with Dataset(target.path) as dataset:
         plan = plan_run(recipe, dataset, writer, problem=problems.append, pace=_spend.pace(target, writer))
-        covered = _coverage(recipe, dataset) if axes else None
-        draws = list(_drawn(recipe, dataset, PROMPTS_SHOWN))
+        covered = _coverage(recipe, dataset, writer) if axes else None
+        draws = list(_drawn(recipe, dataset, writer, PROMPTS_SHOWN))
+        ahead = outlook_of(recipe, None, dataset, writer, whole=True)[1] if recipe.sample.keep else None
         doubted = doubts(recipe, dataset, writer)
     if json_:
-        console.as_json({**_as_dict(plan, writer, target, recipe, explain, covered), "doubts": doubted})
+        keep = {"keep": _keep(ahead)} if ahead else {}
+        console.as_json({**_as_dict(plan, writer, target, recipe, explain, covered), **keep, "doubts": doubted})
         return
-    _numbers(plan, writer, target, recipe)
+    _numbers(plan, writer, target, recipe, ahead)
     if covered is not None:
-        _axes(covered)
+        _axes(*covered)
     if explain:
         _defaults(recipe, target)
     if not axes and not explain:
@@ -75,7 +77,8 @@ def command(target: Target, explain: bool, axes: bool, json_: bool) -> None:
 
 
 def _as_dict(
-    plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, explain: bool, covered: Coverage | None
+    plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, explain: bool,
+    covered: tuple[Coverage, Coverage | None] | None,
 ) -> dict[str, Any]:
     from pipeline.explain import defaults
 
@@ -87,15 +90,22 @@ def _as_dict(
     if explain:
         value["defaults"] = [default._asdict() for default in defaults(recipe, target.settings)]
     if covered is not None:
-        value["coverage"] = covered._asdict()
+        drawn, kept = covered
+        value["coverage"] = {**drawn._asdict(), "kept": kept._asdict() if kept else None}
     return value
 
 
-def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe) -> None:
+def _keep(ahead: Outlook) -> dict[str, Any]:
+    return {key: value for key, value in ahead._asdict().items() if key != "draws"}
+
+
+def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahead: Outlook | None) -> None:
     rows = [("writer", _spend.who(writer) if recipe.asks else "nobody: the rows exist already")]
     if plan.cells:
         rows.append(("grid", console.plural(plan.cells, "cell")))
     rows.append(("rows", _rows(plan, bool(recipe.asks), "answered" if writer.provider.rehearsal else "paid")))
+    if ahead is not None:
+        rows.append(("keep", _outcome.outlook(ahead)))
     if recipe.asks:
         unpaid = ": a rehearsal pays nobody" if writer.provider.rehearsal and plan.new_calls else ""
         rows.append(("bill", _spend.bill(plan, target, writer) + unpaid))
@@ -134,49 +144,62 @@ def _rows(plan: RunPlan, asks: bool, done: str) -> str:
     return ", ".join(parts)
 
 
-def _drawn(recipe: Recipe, dataset: Dataset, rows: int | None = None) -> Iterator[Draw]:
+def _drawn(recipe: Recipe, dataset: Dataset, writer: Writer, rows: int | None = None) -> Iterator[Draw]:
     """The draws of the recipe, completed around what is paid, as a run would take them."""
     from pipeline.generate.plan import wanted_draws
     from pipeline.grid.axes import load_axes
 
-    return wanted_draws(recipe, load_axes(recipe) if recipe.axes else None, dataset, rows)
+    return wanted_draws(recipe, load_axes(recipe) if recipe.axes else None, dataset, writer, rows)
 
 
-def _coverage(recipe: Recipe, dataset: Dataset) -> Coverage:
+def _coverage(recipe: Recipe, dataset: Dataset, writer: Writer) -> tuple[Coverage, Coverage | None]:
+    """Of the draws that are wanted, and of the rows that are kept once there are any."""
     from pipeline.grid.axes import load_axes
     from pipeline.grid.draws import coverage
+    from pipeline.rows import read
+    from pipeline.types import Draw
 
     if not recipe.axes:
         raise RecipeError(f"{recipe.at('source')}: the rows come from a file: there are no axes", "leave out --axes")
-    return coverage(load_axes(recipe), _drawn(recipe, dataset))
+    axes = load_axes(recipe)
+    kept = coverage(axes, (Draw(row.sample.cell) for row in read(dataset) if row.state == "kept"))
+    return coverage(axes, _drawn(recipe, dataset, writer)), kept if kept.rows else None
 
 
-def _axes(covered: Coverage) -> None:
-    console.out()
-    lines = _spread(covered, VALUES_SHOWN)
-    cut = console.screen() and any("…" in line for line in lines)
-    for line in _spread(covered, 1) if cut else lines:
-        console.out(line)
-    if covered.pairs:
+def _axes(drawn: Coverage, kept: Coverage | None) -> None:
+    """Values and pairs of values, drawn and kept: what is wanted, and what is there."""
+    for covered, what in ((drawn, "drawn"), (kept, "kept")):
+        if covered is None:
+            continue
         console.out()
-        pairs = [(pair, f"{seen:,}", f"{possible:,}", console.percent(seen, possible))
-                 for pair, (seen, possible) in covered.pairs.items()]
-        pairs.append(("all pairs", f"{covered.covered:,}", f"{covered.possible:,}",
-                      console.percent(covered.covered, covered.possible)))
-        columns = ("pairs of values", "drawn", "possible", "")
+        lines = _spread(covered, VALUES_SHOWN, what)
+        cut = console.screen() and any("…" in line for line in lines)
+        for line in _spread(covered, 1, what) if cut else lines:
+            console.out(line)
+    if drawn.pairs:
+        console.out()
+        pairs = [_pairs(pair, *found, kept.pairs[pair][0] if kept else None) for pair, found in drawn.pairs.items()]
+        pairs.append(_pairs("all pairs", drawn.covered, drawn.possible, kept.covered if kept else None))
+        columns = ("pairs of values", "possible", "drawn", " ", *(("kept", "  ") if kept else ()))
         for line in console.table(pairs, columns, right=columns[1:]):
             console.out(line)
 
 
-def _spread(covered: Coverage, shown: int) -> list[str]:
-    """A line for each axis: how often its rarest and its most frequent values are drawn, so many of each."""
+def _pairs(name: str, drawn: int, possible: int, kept: int | None) -> tuple[str, ...]:
+    """A line of the table of pairs: how many there can be, and how many are drawn and kept."""
+    found = (name, f"{possible:,}", f"{drawn:,}", console.percent(drawn, possible))
+    return found if kept is None else (*found, f"{kept:,}", console.percent(kept, possible))
+
+
+def _spread(covered: Coverage, shown: int, what: str) -> list[str]:
+    """A line for each axis: how often its rarest and its most frequent values come, so many of each."""
     rows = []
     for axis, counts in covered.values.items():
         ranked = sorted(counts.items(), key=lambda item: (item[1], item[0]))
         least = ", ".join(f"{count:,} {value}" for value, count in ranked[:shown])
         most = ", ".join(f"{count:,} {value}" for value, count in ranked[: -shown - 1 : -1])
         rows.append((axis, len(counts), sum(count == 0 for count in counts.values()), least, most))
-    titles = ("axis", "values", "never", "least often", "most often")
+    titles = (f"{covered.rows:,} {what}", "values", "never", "least often", "most often")
     return console.table(rows, titles, right=("values", "never"))
 
 

@@ -11,6 +11,7 @@ from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target, yes_option
 
 if TYPE_CHECKING:
+    from pipeline.generate import Writer
     from pipeline.recipe import Recipe
     from pipeline.rows import Row
     from pipeline.store import Dataset
@@ -38,7 +39,7 @@ def command(context: click.Context, /, target: Target, rows: int, yes: bool, jso
         context.exit(1)
     with Dataset.create(target.path) as dataset:
         dataset.verb = target.verb
-        keys = _draws(recipe, dataset, rows)
+        keys = _draws(recipe, dataset, writer, rows)
         done = _asking.make_rows(target, recipe, dataset, writer, Options(rows=rows))
         found = _drawn(dataset, keys)
         if json_:
@@ -55,13 +56,13 @@ def command(context: click.Context, /, target: Target, rows: int, yes: bool, jso
     console.next_command(f"synth run {target.name}", "all rows; these are not paid for again")
 
 
-def _draws(recipe: Recipe, dataset: Dataset, rows: int) -> dict[str, int]:
+def _draws(recipe: Recipe, dataset: Dataset, writer: Writer, rows: int) -> dict[str, int]:
     """Keys of the first draws -> their place."""
     from pipeline.generate.plan import wanted_draws
     from pipeline.grid.axes import load_axes
 
     axes = load_axes(recipe) if recipe.axes else None
-    return {draw.key: place for place, draw in enumerate(wanted_draws(recipe, axes, dataset, rows))}
+    return {draw.key: place for place, draw in enumerate(wanted_draws(recipe, axes, dataset, writer, rows))}
 
 
 def _drawn(dataset: Dataset, keys: dict[str, int]) -> list[Row]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@target(sets=True, asks=True)
+@target(sets=True, asks=True, keep=True)
 @click.option("--retry", is_flag=True, help="Ask again what failed for good, as refused or unreadable answers.")
 @click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
 @click.option("--restore", is_flag=True, help="Undo what was changed by hand; a copy of yours is kept.")
@@ -69,7 +69,11 @@ def command(
                 preview(plan)
                 return _spend.consent(plan, target, writer, yes, known=True)
 
-        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten)
+        def more() -> bool:
+            with screen.paused():
+                return _asking.agreed_to_more(target, recipe, dataset, writer, yes)
+
+        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten, more)
         done = dict(screen.stages(stages, dataset))
         if recipe.finetune is not None and not no_tune and "export" in done:
             done |= _tuned(target, recipe, dataset, yes, tables=not json_)
@@ -79,6 +83,8 @@ def command(
         _outcome.stopped(f"synth run {target.name}")
         context.exit(_outcome.INTERRUPTED)
     _wrote(done, target)
+    if "keep" in done:
+        done["keep"].require(recipe)
     if "export" in done:
         done["export"].require_most()
     if "report" in done and "evaluate" in done:
@@ -155,6 +161,7 @@ class _Screen:
 
     def stages(self, stages: Iterator[tuple[str, Any]], dataset: Dataset) -> Iterator[tuple[str, Any]]:
         """Runs the stages one by one, and tells what each did."""
+        from pipeline.run import Round
         from pipeline.store.foreseen import close
 
         while True:
@@ -164,7 +171,12 @@ class _Screen:
             if found is None:
                 return
             verb, result = found
-            if verb == "generate":
+            if verb == "keep":
+                if isinstance(result, Round):
+                    _outcome.tell_round(result)
+                    continue
+                _outcome.tell_lost(result)
+            elif verb == "generate":
                 _outcome.tell(result, dataset)
                 self._asked_for = result.standing
                 self._closed = close(dataset) if not result.interrupted else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 from pipeline.types import Call
 
@@ -47,6 +48,16 @@ class Progress:
     stopping: float | None = None
     failures: dict[str, int] = field(default_factory=dict)
     noticed: dict[str, int] = field(default_factory=dict)
+
+    def __add__(self, later: Progress) -> Progress:
+        """Both as one run: rows and totals are those of the later one."""
+        both = replace(later, started=self.started, failures=dict(Counter(self.failures) + Counter(later.failures)))
+        both.noticed = dict(Counter(self.noticed) + Counter(later.noticed))
+        for name in ("answered", "failed", "retried", "input_tokens", "output_tokens"):
+            setattr(both, name, getattr(self, name) + getattr(later, name))
+        both.usd = None if self.usd is None or later.usd is None else self.usd + later.usd
+        both.usd_worst += self.usd_worst
+        return both
 
     @property
     def usd_projected(self) -> float | None:

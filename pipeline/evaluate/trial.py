@@ -237,7 +237,10 @@ def _cell(recipe: Recipe, axes: Axes, fixed: Mapping[str, Any], seed: int) -> Ce
     legal = is_legal(recipe, axes)
     first: Cell = {}
     for turn in range(TRIES):
-        cell = {name: fixed[name] if name in fixed else _draw(axes, name, seed, turn) for name in axes.names}
+        chosen: Cell = {}
+        for name in (axes.names[place] for place in axes.order):
+            chosen[name] = fixed[name] if name in fixed else _draw(axes, name, seed, turn, chosen)
+        cell = {name: chosen[name] for name in axes.names}
         if legal(cell):
             return cell
         first = first or cell
@@ -246,9 +249,12 @@ def _cell(recipe: Recipe, axes: Axes, fixed: Mapping[str, Any], seed: int) -> Ce
     return first
 
 
-def _draw(axes: Axes, name: str, seed: int, turn: int) -> Scalar:
-    """The value whose weighted hash is largest, as the grid draws."""
-    pairs = zip(axes.values[name], axes.weights[name], strict=True)
+def _draw(axes: Axes, name: str, seed: int, turn: int, cell: Cell) -> Scalar:
+    """The value whose weighted hash is largest, as the grid draws; of those that go with the cell so far."""
+    pairs = list(zip(axes.values[name], axes.weights[name], strict=True))
+    if name in axes.depends and (parent := axes.depends[name].parent) and cell[parent] in axes.values[parent]:
+        allowed = axes.depends[name].allowed[axes.values[parent].index(cell[parent])]
+        pairs = [pairs[position] for position in allowed]
     return max(pairs, key=lambda pair: hash_unit("try", seed, turn, name, pair[0]) ** (1 / pair[1]))[0]
 
 

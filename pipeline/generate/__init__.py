@@ -1,9 +1,13 @@
 """The stage that makes rows: plan, ask, write. Rerun it, and only what is new costs money."""
 
+from pipeline.grid.keep import Outlook
+
 from .answers import in_their_place
-from .plan import RunPlan, doubts, plan_run, write_down, writer_digest
+from .plan import RunPlan, doubts, outlook_of, plan_run, write_down, writer_digest
 from .questions import Retry, Writer
 from .run import Generated, Options, generate
 
-__all__ = ["Generated", "Options", "Retry", "RunPlan", "Writer", "doubts", "generate",
-           "in_their_place", "plan_run", "write_down", "writer_digest"]
+__all__ = [
+    "Generated", "Options", "Outlook", "Retry", "RunPlan", "Writer", "doubts", "generate", "in_their_place",
+    "outlook_of", "plan_run", "write_down", "writer_digest",
+]

@@ -15,6 +15,7 @@ from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.fill import fill
+from pipeline.grid.keep import Outlook
 from pipeline.grid.source import passing
 from pipeline.hosts.parameters import told
 from pipeline.recipe import Recipe
@@ -29,6 +30,7 @@ from pipeline.types import Call, Cell, Draw, Problem
 from .answers import spec_of, unsaid
 from .bill import Forecast, Missing, Pace, forecast, foreseen
 from .history import history
+from .keep import asked_for, keep_outlook
 from .questions import Made, Question, Retry, Writer, parameters
 from .road import road_of
 from .rows import sample_id
@@ -103,11 +105,31 @@ def paid_cells(recipe: Recipe, dataset: Dataset) -> list[Cell]:
 
 
 def wanted_draws(
-    recipe: Recipe, axes: Axes | None, dataset: Dataset, rows: int | None = None,
+    recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer, rows: int | None = None,
     problem: Callable[[Problem], None] | None = None,
 ) -> Iterator[Draw]:
-    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows."""
+    """The draws of the recipe, the first `rows` of them where that is given; `problem` gets unusable source rows.
+
+    With `sample.keep`: those that were asked for, and as many more as it will take as far as the yield tells.
+    """
+    if recipe.sample.keep is not None:
+        asked, ahead = outlook_of(recipe, axes, dataset, writer, whole=True)
+        return islice((*asked, *ahead.draws), rows)
     return islice(wanted(recipe, axes, paid=paid_cells(recipe, dataset), problem=problem), rows)
+
+
+def outlook_of(
+    recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer, *, whole: bool = False
+) -> tuple[list[Draw], Outlook]:
+    """The draws that were asked for, and what comes behind them on the way to `sample.keep`; see `keep_outlook`."""
+    return keep_outlook(recipe, axes or load_axes(recipe), dataset,
+                        lambda draw: _calls_of(recipe, draw, dataset, writer), whole=whole)
+
+
+def settled_draws(recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer) -> list[Draw]:
+    """Draws that were asked for and whose answers are all there: their rows cost nothing."""
+    asked = asked_for(recipe, axes or load_axes(recipe), dataset, lambda draw: _calls_of(recipe, draw, dataset, writer))
+    return [each.draw for each in asked if each.row is not None]
 
 
 def transitions(
@@ -197,7 +219,7 @@ def plan_run(
     planned, keys = dataset.plan.states(), set[str]()
     noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
     changed, whole = noted not in (None, mine), set[str]()
-    for draw in wanted_draws(recipe, axes, dataset, rows, problem):
+    for draw in wanted_draws(recipe, axes, dataset, writer, rows, problem):
         count += 1
         if draw.key in planned:  # the others have no rows: a million new draws are counted, not held
             keys.add(draw.key)
@@ -221,7 +243,7 @@ def plan_run(
     surplus = sum(state == SURPLUS for state in states.values())
     states.update(dict.fromkeys(keys, WANTED))
     return RunPlan(
-        cells=axes.size if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
+        cells=axes.cells if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
         aside=_aside(recipe, dataset, writer, states, whole if changed else None) if count else {},
         new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
@@ -278,7 +300,7 @@ def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
     And what of its parameters is sent in another way, since the model takes it in no other.
     """
     axes = load_axes(recipe) if recipe.axes else None
-    first = next(wanted_draws(recipe, axes, dataset, 1), None)
+    first = next(wanted(recipe, axes, paid=paid_cells(recipe, dataset)), None)
     said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe)]
     for step in recipe.asks:
         asked = parameters(recipe, step)

@@ -24,7 +24,7 @@ from pipeline.store.plan import SURPLUS, WANTED
 from pipeline.types import Call, Draw, Problem, Sample
 
 from .failures import Failures
-from .plan import answered, asked_instead, misfit, paid_cells, transitions, writer_digest
+from .plan import answered, asked_instead, misfit, outlook_of, paid_cells, settled_draws, transitions, writer_digest
 from .questions import Made, Outcome, Passed, Question, Retry, Unpaired, Unusable, Writer, parameters
 from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
@@ -45,6 +45,7 @@ class Options:
         adopt: keep what a hand changed in samples.jsonl as decisions.
         restore: bring ours back, after a copy.
         keeps: whether the row rules keep a row; for the panel.
+        settled: with `sample.keep`, only rows whose answers are all there: nothing is asked.
     """
 
     rows: int | None = None
@@ -53,6 +54,7 @@ class Options:
     adopt: bool = False
     restore: bool = False
     keeps: Callable[[Sample], bool] | None = None
+    settled: bool = False
 
 
 class Generated(NamedTuple):
@@ -81,6 +83,8 @@ def generate(
     recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, report: Report | None = None
 ) -> Generated:
     """Makes the rows that the recipe asks for and that are not there yet.
+
+    With `sample.keep` one round of them: `run.keep_rows` curates and comes again until enough are kept.
 
     Raises:
         RecipeError: the recipe cannot mean anything; nothing was sent.
@@ -154,6 +158,7 @@ class _Run:
         self.left_out = LeftOut()
         self.wanted = 0
         self.paid = paid_cells(recipe, dataset)
+        self.goal = recipe.sample.keep is not None
         self.held: list[Draw] | None = None
         self.keys: set[str] = set()
         self.others: dict[str, str] = {}
@@ -248,26 +253,36 @@ class _Run:
     def _plan(self) -> None:
         """Brings plan.jsonl up to date before anything is sent."""
         refuse_unheeded(self.recipe)
+        if self.goal:
+            self.held = self._towards_the_goal()
         states = self.dataset.plan.states()
         columns: list[str] = []
         stale, held = 0, list[Draw]()
         for draw in self._draws(self.left_out):
             columns = columns or list(draw.fields)
-            if self.recipe.source is None and len(held) <= HELD:
+            if self.recipe.source is None and (self.goal or len(held) <= HELD):
                 held.append(draw)
             key = draw.key
             self.keys.add(key)
             self.wanted += 1
             stale += states.get(key) != WANTED
         check_templates(self.recipe, self.axes, columns)
-        self.held = held if self.recipe.source is None and len(held) <= HELD else None
+        self.held = held if self.goal or (self.recipe.source is None and len(held) <= HELD) else None
         if stale:
             self.dataset.plan.append((draw, WANTED) for draw in self._draws() if states.get(draw.key) != WANTED)
-        if self.options.rows is None:
+        if self.options.rows is None and not self.options.settled:
             self.dataset.plan.append(
                 list(transitions(self.recipe, self.axes, self.dataset, self.writer, self.keys))
             )
         self.progress.total = self.wanted
+
+    def _towards_the_goal(self) -> list[Draw]:
+        """What was asked for, and one round more; what changes while it runs moves none of them."""
+        if self.options.settled:
+            return settled_draws(self.recipe, self.axes, self.dataset, self.writer)
+        some = self.options.rows
+        asked, ahead = outlook_of(self.recipe, self.axes, self.dataset, self.writer, whole=some is not None)
+        return [*asked, *ahead.draws][:some]
 
     def _ask(self, rows: SampleWriter, report: Report | None) -> bool:
         settings = self.settings

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import RecipeError, did_you_mean
 from ..recipe import Recipe
@@ -21,6 +22,20 @@ _INT64 = range(-(2**63), 2**64)
 """Whole numbers that every JSON reader of ours takes."""
 
 
+class Depends(NamedTuple):
+    """What the values of an axis depend on.
+
+    Attributes:
+        parent: the other axis.
+        allowed: for each of its values, the positions of the values that go with it.
+        where: the recipe's line.
+    """
+
+    parent: str
+    allowed: tuple[tuple[int, ...], ...]
+    where: str
+
+
 @dataclass(frozen=True, slots=True)
 class Axes:
     """A grid: its axes in the recipe's order, and which cells are ruled out.
@@ -31,6 +46,7 @@ class Axes:
         weights: name -> one number above 0 per value.
         rules: the recipe's `where`; all must hold.
         duplicates: name -> values that a file held more than once (kept once).
+        depends: name -> the axis that its values depend on. Its `values` are those of all lists, each once.
     """
 
     names: tuple[str, ...]
@@ -38,6 +54,7 @@ class Axes:
     weights: Mapping[str, tuple[float, ...]]
     rules: tuple[Condition, ...] = ()
     duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    depends: Mapping[str, Depends] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,8 +63,31 @@ class Axes:
 
     @property
     def size(self) -> int:
-        """How many cells there are, ruled out or not; 1 (the empty cell) where there is no axis."""
+        """Combinations of values, ruled out or not; 1 (the empty cell) where there is no axis."""
         return math.prod(self.shape)
+
+    @property
+    def order(self) -> list[int]:
+        """The axes by place, each behind the one that its values depend on."""
+        found: list[int] = []
+        while len(found) < len(self.names):
+            found += [place for place, name in enumerate(self.names) if place not in found
+                      and (name not in self.depends or self.names.index(self.depends[name].parent) in found)]
+        return found
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are: as `size`, less the combinations that no list of a dependent axis has."""
+        below: dict[str, list[int]] = {name: [1] * len(self.values[name]) for name in self.names}
+        total = 1
+        for name in (self.names[place] for place in reversed(self.order)):
+            if name not in self.depends:
+                total *= sum(below[name])
+                continue
+            parent, allowed, _ = self.depends[name]
+            for value, positions in enumerate(allowed):
+                below[parent][value] *= sum(below[name][position] for position in positions)
+        return total
 
 
 def load_axes(recipe: Recipe, columns: Iterable[str] | None = None) -> Axes:
@@ -81,7 +121,43 @@ def load_axes(recipe: Recipe, columns: Iterable[str] | None = None) -> Axes:
         drawn = [(value, float(share)) for value, share in zip(found, shares, strict=True) if share > 0]
         values[name] = tuple(value for value, _ in drawn)
         weights[name] = tuple(share for _, share in drawn)
-    return Axes(tuple(values), values, weights, _rules(recipe, columns), duplicates)
+    depends = {name: _depends(recipe, name, values) for name, axis in recipe.axes.items() if axis.by is not None}
+    _refuse_circles(recipe, depends)
+    return Axes(tuple(values), values, weights, _rules(recipe, columns), duplicates, depends)
+
+
+def _depends(recipe: Recipe, name: str, values: Mapping[str, tuple[Scalar, ...]]) -> Depends:
+    """Which values of an axis go with each value of the one that it depends on."""
+    lists, by, where = recipe.axes[name].values, recipe.axes[name].by, recipe.at("axes", name)
+    assert isinstance(lists, dict)
+    if by is None or by not in recipe.axes or by == name:
+        others = [other for other in recipe.axes if other != name]
+        raise RecipeError(f"{recipe.at('axes', name, 'by')}: axis '{name}': there is no other axis '{by}'",
+                          did_you_mean(str(by), others))
+    given = recipe.axes[by].values
+    known = [str(value) for value in (*values[by], *(given if isinstance(given, list) else ()))]
+    for key in lists:
+        if key not in known:
+            raise RecipeError(f"{where}: axis '{name}' has values for '{key}', which {by} does not have",
+                              did_you_mean(key, known))
+    missing = [str(value) for value in values[by] if not lists.get(str(value))]
+    if missing:
+        raise RecipeError(f"{where}: axis '{name}' has no values for {by} '{missing[0]}'",
+                          f"{missing[0]}: [one, another]")
+    place = {str(value): position for position, value in enumerate(values[name])}
+    allowed = tuple(tuple(place[str(one)] for one in lists[str(value)]) for value in values[by])
+    return Depends(by, allowed, where)
+
+
+def _refuse_circles(recipe: Recipe, depends: Mapping[str, Depends]) -> None:
+    for name in depends:
+        line = [name]
+        while line[-1] in depends:
+            parent = depends[line[-1]].parent
+            if parent in line:
+                raise RecipeError(f"{recipe.at('axes', name, 'by')}: axis '{name}' depends on itself: "
+                                  f"{' by '.join([*line, parent])}", "one of them needs a plain list")
+            line.append(parent)
 
 
 def _made(recipe: Recipe, name: str, axis: Axis) -> tuple[Scalar, ...]:
@@ -90,9 +166,20 @@ def _made(recipe: Recipe, name: str, axis: Axis) -> tuple[Scalar, ...]:
         return fake_values(axis.faker, axis.n, axis.locale, recipe.seed, name, where)
     if axis.numbers is not None:
         return _numbers(axis.numbers, f"{where}: axis '{name}'")
+    if isinstance(axis.values, dict):  # the same value may go with several of the other axis
+        together: dict[str, Scalar] = {}
+        for key, values in axis.values.items():
+            _checked(recipe, name, values, key)
+            together.update((str(value), together.get(str(value), value)) for value in values)
+        return tuple(together.values())
+    return _checked(recipe, name, axis.values or [])
+
+
+def _checked(recipe: Recipe, name: str, values: Sequence[Scalar], *under: str) -> tuple[Scalar, ...]:
+    """The values of a list, each there once and one that JSON has."""
     seen: set[str] = set()
-    for index, value in enumerate(axis.values or []):
-        place = _line_of_value(recipe, name, index)
+    for index, value in enumerate(values):
+        place = _line_of_value(recipe, name, *under, index)
         if isinstance(value, float) and not math.isfinite(value):
             raise RecipeError(f"{place}: axis '{name}': {value} is no number of JSON", f"put it in quotes: '{value}'")
         if isinstance(value, int) and value not in _INT64:
@@ -101,12 +188,12 @@ def _made(recipe: Recipe, name: str, axis: Axis) -> tuple[Scalar, ...]:
             message = f"{place}: axis '{name}' has '{value}' twice"
             raise RecipeError(message, "how often a value is drawn: {values: [a, b], weights: [2, 1]}")
         seen.add(str(value))
-    return tuple(axis.values or [])
+    return tuple(values)
 
 
-def _line_of_value(recipe: Recipe, name: str, index: int) -> str:
+def _line_of_value(recipe: Recipe, name: str, *at: str | int) -> str:
     """The value's own line, whether the axis is a bare list or has `values`."""
-    places = (recipe.at("axes", name, index), recipe.at("axes", name, "values", index))
+    places = (recipe.at("axes", name, *at), recipe.at("axes", name, "values", *at))
     return max(places, key=lambda place: int(place.rpartition(":")[2]) if place[-1].isdigit() else 0)
 
 

@@ -68,10 +68,7 @@ class _Design:
         self.cells: list[Positions] = []
         self.taken: set[Positions] = set()
         self.counts = [np.zeros(size, dtype=np.float64) for size in grid.shape]
-        self.share: list[NDArray[np.float64]] = []
-        for size, weights in zip(grid.shape, grid.weights, strict=True):
-            shares = np.ones(size) if weights is None else weights
-            self.share.append(shares / shares.sum() * count)
+        self.share: list[NDArray[np.float64]] = [grid.shares(axis) * count for axis in range(len(grid.shape))]
         self.open = legal_table(grid.axes, rules) if grid.axes.size <= LISTABLE else None
         if self.open is None:
             refuse_impossible(grid.axes, rules)
@@ -126,12 +123,18 @@ class _Design:
         behind = [(counts + 0.5) / share for counts, share in zip(self.counts, self.share, strict=True)]
         for attempt, luck in enumerate(codes("balanced", seed, row * _LUCK, _LUCK).reshape(-1, 1)):
             slack = 0.0 if attempt < _LUCK // 2 else 1.0  # then values may run ahead by one
-            positions = []
-            for axis, ratio in enumerate(behind):
+            positions = dict[int, int]()
+            for axis in self.grid.order:
+                ratio = behind[axis]
+                if axis in self.grid.parents:
+                    parent, lists = self.grid.parents[axis]
+                    allowed = lists[positions[parent]]
+                    ratio = np.full(len(ratio), np.inf)
+                    ratio[allowed] = behind[axis][allowed]
                 near = np.flatnonzero(ratio <= ratio.min() + slack / self.share[axis].min() + 1e-12)
                 hashes = mix(self.grid.keys[axis][near] ^ luck)
-                positions.append(int(near[hashes.argmax()]))
-            cell = tuple(positions)
+                positions[axis] = int(near[hashes.argmax()])
+            cell = tuple(positions[axis] for axis in range(len(behind)))
             if cell not in self.taken and self.legal(cell):
                 return cell
         return self._cheapest(behind, luck) if self.open is not None else self._searched(behind)

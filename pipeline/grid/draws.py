@@ -13,7 +13,7 @@ that an edit which makes 700 rows more or less than a third of the grid does not
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..errors import RecipeError
@@ -67,7 +67,7 @@ def wanted(
     check_templates(recipe, axes, ())
     rows, repeats = recipe.sample.rows, recipe.sample.repeats
     names, values = axes.names, [axes.values[name] for name in axes.names]
-    for place, (number, positions) in enumerate(_cells(_Ask.of(recipe, axes), paid)):
+    for place, (number, positions) in enumerate(_cells(Ask.of(recipe, axes), paid)):
         if number % count == index:
             last = repeats if rows is None else min(repeats, rows - place * repeats)
             cell = {name: of[i] for name, of, i in zip(names, values, positions, strict=True)}
@@ -146,7 +146,7 @@ def _possible(grid: Grid, rules: list[Rule]) -> dict[tuple[int, int], int]:
     return {pair: int(table.sum()) for pair, table in legal_pairs(grid, rules).items()}
 
 
-class _Ask(NamedTuple):
+class Ask(NamedTuple):
     """What is asked of a grid: how many cells (None for all), in which way."""
 
     axes: Axes
@@ -159,20 +159,21 @@ class _Ask(NamedTuple):
     where: str
 
     @classmethod
-    def of(cls, recipe: Recipe, axes: Axes) -> _Ask:
+    def of(cls, recipe: Recipe, axes: Axes) -> Ask:
+        """What `sample` asks for."""
         sample = recipe.sample
         where = recipe.at("sample", "rows" if sample.rows is not None else "how")
         cells = None if sample.rows is None else -(-sample.rows // sample.repeats)
         ask = cls(axes, rules_of(axes), recipe.seed, sample.how, cells, sample.rows, sample.repeats, where)
-        if cells is not None and cells > axes.size:
-            raise ask.too_few(axes.size)
+        if cells is not None and cells > axes.cells:
+            raise ask.too_few(axes.cells)
         return ask
 
     def too_few(self, cells: int) -> RecipeError:
         """More rows are asked for than there are."""
         assert self.rows is not None
-        all_cells = f"{self.axes.size:,} cells"
-        some = all_cells if cells == self.axes.size else f"`where` leaves {cells:,} of {all_cells}"
+        all_cells = f"{self.axes.cells:,} cells"
+        some = all_cells if cells == self.axes.cells else f"`where` leaves {cells:,} of {all_cells}"
         have = f"{some} x {self.repeats:,} repeat{'s' if self.repeats > 1 else ''} make {cells * self.repeats:,} rows"
         enough = f"repeats: {-(-self.rows // cells)}" if cells else "fewer conditions"
         message = f"{self.where}: rows: {self.rows:,} are more than there are: {have}"
@@ -180,11 +181,11 @@ class _Ask(NamedTuple):
 
     def too_large(self) -> RecipeError:
         """The grid would have to be listed, and cannot."""
-        message = f"{self.where}: a grid of {self.axes.size:,} cells is too large to list (at most {LISTABLE:,})"
+        message = f"{self.where}: a grid of {self.axes.cells:,} cells is too large to list (at most {LISTABLE:,})"
         return RecipeError(message, "say how many: `sample: {rows: 1000, how: random}`, or give the axes fewer values")
 
 
-def _cells(ask: _Ask, paid: Iterable[Cell]) -> Iterator[tuple[int, Positions]]:
+def _cells(ask: Ask, paid: Iterable[Cell]) -> Iterator[tuple[int, Positions]]:
     """The cells that are asked for, each with its number for shards."""
     grid = Grid(ask.axes)
     if ask.how == "first":
@@ -207,20 +208,20 @@ def _cells(ask: _Ask, paid: Iterable[Cell]) -> Iterator[tuple[int, Positions]]:
     return iter(cells)
 
 
-def _positions(ask: _Ask, paid: Iterable[Cell]) -> list[Positions]:
+def _positions(ask: Ask, paid: Iterable[Cell]) -> list[Positions]:
     """The paid cells that may be drawn today, each once, in their order."""
     lookup = Lookup(ask.axes)
     known = dict.fromkeys(positions for cell in paid if (positions := lookup.positions(cell)) is not None)
     return [positions for positions in known if all(rule.holds(positions) for rule in ask.rules)]
 
 
-def _random_of_few(ask: _Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
+def _random_of_few(ask: Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
     """Random draws of a grid that can be listed, and its product in the order of the hash."""
     legal = legal_table(ask.axes, ask.rules)
     drawn: set[Positions] = set()
     tries = 0
-    if ask.how != "product" and ask.cells is not None and ask.cells < ask.axes.size:
-        tries = TURNS * ask.axes.size
+    if ask.how != "product" and ask.cells is not None and ask.cells < ask.axes.cells:
+        tries = TURNS * ask.axes.cells
         for number, positions in grid.draws(ask.seed, tries, tries):
             if legal[positions]:
                 drawn.add(positions)
@@ -231,7 +232,7 @@ def _random_of_few(ask: _Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
             yield tries + place, positions
 
 
-def _random_of_many(ask: _Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
+def _random_of_many(ask: Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
     """Random draws of a grid that cannot be listed."""
     assert ask.cells is not None
     refuse_impossible(ask.axes, ask.rules)
@@ -250,7 +251,7 @@ def _random_of_many(ask: _Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
     raise RecipeError(message, conditions if ask.rules else "ask for fewer rows, or even weights")
 
 
-def _first(ask: _Ask) -> Iterator[tuple[int, Positions]]:
+def _first(ask: Ask) -> Iterator[tuple[int, Positions]]:
     """Cells in the order of the grid."""
     if ask.cells is None and ask.axes.size > LISTABLE:
         raise ask.too_large()
@@ -273,8 +274,28 @@ def _first(ask: _Ask) -> Iterator[tuple[int, Positions]]:
         raise ask.too_few(found)
 
 
-def _pairwise(ask: _Ask, grid: Grid, paid: Iterable[Cell]) -> list[Positions]:
-    cells = pairwise(grid, ask.rules, ask.seed, _positions(ask, paid), ask.where)
+def cells_in_order(ask: Ask, grid: Grid) -> Iterator[Positions]:
+    """Every legal cell as `how` draws it, without end in sight where a grid cannot be listed.
+
+    Raises:
+        RecipeError: conditions leave nothing, or in a grid that cannot be listed no new cell is found any more.
+    """
+    if ask.how == "first":
+        found = _first(ask._replace(cells=None if ask.axes.size <= LISTABLE else ask.axes.size))
+    elif ask.axes.size <= LISTABLE:
+        found = _random_of_few(ask._replace(cells=None if ask.axes.cells == 1 else 1), grid)
+    else:
+        found = _random_of_many(ask._replace(cells=ask.axes.size), grid)
+    return (positions for _, positions in found)
+
+
+def pairwise_cells(ask: Ask, grid: Grid, there: Sequence[Positions]) -> list[Positions]:
+    """The cells of a pairwise design around some that are there already, those that it uses among them."""
+    return pairwise(grid, ask.rules, ask.seed, there, ask.where)
+
+
+def _pairwise(ask: Ask, grid: Grid, paid: Iterable[Cell]) -> list[Positions]:
+    cells = pairwise_cells(ask, grid, _positions(ask, paid))
     if ask.cells is None or len(cells) == ask.cells:
         return cells
     if len(cells) > ask.cells:

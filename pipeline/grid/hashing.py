@@ -70,6 +70,7 @@ class Grid:
         names: a 64-bit key for each axis' name.
         keys: per axis, a 64-bit key for each value; made of the axis' name and the value alone.
         weights: per axis, None where all are equal.
+        parents: axis -> the axis that its values depend on, and the positions that go with each value of that one.
     """
 
     def __init__(self, axes: Axes) -> None:
@@ -83,6 +84,24 @@ class Grid:
             self.keys.append(np.array([hash_int("value", name, value) for value in axes.values[name]], dtype=np.uint64))
             weights = axes.weights[name]
             self.weights.append(None if len(set(weights)) == 1 else np.array(weights, dtype=np.float64))
+        self.order = axes.order
+        self.parents: dict[int, tuple[int, list[Indices]]] = {
+            axes.names.index(name): (axes.names.index(parent), [np.array(each, dtype=np.int64) for each in allowed])
+            for name, (parent, allowed, _) in axes.depends.items()}
+
+    def shares(self, axis: int) -> NDArray[np.float64]:
+        """How often each value of an axis is to come: its weight's share, that of its parent's value divided evenly."""
+        import numpy as np
+
+        if axis in self.parents:
+            parent, lists = self.parents[axis]
+            divided = np.zeros(self.shape[axis])
+            for share, allowed in zip(self.shares(parent), lists, strict=True):
+                divided[allowed] += share / len(allowed)
+            return divided
+        weights = self.weights[axis]
+        even = np.ones(self.shape[axis]) if weights is None else weights
+        return np.asarray(even / even.sum())
 
     def scores(self, axis: int, draws: Codes) -> Any:
         """What each value of an axis scores for each draw: shape (draws, values); the largest wins.
@@ -98,12 +117,28 @@ class Grid:
         import numpy as np
 
         cells = np.empty((len(draws), len(self.shape)), dtype=np.int64)
-        for axis, count in enumerate(self.shape):
-            step = max(1, _BLOCK // count)
+        for axis in self.order:
+            together = max(map(len, self.parents[axis][1])) if axis in self.parents else self.shape[axis]
+            step = max(1, _BLOCK // together)
             for start in range(0, len(draws), step):
                 part = slice(start, start + step)
-                cells[part, axis] = self.scores(axis, draws[part]).argmax(axis=1)
+                if axis in self.parents:
+                    cells[part, axis] = self._dependent(axis, draws[part], cells[part])
+                else:
+                    cells[part, axis] = self.scores(axis, draws[part]).argmax(axis=1)
         return cells
+
+    def _dependent(self, axis: int, draws: Codes, cells: Indices) -> Indices:
+        """The positions of an axis, of those that go with the value of the axis that it depends on."""
+        import numpy as np
+
+        parent, lists = self.parents[axis]
+        found = np.empty(len(draws), dtype=np.int64)
+        for value in np.unique(cells[:, parent]):
+            rows, allowed = np.flatnonzero(cells[:, parent] == value), lists[value]
+            hashes = mix(draws[rows][:, None] ^ self.keys[axis][allowed][None, :])
+            found[rows] = allowed[hashes.argmax(axis=1)]
+        return found
 
     def numbers(self, cells: Indices) -> list[int]:
         """The number of each cell in the order of the grid, the last axis turning fastest."""
@@ -155,11 +190,13 @@ class Grid:
             hashes = mix(hashes[..., None] ^ self.keys[axis])
         hashes = np.transpose(hashes[0], np.argsort(order)).ravel()
         uneven = [axis for axis, weights in enumerate(self.weights) if weights is not None]
-        if not weighted or not uneven:
+        if not weighted or not (uneven or self.parents):
             return np.argsort(~hashes, kind="stable").astype(np.int64)
         weight = np.ones(self.shape)
         for axis in uneven:
             weight = weight * np.expand_dims(np.asarray(self.weights[axis]), _others(axis, len(self.shape)))
+        for parent, lists in self.parents.values():
+            weight = weight / np.expand_dims(np.array([len(each) for each in lists]), _others(parent, len(self.shape)))
         return np.argsort(-logarithm(hashes) / weight.ravel(), kind="stable").astype(np.int64)
 
     def cell(self, number: int) -> tuple[int, ...]:

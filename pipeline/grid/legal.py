@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..digest import canonical
 from ..errors import RecipeError
 from ..types import Cell
-from .axes import Axes
+from .axes import Axes, Depends
 from .template import Condition
 
 if TYPE_CHECKING:
@@ -27,8 +27,17 @@ class GaveUp(Exception):
     """A search for a cell took too long to say whether there is one."""
 
 
+class Said(NamedTuple):
+    """How a rule is called in messages."""
+
+    expression: str
+    where: str
+
+
 class Rule:
     """A condition over positions in the axes; remembers what it said."""
+
+    condition: Condition | Said
 
     def __init__(self, condition: Condition, axes: Axes) -> None:
         names = axes.names if "cell" in condition.variables else [n for n in axes.names if n in condition.variables]
@@ -54,6 +63,7 @@ class Rule:
 
     def _evaluate(self, key: tuple[Any, ...]) -> bool:
         named = {name: values[index] for name, values, index in zip(self.names, self._values, key, strict=True)}
+        assert isinstance(self.condition, Condition)
         return self.condition.holds({**named, "cell": named})
 
     def table(self, dimensions: int) -> NDArray[np.bool_]:
@@ -64,13 +74,31 @@ class Rule:
         for position, values in zip(self.positions, self._values, strict=True):
             shape[position] = len(values)
         cells = itertools.product(*[range(len(values)) for values in self._values])
-        return np.fromiter((self._evaluate(cell) for cell in cells), dtype=np.bool_, count=self.size).reshape(shape)
+        said = np.fromiter((self._evaluate(cell) for cell in cells), dtype=np.bool_, count=self.size)
+        said = said.reshape([len(values) for values in self._values])
+        return said.transpose(np.argsort(self.positions)).reshape(shape)
+
+
+class Dependence(Rule):
+    """That a value goes with the value of the axis that it depends on."""
+
+    def __init__(self, name: str, depends: Depends, axes: Axes) -> None:
+        self.condition = Said(f"{name} by {depends.parent}", depends.where)
+        self.names = (depends.parent, name)
+        self.positions = tuple(axes.names.index(each) for each in self.names)
+        self._values = [axes.values[each] for each in self.names]
+        self._memo = None
+        self._allowed = [frozenset(positions) for positions in depends.allowed]
+
+    def _evaluate(self, key: tuple[Any, ...]) -> bool:
+        return key[1] in self._allowed[key[0]]
 
 
 def rules_of(axes: Axes) -> list[Rule]:
-    """The conditions that the axes alone decide."""
+    """The conditions that the axes alone decide, those of axes that depend on another behind them."""
     known = {*axes.names, "cell"}
-    return [Rule(condition, axes) for condition in axes.rules if condition.variables <= known]
+    written = [Rule(condition, axes) for condition in axes.rules if condition.variables <= known]
+    return [*written, *(Dependence(name, depends, axes) for name, depends in axes.depends.items())]
 
 
 def legal_table(axes: Axes, rules: Sequence[Rule]) -> NDArray[np.bool_]:
@@ -95,12 +123,12 @@ def legal_table(axes: Axes, rules: Sequence[Rule]) -> NDArray[np.bool_]:
 def nothing_left(axes: Axes, rule: Rule | None, rules: Sequence[Rule] = ()) -> RecipeError:
     """The error for conditions that no cell meets."""
     if rule is not None:
-        said = f"the condition {rule.condition.expression!r} leaves none of {axes.size:,} cells"
+        said = f"the condition {rule.condition.expression!r} leaves none of {axes.cells:,} cells"
         message = f"{rule.condition.where}: {said}"
         examples = [f"{name}: {', '.join(str(value) for value in axes.values[name][:6])}" for name in rule.names]
         return RecipeError(message, "values of " + "; of ".join(examples) if examples else "")
     where = rules[0].condition.where
-    message = f"{where}: the {len(rules)} conditions together leave none of {axes.size:,} cells"
+    message = f"{where}: the {len(rules)} conditions together leave none of {axes.cells:,} cells"
     return RecipeError(message, "leave out one of them to see which")
 
 

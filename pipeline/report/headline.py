@@ -54,7 +54,7 @@ def _made(material: Material) -> str:
     found = material.rows
     if not found.rows:
         return "No row was made yet."
-    grid = f" for a grid of {plural(material.axes.size, 'cell')}" if material.axes is not None else ""
+    grid = f" for a grid of {plural(material.axes.cells, 'cell')}" if material.axes is not None else ""
     rows = plural(found.rows, "row")
     if material.recipe is not None and not material.recipe.asks and material.recipe.source is not None:
         return f"{rows} read from {brief(PurePath(material.recipe.source.file or 'a file').name)}."

@@ -51,7 +51,7 @@ def _stages(material: Material) -> Iterator[_Stage]:
     wanted = material.plan[WANTED] + material.plan[SURPLUS]
     if material.axes is not None:
         shape = " × ".join(f"{number(len(material.axes.values[name]))} {name}" for name in material.axes.names)
-        yield _Stage("Cells", material.axes.size, brief(shape, 120), drawn=False)
+        yield _Stage("Cells", material.axes.cells, brief(shape, 120), drawn=False)
     if wanted:
         yield _Stage("Drawn", wanted, _drawn(material, wanted))
     asked = bool(recipe and recipe.asks)
@@ -74,8 +74,8 @@ def _stages(material: Material) -> Iterator[_Stage]:
 
 def _drawn(material: Material, wanted: int) -> str:
     recipe, parts = material.recipe, []
-    if material.axes is not None and material.axes.size >= wanted:
-        parts.append(f"{percent(wanted, material.axes.size)} of the cells")
+    if material.axes is not None and material.axes.cells >= wanted:
+        parts.append(f"{percent(wanted, material.axes.cells)} of the cells")
     if recipe is not None:
         parts.append(f"{HOW[recipe.sample.how]}, seed {recipe.seed}")
     if material.plan[SURPLUS]:

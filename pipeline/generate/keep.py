@@ -1,0 +1,79 @@
+"""Where a dataset stands on the way to `sample.keep`: what was asked for, what of it is kept, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from pipeline.errors import DataError, RecipeError
+from pipeline.grid.axes import Axes
+from pipeline.grid.draws import is_legal
+from pipeline.grid.keep import Outlook, Tried, outlook
+from pipeline.recipe import Recipe
+from pipeline.rows import joined
+from pipeline.store import Dataset
+from pipeline.types import Draw
+
+from .questions import Question
+from .rows import sample_id
+
+Calls = Callable[[Draw], tuple[list[Question], list[str]]]
+"""The calls of a draw that have no answer, and the ids of all."""
+
+
+class Asked(NamedTuple):
+    """A draw that was asked for: the id of its row once all is answered, and whether an answer failed for now."""
+
+    draw: Draw
+    row: str | None
+    failed: bool = False
+
+
+def asked_for(recipe: Recipe, axes: Axes, dataset: Dataset, calls: Calls) -> Iterator[Asked]:
+    """The draws of the plan that something was paid for, or that failed, and that could be drawn today."""
+    legal = is_legal(recipe, axes)
+    for draw, _ in dataset.plan.draws():
+        if draw.source is not None or not legal(draw.cell):
+            continue
+        try:
+            missing, ids = calls(draw)
+        except (RecipeError, DataError):  # its templates fail on its values: there is no question to ask
+            yield Asked(draw, None, failed=True)
+            continue
+        if not missing:
+            yield Asked(draw, sample_id(draw, ids)) if ids else Asked(draw, None, failed=True)
+        elif dataset.calls.state(missing[0].request.id) is not None:
+            yield Asked(draw, None, failed=True)
+        elif sum(not question.maybe for question in missing) < len(ids):
+            yield Asked(draw, None)
+
+
+def keep_outlook(
+    recipe: Recipe, axes: Axes, dataset: Dataset, calls: Calls, *, whole: bool = False
+) -> tuple[list[Draw], Outlook]:
+    """The draws that were asked for, in the order of the plan, and what comes behind them.
+
+    Args:
+        recipe: with `sample.keep`.
+        axes: its axes.
+        dataset: as it is; the last curation says what is kept.
+        calls: of a draw, as today's writer would be asked; rows of another writer are none of them.
+        whole: all that it will take as far as the yield tells, in place of one round.
+    """
+    asked = list(asked_for(recipe, axes, dataset, calls))
+    kept = _kept(dataset, {each.row for each in asked if each.row is not None})
+    tried = [Tried(each.draw, 0 if each.failed else kept.get(each.row or "")) for each in asked]
+    return [each.draw for each in asked], outlook(recipe, axes, tried, whole=whole)
+
+
+def _kept(dataset: Dataset, rows: set[str]) -> dict[str, int]:
+    """Row -> how many of it and of its rewrites are kept; only rows that a curation or a hand has judged."""
+    family = {row: row for row in rows}
+    kept = {row: 0 for row in rows if dataset.deleted(row)}
+    for sample, verdict in joined(dataset):
+        row = family.get(sample.id) or family.get(sample.parent or "")
+        if row is not None:
+            family[sample.id] = row
+            if verdict is not None:
+                kept[row] = kept.get(row, 0) + (verdict.state == "kept")
+    return kept
