@@ -21,6 +21,7 @@ from .sections import (
     Finetune,
     Generate,
     Item,
+    Pairs,
     Prompt,
     SamplePlan,
     Section,
@@ -47,6 +48,7 @@ class Recipe(Section):
     sample: SamplePlan = Field(default_factory=lambda: SamplePlan.model_validate({}))
     prompt: Prompt | None = None
     steps: list[Step] = Field(default_factory=list)
+    pairs: Pairs | None = None
     train: Train
     generate: Generate = Field(default_factory=lambda: Generate.model_validate({}))
     curate: list[Item] = Field(default_factory=list)
@@ -75,6 +77,10 @@ class Recipe(Section):
             raise _faults.fault("`prompt` is sugar for one step: write `prompt` or `steps`", "steps")
         if self.axes and not asks:
             raise _faults.fault("`axes` need a `prompt` to fill", "axes")
+        if self.pairs is not None and not self.asks:
+            raise _faults.fault("`pairs` need a `prompt`: two answers to it are compared", "pairs")
+        if self.pairs is not None and self.train.messages is not None:
+            raise _faults.fault("`pairs` end in an answer of the writer; `train.messages` has answers already", "pairs")
         places: dict[str, tuple[str | int, ...]] = {name: ("axes", name) for name in self.axes}
         for index, step in enumerate(self.steps):
             if step.name in places:
@@ -91,8 +97,10 @@ class Recipe(Section):
     def asks(self) -> list[Step]:
         """The questions in order; `prompt` is one step named `answer`."""
         if self.prompt is not None:
-            if self._asked is None or self._asked[0] is not self.prompt:  # a copy may have another
-                self._asked = self.prompt, [Step(name="answer", **self.prompt.model_dump())]
+            prompt = self.prompt
+            if self._asked is None or self._asked[0] is not prompt:  # a copy may have another
+                self._asked = prompt, [Step(name="answer", user=prompt.user, system=prompt.system, salt=prompt.salt,
+                                            answer=prompt.answer)]
             return self._asked[1]
         return self.steps
 
@@ -136,6 +144,21 @@ class Recipe(Section):
         except UnicodeDecodeError as error:
             raise RecipeError(f"{path}: not UTF-8 at byte {error.start}", f"iconv -t utf-8 {path}") from None
         return content.removesuffix("\n")
+
+
+class Same:
+    """A recipe as a key of what is made of it once: equal to itself alone."""
+
+    __slots__ = ("recipe",)
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.recipe is self.recipe
+
+    def __hash__(self) -> int:
+        return id(self.recipe)
 
 
 def load_recipe(path: Path, sets: Sequence[str] = ()) -> Recipe:

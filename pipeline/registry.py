@@ -103,6 +103,24 @@ def load(family: str, name: str, folder: Path | None = None) -> Any:
     return _plugin_of(importlib.import_module(f"pipeline.{family}.{Path(plugin.origin).stem}"), plugin.name)
 
 
+def load_named(name: str, folder: Path | None) -> Any:
+    """What a file beside a recipe calls by a name, as `types.py:Ticket`.
+
+    Args:
+        name: FILE.py:NAME.
+        folder: that of the recipe; None where nobody vouches for its code, see `options.own_folder`.
+
+    Raises:
+        RecipeError: the file does not run, or has no such name.
+    """
+    file, _, word = name.partition(":")
+    module = _load_file(file, folder)
+    if not hasattr(module, word):
+        named = [known for known in vars(module) if not known.startswith("_")]
+        raise RecipeError(f"{file}: there is no {word} in it", did_you_mean(word, named))
+    return getattr(module, word)
+
+
 def _plugin_of(module: Any, name: str) -> Any:
     found = getattr(module, "plugin", None)
     if found is None:

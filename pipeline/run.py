@@ -99,7 +99,8 @@ def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag:
 def writer_named(spec: str, settings: Settings, env: Mapping[str, str]) -> Writer:
     """As `writer_for`, of PROVIDER:MODEL."""
     provider, model = provider_for(spec, settings, env)
-    return Writer(provider, model, price_at(provider.namespace, model, settings, env))
+    return Writer(provider, model, price_at(provider.namespace, model, settings, env),
+                  lambda other: writer_named(other, settings, env))
 
 
 def names_a_model(recipe: Recipe, settings: Settings, flag: str | None = None) -> bool:

@@ -132,12 +132,37 @@ class Source(Section):
         return self
 
 
+class Answer(Section):
+    """What an answer has to be to be used: one of some labels, or JSON. The prompt asks for it in its own words."""
+
+    labels: list[str] | None = Field(None, description="the answer is one of these words, and nothing else")
+    schema_: str | dict[str, Any] | None = Field(
+        None, alias="schema", description="the answer is JSON by this schema: a mapping, or a file beside the recipe")
+    model: str | None = Field(None, description="the answer is JSON by this pydantic class, as types.py:Ticket")
+    send: bool | Literal["strict"] = Field(
+        False, description="whether the host gets the schema as `response_format`; strict asks it to hold to it")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Answer:
+        kinds = [kind for kind in (self.labels, self.schema_, self.model) if kind is not None]
+        if len(kinds) != 1:
+            raise ValueError("an answer is held to exactly one of `labels`, `schema`, `model`")
+        if self.labels is not None:
+            folded = {label.strip().casefold() for label in self.labels}
+            if len(folded) < max(2, len(self.labels)) or "" in folded:
+                raise ValueError("labels are two or more words that differ in more than case")
+            if self.send:
+                raise ValueError("`send` goes with a schema: labels are asked for in the prompt's own words")
+        return self
+
+
 class Prompt(Section):
     """What the writer is asked. Texts, or files beside the recipe."""
 
     user: str
     system: str | None = None
     salt: bool = Field(False, description="a short code per row at the head of the prompt, so that equal cells differ")
+    answer: Answer | None = Field(None, description="what an answer has to be to be used: labels, or JSON")
 
     @model_validator(mode="before")
     @classmethod
@@ -185,6 +210,38 @@ class Step(Parameters):
     user: str
     system: str | None = None
     salt: bool = False
+    answer: Answer | None = Field(None, description="what an answer has to be to be used: labels, or JSON")
+    model: str | None = Field(None, description="who answers this step, as openai:gpt-4.1; `generate.model` else")
+
+
+class Second(Parameters):
+    """How the second answer of a pair is asked for: what is written here goes over what the first was asked with."""
+
+    model: str | None = Field(None, description="who gives it; the one who gave the first else")
+
+
+class Judge(Parameters):
+    """Who says which of two answers is better; templates know `answer_a` and `answer_b`, with a margin `answer`."""
+
+    user: str
+    system: str | None = None
+    model: str | None = Field(None, description="who judges; `generate.model` else")
+    margin: float | None = Field(
+        None, gt=0, description="each answer gets a number of its own, and they must differ by so much")
+    both_orders: bool = Field(False, description="asked in both orders; where they disagree it is a tie")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Judge:
+        if self.margin is not None and self.both_orders:
+            raise ValueError("with `margin` each answer is scored alone: `both_orders` would change nothing")
+        return self
+
+
+class Pairs(Section):
+    """Two answers a row, and a judge: the better one is trained on, the other one stands as rejected."""
+
+    second: Second = Field(default_factory=lambda: Second.model_validate({}))
+    judge: Judge
 
 
 class Train(Section):

@@ -2,25 +2,70 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from pipeline.commands import _console as console
 from pipeline.commands import _outcome, _spend
 from pipeline.commands._options import Target
 from pipeline.commands._panel import Panel
+from pipeline.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
-    from pipeline.generate import Generated, Options, Writer
+    from pipeline.generate import Generated, Options, Retry, Writer
     from pipeline.recipe import Recipe
     from pipeline.run import Kept
     from pipeline.store import Dataset
     from pipeline.types import Sample
 
 
-def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes: bool) -> bool:
+class Again(NamedTuple):
+    """What `--retry` asks again, and who writes all the rest."""
+
+    writer: Writer
+    retry: Retry
+
+
+def retry_of(target: Target, recipe: Recipe, retry: bool, classes: tuple[str, ...]) -> Again | None:
+    """What `--retry`, `--class` and `--model` mean together; None where nothing is asked again.
+
+    `--model` names who is asked for the failed rows alone: the others stay those of the recipe's model, or of the one
+    that wrote them.
+
+    Raises:
+        RecipeError: --class without --retry, or a class that there is not.
+    """
+    from pipeline.generate import Retry
+    from pipeline.settings import load_settings
+    from pipeline.types import FailureClass
+
+    if not retry:
+        if classes:
+            raise RecipeError("--class says which failures --retry asks again",
+                              f"synth generate {target.name} --retry --class {classes[0]}")
+        return None
+    known = get_args(FailureClass)
+    for name in classes:
+        if name not in known:
+            raise RecipeError(f"--class {name}: there is no such class of failures", did_you_mean(name, known))
+    if target.model is None:
+        return Again(_spend.writer_of(target, recipe), Retry(classes))
+    machine = load_settings(target.cwd, os.environ, {}).model  # what the flag stands in front of
+    usual = replace(target, model=None, settings=target.settings.model_copy(update={"model": machine}))
+    usual = replace(usual, model=_spend.unnamed(usual, recipe))
+    by = _spend.writer_of(target, recipe)
+    writer = _spend.writer_of(usual, recipe)
+    if writer.provider.rehearsal and not by.provider.rehearsal:
+        writer = by  # nobody real wrote before: there is no row to be joined
+    return Again(writer, Retry(classes, None if by.name == writer.name else writer.of(by.name)))
+
+
+def agreed(
+    target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes: bool, retry: Retry | None = None
+) -> bool:
     """Says what is doubtful and the bill, and asks where it has to be asked; False where a person said no.
 
     Raises:
@@ -35,12 +80,12 @@ def agreed(target: Target, recipe: Recipe, writer: Writer, rows: int | None, yes
             for doubt in doubted:
                 console.warn(doubt)
             return True
-        plan = plan_run(recipe, dataset, writer, rows)
+        plan = plan_run(recipe, dataset, writer, rows, retry=retry)
         ahead = outlook_of(recipe, None, dataset, writer, whole=True)[1] if recipe.sample.keep else None
     _spend.foresee(plan, doubted, writer)
     if ahead is not None:
         console.fact("keep", _outcome.outlook(ahead))
-    if _spend.consent(plan, target, writer, yes):
+    if _spend.consent(plan, target, retry.by if retry and retry.by else writer, yes):
         if rows is None:
             with Dataset.create(target.path) as dataset:
                 write_down(plan, recipe, dataset, writer)

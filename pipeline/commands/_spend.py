@@ -94,6 +94,8 @@ def who(writer: Writer) -> str:
 def bill(plan: Bill, target: Target, writer: Writer) -> str:
     """`34 new calls, about $0.02, at most $0.11, cap none`."""
     calls = console.plural(plan.new_calls, "new call")
+    if repairs := getattr(plan, "repairs", 0):
+        calls = f"{calls} and at most {console.plural(repairs, 'repair')}"
     if writer.provider.rehearsal or not plan.new_calls:
         return f"{calls}, $0"
     about = console.money(plan.usd_expected) if plan.usd_expected is not None else "unknown (no price is known)"

@@ -12,12 +12,17 @@ from pipeline.errors import RecipeError
 
 @click.command("generate")
 @target(sets=True, asks=True, keep=True)
-@click.option("--retry", is_flag=True, help="Ask again what failed for good, as refused or unreadable answers.")
+@click.option("--retry", is_flag=True, help="Ask again what failed for good; --model then names who is asked.")
+@click.option("--class", "classes", multiple=True, metavar="CLASS",
+              help="With --retry: only failures of this class, as parse, length, refused. Repeatable.")
 @click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
 @click.option("--restore", is_flag=True, help="Undo what was changed by hand; a copy of yours is kept.")
 @yes_option
 @click.pass_context
-def command(context: click.Context, /, target: Target, retry: bool, adopt: bool, restore: bool, yes: bool) -> None:
+def command(
+    context: click.Context, /, target: Target, retry: bool, classes: tuple[str, ...], adopt: bool, restore: bool,
+    yes: bool,
+) -> None:
     """Asks the model for every row of the recipe that is still missing.
 
     Run it again after an edit, a crash or Ctrl-C: what was paid for is never asked again.
@@ -29,11 +34,13 @@ def command(context: click.Context, /, target: Target, retry: bool, adopt: bool,
     if adopt and restore:
         raise RecipeError("--adopt keeps your changes and --restore undoes them", "give one of the two")
     recipe = target.recipe()
-    writer = _spend.writer_of(target, recipe)
-    if not _asking.agreed(target, recipe, writer, None, yes):
+    again = _asking.retry_of(target, recipe, retry, classes)
+    writer = again.writer if again else _spend.writer_of(target, recipe)
+    if not _asking.agreed(target, recipe, writer, None, yes, again.retry if again else None):
         context.exit(1)
     with Dataset.create(target.path) as dataset:
-        options = Options(retry=() if retry else None, adopt=adopt, restore=restore)
+        options = Options(retry=classes if retry else None, by=again.retry.by if again else None, adopt=adopt,
+                          restore=restore)
         kept = _asking.keep_rows(target, recipe, dataset, writer, options, yes) if recipe.sample.keep else None
         done = kept.made if kept else _asking.make_rows(target, recipe, dataset, writer, options)
         _outcome.tell(done, dataset)

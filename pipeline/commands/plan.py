@@ -15,6 +15,8 @@ from pipeline.hosts import options_of
 from pipeline.prices import FREE_HERE, free_here
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.generate import Outlook, RunPlan, Writer
     from pipeline.grid.draws import Coverage
     from pipeline.recipe import Recipe
@@ -65,7 +67,7 @@ def command(
     if explain:
         _defaults(recipe, target)
     if not axes and not explain:
-        _examples(recipe, draws)
+        _examples(recipe, draws, target.path)
     console.say()
     for doubt in doubted:
         console.warn(doubt)
@@ -232,15 +234,16 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _examples(recipe: Recipe, draws: list[Draw]) -> None:
+def _examples(recipe: Recipe, draws: list[Draw], dataset: Path) -> None:
     """Two prompts as the writer gets them, and one row as the tuned model will see it."""
+    from pipeline.generate import in_their_place
     from pipeline.grid.fill import fill, train_messages
 
     if recipe.asks:
         for draw in draws:
             for message in fill(recipe, draw, {}, 0):
                 _text(f"the writer is asked ({message['role']})", str(message["content"]))
-    answers = {step.name: f"({step.name}: what the writer says)" for step in recipe.asks}
+    answers = in_their_place(recipe, dataset)
     for draw in draws[:1]:
         for message in train_messages(recipe, draw, answers):
             _text(f"the tuned model sees ({message['role']})", str(message.get("content") or ""))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from pipeline.errors import DataError, ProviderError, SynthError
@@ -57,6 +57,7 @@ class Limits:
         backoff_s: first pause before another attempt; it doubles up to 60 s.
         rpm: requests a minute; None for what the host says itself.
         tpm: tokens a minute, in and out together.
+        prices: of models that are asked beside the one of `price`, by PROVIDER:MODEL.
     """
 
     concurrency: int = 32
@@ -66,15 +67,24 @@ class Limits:
     backoff_s: float = 0.5
     rpm: int | None = None
     tpm: int | None = None
+    prices: Mapping[str, Price | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Settings, provider: Provider, price: Price | None) -> Limits:
+    def of(
+        cls, settings: Settings, provider: Provider, price: Price | None,
+        prices: Mapping[str, Price | None] | None = None,
+    ) -> Limits:
         """What the settings allow at a provider. A rehearsal has no limit but the concurrency."""
         entry = settings.providers.get(provider.namespace)
         rpm, tpm = settings.rpm or (entry.rpm if entry else None), settings.tpm or (entry.tpm if entry else None)
         if provider.rehearsal:
             rpm = tpm = None
-        return cls(settings.concurrency, settings.retries, settings.max_usd, price, rpm=rpm, tpm=tpm)
+        return cls(settings.concurrency, settings.retries, settings.max_usd, price, rpm=rpm, tpm=tpm,
+                   prices=prices or {})
+
+    def price_of(self, request: CallRequest) -> Price | None:
+        """The price of the model that a question is for."""
+        return self.prices.get(f"{request.namespace}:{request.body.get('model')}", self.price)
 
 
 class Asker:
@@ -167,7 +177,7 @@ class Asker:
         self.stop()
 
     async def _until_settled(self, request: CallRequest) -> Call:
-        worst = worst_case(request.body, str(request.body.get("model", "")), self.limits.price)
+        worst = worst_case(request.body, str(request.body.get("model", "")), self.limits.price_of(request))
         attempt = faults = refusals = 0
         while True:
             attempt += 1
@@ -271,7 +281,7 @@ class Asker:
         self, request: CallRequest, answer: Answer | None, failure: Failure | None, attempt: int, latency_s: float
     ) -> Call:
         usage = answer.usage if answer else None
-        cost = cost_of(self.limits.price, usage) if answer else None
+        cost = cost_of(self.limits.price_of(request), usage) if answer else None
         if failure is not None and not failure.billed:
             cost = 0.0
         return Call(

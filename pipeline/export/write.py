@@ -18,7 +18,7 @@ import orjson
 from pipeline import tokens
 from pipeline.formats import Format, FormatRefusal
 from pipeline.store.files import jsonl_bytes, sync_folder
-from pipeline.types import Example, Problem
+from pipeline.types import Example, Problem, text_of
 
 from ._originals import Originals
 from ._spool import TRAIN, VALIDATION, Spool
@@ -150,7 +150,7 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
             rows += 1
             done.passed += line is not None
             done.unproven += line is not None and any(plugin.unproven(orjson.loads(line), row.example))
-            done.left += row.example.rejected is not None
+            done.left += row.example.rejected is not None and not plugin.pairs
             done.changed += not _as_it_is(plugin, row.example)
     return rows
 
@@ -196,7 +196,9 @@ def _tokens(plugin: Format, example: Example) -> tokens.Count:
         count = tokens.count_messages(example.messages, model)
         return count._replace(exact=count.exact and not example.tools)
     texts = [text for text in plugin.values(example).values() if isinstance(text, str)]
-    texts = texts or [message["content"] for message in example.messages]
+    if not texts:
+        turns = [*example.messages, *((example.rejected or []) if plugin.pairs else [])]
+        texts = [text_of(message["content"]) for message in turns]
     return tokens.Count(sum(tokens.count(text, "").tokens for text in texts), False)
 
 

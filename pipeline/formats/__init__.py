@@ -73,6 +73,7 @@ class Format:
         rank: `recognise` asks formats in this order, lowest first.
         lines: True where a file is JSON lines, False for other containers.
         has_turns: False where a row becomes one text, whose turns cannot be told apart any more.
+        pairs: True where the rejected answer of a row is written beside the one that is trained on.
         model: what a recipe may set on it; `how` is what it did set.
     """
 
@@ -81,6 +82,7 @@ class Format:
     rank: ClassVar[int] = 50
     lines: ClassVar[bool] = True
     has_turns: ClassVar[bool] = True
+    pairs: ClassVar[bool] = False
     model: ClassVar[type[Options]] = Options
 
     def __init__(self, how: Options | None = None) -> None:

@@ -2,10 +2,12 @@
 
 from pipeline.grid.keep import Outlook
 
-from .plan import RunPlan, Writer, doubts, outlook_of, plan_run, write_down, writer_digest
+from .answers import in_their_place
+from .plan import RunPlan, doubts, outlook_of, plan_run, write_down, writer_digest
+from .questions import Retry, Writer
 from .run import Generated, Options, generate
 
 __all__ = [
-    "Generated", "Options", "Outlook", "RunPlan", "Writer", "doubts", "generate", "outlook_of", "plan_run",
-    "write_down", "writer_digest",
+    "Generated", "Options", "Outlook", "Retry", "RunPlan", "Writer", "doubts", "generate", "in_their_place",
+    "outlook_of", "plan_run", "write_down", "writer_digest",
 ]

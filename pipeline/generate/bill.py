@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from pipeline import prices, tokens
 from pipeline.digest import call_id
-from pipeline.engine import worst_case
+from pipeline.engine import output_limit, worst_case
 from pipeline.prices import Price
 from pipeline.store.foreseen import Foreseen, Range, sure
 from pipeline.types import CallRequest, Usage
 
 from .history import FEWEST, NO_RULES, Answers, History, of_mean, of_share
+from .questions import Question
 
 OUTPUT_PRIOR = Range(0.2, 0.6, 1.0)
 """Expected share of the output limit, until the writer's own answers tell. A guess, printed as one."""
@@ -137,6 +138,7 @@ class Missing:
         steps: name and output limit of each step of the recipe.
 
     Attributes:
+        repairs: further calls at most, of answers that are held to something; in `worst` alone.
         linked: whether it was noted how often each prompt holds the answers of earlier steps.
     """
 
@@ -145,21 +147,33 @@ class Missing:
         self.steps = [_Step(name, limit) for name, limit in steps]
         self.worst: float | None = 0.0
         self.shown: list[str] = []
-        self.calls = self.prompts = self.rows = 0
+        self.calls = self.repairs = self.prompts = self.rows = 0
         self.exact = True
         self.linked = False
         self._seen: set[int] = set()
 
-    def add(self, requests: list[CallRequest]) -> None:
-        """Takes in what is missing of one draw: its last steps. What follows an unknown answer is told apart by it."""
-        name, first = "", len(self.steps) - len(requests)
-        self.rows += bool(requests)
-        for place, request in enumerate(requests):
-            name = f"{name}{request.id}"
-            if not self._new(name):
+    def add(self, missing: list[Question]) -> None:
+        """Takes in what is missing of one draw, in order. What follows an unknown answer is told apart by it."""
+        name = ""
+        self.rows += bool(missing)
+        for place, question in enumerate(missing):
+            request, told = question.request, f"{name}{question.request.id}"
+            name = name if question.maybe else told
+            if not self._new(told):
+                continue
+            if question.maybe:
+                self._repair(question)
                 continue
             self.prompts += place > 0 or request.repeat == 0 or self._new(_alone(request))
-            self._count(request, self.steps[first + place], blind=place > 0)
+            self._count(question, self.steps[question.step], blind=place > 0)
+
+    def _repair(self, question: Question) -> None:
+        """A call that may be needed: its conversation holds an answer that is not known, up to its limit."""
+        self.repairs += 1
+        price, limit = question.writer.price, output_limit(question.request.body)
+        bound = worst_case(question.request.body, question.writer.model, price)
+        more = (limit or 0) * price.input / prices.MILLION if price else 0.0
+        self.worst = None if self.worst is None or bound is None else self.worst + bound + more
 
     def _new(self, name: str) -> bool:
         mark = hash(name)  # 64 bits: of a million calls, one in 30 million runs takes two for one
@@ -168,7 +182,8 @@ class Missing:
         self._seen.add(mark)
         return True
 
-    def _count(self, request: CallRequest, step: _Step, blind: bool) -> None:
+    def _count(self, question: Question, step: _Step, blind: bool) -> None:
+        request = question.request
         messages = request.body["messages"]
         found = tokens.count_messages(messages, self.model)
         self.exact = self.exact and found.exact
@@ -178,7 +193,7 @@ class Missing:
         step.tokens += found.tokens
         if len(self.shown) < 2:
             self.shown.append(str(messages[-1]["content"]))
-        bound = worst_case(request.body, self.model, self.price)
+        bound = worst_case(request.body, question.writer.model, question.writer.price)
         more = self._unknown(step) if blind else 0.0
         self.worst = None if self.worst is None or bound is None or more is None else self.worst + bound + more
 

@@ -12,11 +12,12 @@ from pipeline.grid.keep import Outlook, Tried, outlook
 from pipeline.recipe import Recipe
 from pipeline.rows import joined
 from pipeline.store import Dataset
-from pipeline.types import CallRequest, Draw
+from pipeline.types import Draw
 
+from .questions import Question
 from .rows import sample_id
 
-Calls = Callable[[Draw], tuple[list[CallRequest], list[str]]]
+Calls = Callable[[Draw], tuple[list[Question], list[str]]]
 """The calls of a draw that have no answer, and the ids of all."""
 
 
@@ -40,10 +41,10 @@ def asked_for(recipe: Recipe, axes: Axes, dataset: Dataset, calls: Calls) -> Ite
             yield Asked(draw, None, failed=True)
             continue
         if not missing:
-            yield Asked(draw, sample_id(draw, ids))
-        elif dataset.calls.state(missing[0].id) is not None:
+            yield Asked(draw, sample_id(draw, ids)) if ids else Asked(draw, None, failed=True)
+        elif dataset.calls.state(missing[0].request.id) is not None:
             yield Asked(draw, None, failed=True)
-        elif len(missing) < len(ids):
+        elif sum(not question.maybe for question in missing) < len(ids):
             yield Asked(draw, None)
 
 

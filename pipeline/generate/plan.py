@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from pipeline.digest import NOT_IN_THE_ANSWER, call_id, digest
-from pipeline.engine import Provider, output_limit
+from pipeline.digest import NOT_IN_THE_ANSWER, digest
+from pipeline.engine import output_limit
 from pipeline.errors import DataError, RecipeError, SynthError
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.doubts import doubts as grid_doubts
@@ -17,29 +18,22 @@ from pipeline.grid.fill import fill
 from pipeline.grid.keep import Outlook
 from pipeline.grid.source import passing
 from pipeline.hosts.parameters import told
-from pipeline.prices import Price
 from pipeline.recipe import Recipe
-from pipeline.sections import Step
 from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset
 from pipeline.store.foreseen import foresee
 from pipeline.store.journal import now
 from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN
 from pipeline.store.standing import Aside, any_real, standing
-from pipeline.types import CallRequest, Cell, Draw, Problem
+from pipeline.types import Call, Cell, Draw, Problem
 
+from .answers import spec_of, unsaid
 from .bill import Forecast, Missing, Pace, forecast, foreseen
 from .history import history
 from .keep import asked_for, keep_outlook
+from .questions import Made, Question, Retry, Writer, parameters
+from .road import road_of
 from .rows import sample_id
-
-
-class Writer(NamedTuple):
-    """Who writes, and with what: a provider, the model's name at that host, its price."""
-
-    provider: Provider
-    model: str
-    price: Price | None
 
 
 class RunPlan(NamedTuple):
@@ -52,6 +46,7 @@ class RunPlan(NamedTuple):
         surplus: rows that are paid and legal and no longer asked for.
         aside: why rows that are part of the set today will stand aside -> how many.
         new_calls: calls that would be sent; of a later step, one per row whose earlier answer is not known yet.
+        repairs: further calls at most, where answers are held to something; counted in `usd_worst` alone.
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
         prompts: two prompts as the writer would get them.
@@ -72,6 +67,7 @@ class RunPlan(NamedTuple):
     prompts: list[str]
     measured: bool
     forecast: Forecast
+    repairs: int = 0
 
 
 def writer_digest(recipe: Recipe, writer: Writer) -> str:
@@ -84,26 +80,20 @@ def writer_digest(recipe: Recipe, writer: Writer) -> str:
     steps = [
         [step.name, recipe.template(step.user), recipe.template(step.system) if step.system else None,
          [recipe.seed] if step.salt else None,
-         {key: value for key, value in parameters(recipe, step).items() if key not in NOT_IN_THE_ANSWER}]
+         {key: value for key, value in parameters(recipe, step).items() if key not in NOT_IN_THE_ANSWER},
+         *([[step.model, spec_of(recipe, step.answer)]] if step.model or step.answer else [])]
         for step in recipe.asks
     ]
-    return digest("writer", writer.provider.namespace, writer.model, steps)
+    return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe))
 
 
-def parameters(recipe: Recipe, step: Step) -> dict[str, object]:
-    """What a step sends beside model and messages: the recipe's, and the step's own over them."""
-    return {**recipe.generate.body(), **step.body()}
-
-
-def request_of(recipe: Recipe, draw: Draw, writer: Writer, answers: Mapping[str, str], index: int) -> CallRequest:
-    """The question that one step of one draw asks."""
-    step = recipe.asks[index]
-    body = writer.provider.body(writer.model, fill(recipe, draw, answers, index), parameters(recipe, step))
-    name = writer.provider.namespace
-    return CallRequest(
-        id=call_id(name, "chat", body, draw.repeat), namespace=name, body=body, repeat=draw.repeat,
-        hints={"cell": draw.cell, "fields": draw.fields},
-    )
+def _paired(recipe: Recipe) -> list[object]:
+    """What makes two answers a pair: none where rows are no pairs, so that their name stays what it was."""
+    if recipe.pairs is None:
+        return []
+    second, judge = recipe.pairs.second, recipe.pairs.judge
+    asked = [recipe.template(text) if text else None for text in (judge.system, judge.user)]
+    return [[second.model, second.body(), judge.model, judge.body(), asked, judge.margin, judge.both_orders]]
 
 
 def paid_cells(recipe: Recipe, dataset: Dataset) -> list[Cell]:
@@ -193,7 +183,7 @@ def _paid_row(recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer) -> s
         missing, ids = _calls_of(recipe, draw, dataset, writer)
     except (RecipeError, DataError):
         return None
-    return None if missing else sample_id(draw, ids)
+    return None if missing or not ids else sample_id(draw, ids)
 
 
 def misfit(draw: Draw, error: SynthError) -> Problem:
@@ -204,7 +194,7 @@ def misfit(draw: Draw, error: SynthError) -> Problem:
 
 def plan_run(
     recipe: Recipe, dataset: Dataset, writer: Writer, rows: int | None = None,
-    problem: Callable[[Problem], None] | None = None, pace: Pace | None = None,
+    problem: Callable[[Problem], None] | None = None, pace: Pace | None = None, retry: Retry | None = None,
 ) -> RunPlan:
     """Counts what `generate` would do; sends nothing, writes nothing.
 
@@ -215,8 +205,13 @@ def plan_run(
         rows: only the first so many draws.
         problem: gets unusable source rows.
         pace: how fast this machine may ask; the time is reckoned with it.
+        retry: what of the failed is asked again.
+
+    Raises:
+        RecipeError: the recipe cannot mean anything.
     """
     refuse_unheeded(recipe)
+    road_of(recipe, writer, dataset.path, asked_instead(dataset), retry)  # what is wrong with it is no row's fault
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = 0
     bill = Missing(writer.model, writer.price, [(step.name, output_limit(parameters(recipe, step)))
@@ -229,12 +224,12 @@ def plan_run(
         if draw.key in planned:  # the others have no rows: a million new draws are counted, not held
             keys.add(draw.key)
         try:
-            missing, ids = _calls_of(recipe, draw, dataset, writer)
+            missing, ids = _calls_of(recipe, draw, dataset, writer, retry)
         except (RecipeError, DataError) as error:
             if problem is not None:
                 problem(misfit(draw, error))
             continue
-        reused += not missing
+        reused += not missing and (not recipe.asks or bool(ids))
         if changed and ids and not missing:
             whole.add(sample_id(draw, ids))
         if len(missing) > 1 and not bill.linked:
@@ -253,6 +248,7 @@ def plan_run(
         new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
         usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
+        repairs=bill.repairs,
     )
 
 
@@ -305,31 +301,61 @@ def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
     """
     axes = load_axes(recipe) if recipe.axes else None
     first = next(wanted(recipe, axes, paid=paid_cells(recipe, dataset)), None)
-    said = grid_doubts(recipe, list(first.fields) if first else [])
+    said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe)]
     for step in recipe.asks:
         asked = parameters(recipe, step)
-        body = writer.provider.body(writer.model, [], asked)
-        said += [note for note in told(writer.provider.namespace, asked, body) if note not in said]
+        who = writer.of(step.model)
+        body = who.provider.body(who.model, [], asked)
+        said += [note for note in told(who.provider.namespace, asked, body) if note not in said]
     return said
 
 
 def _calls_of(
-    recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer
-) -> tuple[list[CallRequest], list[str]]:
-    """The calls of a draw that have no answer, and the ids of all; later steps stand in with empty earlier answers."""
-    answers: dict[str, str] = {}
-    missing: list[CallRequest] = []
-    ids: list[str] = []
-    for index, step in enumerate(recipe.asks):
-        request = request_of(recipe, draw, writer, answers, index)
-        ids.append(request.id)
-        if missing or dataset.calls.state(request.id) != "answered":
-            missing.append(request)
-            answers[step.name] = ""
-        elif index + 1 < len(recipe.asks):
-            call = dataset.calls.peek(request.id)
-            answers[step.name] = call.text if call else ""
-    return missing, ids
+    recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer, retry: Retry | None = None
+) -> tuple[list[Question], list[str]]:
+    """The calls of a draw that have no answer, and the ids of all that its row is made of.
+
+    Those that may be needed are among the missing, marked so. There are no ids where no row comes of it.
+    """
+    road = road_of(recipe, writer, dataset.path, asked_instead(dataset), retry)
+    asking, missing, answer = road.ask(draw), list[Question](), None
+    try:
+        question = next(asking)
+        while True:
+            answer = None if question.maybe else _stored(dataset, question)
+            if answer is None and not question.look:
+                missing.append(question)
+            question = asking.send(answer)
+    except StopIteration as end:
+        return missing, [ref.id for ref in end.value.refs] if isinstance(end.value, Made) else []
+
+
+def _stored(dataset: Dataset, question: Question) -> Call | None:
+    """What is known of a question's call; a failure only where one looks for it, since it would be asked again."""
+    request = question.request
+    if question.look:
+        return dataset.calls.peek(request.id)
+    if dataset.calls.state(request.id) != "answered":
+        return None
+    if question.read:
+        return dataset.calls.peek(request.id)
+    message = {"role": "assistant", "content": ""}  # nobody reads it
+    return Call(request.id, request.namespace, request.body, request.repeat, message, "stop", None, None, 0, 0, 0, "")
+
+
+def asked_instead(dataset: Dataset) -> tuple[str, ...]:
+    """Models that were asked instead of the recipe's, by `generate --retry --model`, as PROVIDER:MODEL."""
+    try:
+        stat = (dataset.path / "manifest.json").stat()
+    except OSError:
+        return ()
+    return _noted(dataset, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@lru_cache(maxsize=8)
+def _noted(dataset: Dataset, changed: tuple[int, ...]) -> tuple[str, ...]:
+    noted = dataset.manifest().get("generate")
+    return tuple(noted.get("instead", ())) if isinstance(noted, dict) else ()
 
 
 def _mentions(recipe: Recipe, draw: Draw, bill: Missing) -> None:
@@ -337,6 +363,9 @@ def _mentions(recipe: Recipe, draw: Draw, bill: Missing) -> None:
     bill.linked = True
     marks = {step.name: f"(the answer of step {place})" for place, step in enumerate(recipe.asks)}
     for index, step in enumerate(bill.steps[1:], 1):
-        text = "".join(str(message["content"]) for message in fill(recipe, draw, marks, index))
+        try:
+            text = "".join(str(message["content"]) for message in fill(recipe, draw, marks, index))
+        except RecipeError:
+            continue  # it takes parts of an answer, which a mark does not have
         step.mentions = {place: found for place in range(index)
                          if (found := text.count(marks[recipe.asks[place].name]))}

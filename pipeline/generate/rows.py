@@ -10,23 +10,23 @@ from pipeline.digest import digest
 from pipeline.errors import DataError, RecipeError
 from pipeline.formats import find
 from pipeline.grid.fill import train_messages
+from pipeline.json_text import Unread
 from pipeline.recipe import Recipe
 from pipeline.shapes import Recognised
 from pipeline.store import Dataset
 from pipeline.store.journal import now
-from pipeline.types import Call, CallRef, Draw, Example, Sample
+from pipeline.types import Call, Draw, Example, Message, Sample
+
+from .answers import Reader, Said, readers_of, spec_of, variable, variable_of
+from .questions import Made
 
 
 def train_digest(recipe: Recipe) -> str:
-    """Names the training templates: rows rendered by others are rendered anew, for nothing."""
+    """Names the training templates and what answers are held to: rows made by others are made anew, for nothing."""
     train = recipe.train
     texts = [recipe.template(text) if text else None for text in (train.system, train.user, train.assistant)]
-    return digest("train", texts, train.messages)
-
-
-def answers_of(recipe: Recipe, calls: Sequence[Call]) -> dict[str, str]:
-    """Step name -> its answer's text."""
-    return {step.name: call.text for step, call in zip(recipe.asks, calls, strict=True)}
+    held = [spec_of(recipe, step.answer) for step in recipe.asks]
+    return digest("train", texts, train.messages, *([held] if any(held) else []))
 
 
 def sample_id(draw: Draw, calls: Sequence[str]) -> str:
@@ -34,21 +34,45 @@ def sample_id(draw: Draw, calls: Sequence[str]) -> str:
     return digest("sample", list(calls), draw.cell, draw.source["row"] if draw.source else None)
 
 
-def row_of_calls(recipe: Recipe, draw: Draw, calls: Sequence[Call], marks: Mapping[str, Any]) -> Sample:
-    """The row of a draw whose steps are all answered.
+def row_of_calls(recipe: Recipe, draw: Draw, made: Made, marks: Mapping[str, Any]) -> Sample:
+    """The row of a draw whose questions are all answered.
 
     Args:
-        calls: one per step of the recipe, in order.
+        recipe: the recipe.
+        draw: the cell, and the columns of its source row.
+        made: what was said.
         marks: provenance that all rows of a run share: writer, train.
     """
-    answers = answers_of(recipe, calls)
-    fields = {**draw.fields, **{step.name: answers[step.name] for step in recipe.asks[:-1]}}
-    refs = tuple(CallRef(call.id, f"step:{step.name}") for step, call in zip(recipe.asks, calls, strict=True))
+    messages, rejected = _turns(recipe, draw, made)
     return Sample(
-        id=sample_id(draw, [call.id for call in calls]),
-        cell=draw.cell, fields=fields, messages=train_messages(recipe, draw, answers, calls[-1].reasoning), calls=refs,
-        source=draw.source, provenance={**marks, **_provenance(draw, calls)},
+        id=sample_id(draw, [ref.id for ref in made.refs]), cell=draw.cell, fields=_fields(recipe, draw, made),
+        messages=messages, rejected=rejected, label=_label(recipe, made), calls=made.refs,
+        source=draw.source, provenance={**marks, **_provenance(draw, made)},
     )
+
+
+def _turns(recipe: Recipe, draw: Draw, made: Made) -> tuple[list[Message], list[Message] | None]:
+    """The conversation to be trained on, and the answer that it was better than."""
+    answers = {name: variable(said) for name, said in made.said.items()}
+    thought = {ref.role: call.reasoning for ref, call in zip(made.refs, made.calls, strict=True)}
+    messages = train_messages(recipe, draw, answers, _answering(made).reasoning)
+    if made.rejected is None:
+        return messages, None
+    lost = {**answers, recipe.asks[-1].name: variable(made.rejected)}
+    other = train_messages(recipe, draw, lost, thought.get("rejected", ""))
+    return messages, other[-1:]
+
+
+def _fields(recipe: Recipe, draw: Draw, made: Made) -> dict[str, Any]:
+    """Columns of the source row, what earlier steps said, and of the last one what is more than a text."""
+    last = recipe.asks[-1]
+    return {**draw.fields, **{name: said.value for name, said in made.said.items()
+                              if name != last.name or last.answer is not None}}
+
+
+def _label(recipe: Recipe, made: Made) -> str | None:
+    last = recipe.asks[-1]
+    return made.said[last.name].text if last.answer is not None and last.answer.labels is not None else None
 
 
 def row_of_source(recipe: Recipe, draw: Draw, marks: Mapping[str, Any]) -> Sample:
@@ -69,20 +93,31 @@ def row_of_source(recipe: Recipe, draw: Draw, marks: Mapping[str, Any]) -> Sampl
     )
 
 
-def _provenance(draw: Draw, calls: Sequence[Call]) -> dict[str, Any]:
-    last = calls[-1]
-    cut = next((call.ended for call in calls if call.ended == "length"), last.ended)
+def _provenance(draw: Draw, made: Made) -> dict[str, Any]:
+    calls = made.calls
+    wrote = [call for call, ref in zip(calls, made.refs, strict=True) if ref.role != "judge"]
+    last = _answering(made)
+    cut = next((call.ended for call in wrote if call.ended == "length"), last.ended)
     costs = [call.cost_usd for call in calls]
-    made: dict[str, Any] = {
+    found: dict[str, Any] = {
         "draw": draw.key, "repeat": draw.repeat, "model": last.model, "namespace": last.namespace,
         "finish_reason": cut, "rehearsal": any(call.rehearsal for call in calls),
         "cost_usd": None if None in costs else round(sum(cost for cost in costs if cost), 9),
         "input_tokens": sum(call.usage.input_tokens for call in calls if call.usage),
         "output_tokens": sum(call.usage.output_tokens for call in calls if call.usage),
-        "created": last.at,
+        "created": calls[-1].at,
     }
     refusal = (last.message or {}).get("refusal")
-    return {**made, "refusal": refusal} if refusal else made
+    return {**found, "refusal": refusal} if refusal else found
+
+
+def _answering(made: Made) -> Call:
+    """The call whose answer the row ends in: the last one of its question."""
+    roles = [ref.role for ref in made.refs]
+    if "chosen" not in roles:
+        return made.calls[-1]
+    at = roles.index("chosen") + 1
+    return made.calls[at if roles[at : at + 1] == ["repair"] else at - 1]
 
 
 class Scan(NamedTuple):
@@ -122,31 +157,74 @@ def render_anew(recipe: Recipe, dataset: Dataset) -> int:
     if recipe.train.messages is not None or as_they_came:
         return 0
 
+    readers = readers_of(recipe, dataset.path)
+
     def renew(sample: Sample) -> Sample | None:
         if sample.provenance.get("train") in (None, current):
             return None
         try:
-            messages = _rendered(recipe, dataset, sample)
+            new = _rendered(recipe, readers, dataset, sample)
         except (RecipeError, DataError):
             return None  # of an earlier recipe, whose axes or columns these templates do not know
-        if messages is None:
-            return None
-        return replace(sample, messages=messages, provenance={**sample.provenance, "train": current})
+        return replace(new, provenance={**sample.provenance, "train": current}) if new else None
 
     return dataset.rewrite(renew)
 
 
-def _rendered(recipe: Recipe, dataset: Dataset, sample: Sample) -> list[dict[str, Any]] | None:
-    """A row's messages under today's training prompt; a rewritten row keeps its own answer."""
+def _rendered(
+    recipe: Recipe, readers: Sequence[Reader | None], dataset: Dataset, sample: Sample
+) -> Sample | None:
+    """A row under today's training prompt; a rewritten row keeps its own answer. None where it cannot be one."""
     draw = Draw(sample.cell, int(sample.provenance.get("repeat", 0)), sample.fields, sample.source)
     if sample.parent is not None:
-        answers = {step.name: str(sample.fields.get(step.name, "")) for step in recipe.asks[:-1]}
+        answers = {step.name: variable_of(sample.fields.get(step.name, "")) for step in recipe.asks[:-1]}
         answers.update({step.name: sample.answer for step in recipe.asks[-1:]})
-        return _with_answer(train_messages(recipe, draw, answers), sample.answer)
-    calls = [call for ref in sample.calls if (call := dataset.calls.get(ref.id)) is not None]
-    if not len(calls) == len(sample.calls) == len(recipe.asks):
+        messages = _with_answer(train_messages(recipe, draw, answers), sample.answer)
+        return replace(sample, messages=messages) if messages else None
+    if not recipe.asks:
+        return replace(sample, messages=train_messages(recipe, draw, {})) if not sample.calls else None
+    made = _made_again(recipe, readers, dataset, sample)
+    if made is None:
         return None
-    return train_messages(recipe, draw, answers_of(recipe, calls), calls[-1].reasoning if calls else "")
+    if sample.source is None:  # what the answer was held to before left its parts there
+        names = {step.name for step in recipe.asks}
+        draw = replace(draw, fields={key: value for key, value in draw.fields.items() if key not in names})
+    turns, rejected = _turns(recipe, draw, made)
+    return replace(sample, messages=turns, rejected=rejected, label=_label(recipe, made),
+                   fields=_fields(recipe, draw, made))
+
+
+def _made_again(
+    recipe: Recipe, readers: Sequence[Reader | None], dataset: Dataset, sample: Sample
+) -> Made | None:
+    """What the calls of a row say today; None where one is not there, or cannot be used any more."""
+    texts: dict[str, Call] = {}
+    calls: list[Call] = []
+    asked = ""
+    for ref in sample.calls:
+        call = dataset.calls.get(ref.id)
+        if call is None:
+            return None
+        asked = asked if ref.role == "repair" else ref.role
+        texts[asked] = call
+        calls.append(call)
+    names = [step.name for step in recipe.asks]
+    roles = [f"step:{name}" for name in names]
+    if "chosen" in texts:
+        roles[-1:] = ["chosen", "rejected"]
+    held = dict(zip(roles, [*readers, *readers[-1:]], strict=False))
+    if set(roles) != {role for role in texts if role != "judge"}:
+        return None
+    said: dict[str, Said] = {}
+    for role in roles:
+        text, reader = texts[role].text, held[role]
+        try:
+            cut = texts[role].ended == "length"
+            said[role] = reader.read(text, cut=cut) if reader else Said(text, text)
+        except Unread:
+            return None
+    rejected = said.pop("rejected", None)
+    return Made(sample.calls, tuple(calls), dict(zip(names, said.values(), strict=True)), rejected)
 
 
 def _with_answer(messages: list[dict[str, Any]], answer: str) -> list[dict[str, Any]] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown
+from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown, routed
 from pipeline.errors import DataError, RecipeError, YieldError
 from pipeline.formats import FormatRefusal
 from pipeline.grid.axes import Axes, load_axes
@@ -20,23 +21,14 @@ from pipeline.settings import Settings
 from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset, SampleWriter
 from pipeline.store.plan import SURPLUS, WANTED
-from pipeline.types import Call, CallRequest, Draw, Problem, Sample
+from pipeline.types import Call, Draw, Problem, Sample
 
-from .plan import (
-    Writer,
-    answered,
-    misfit,
-    outlook_of,
-    paid_cells,
-    parameters,
-    request_of,
-    settled_draws,
-    transitions,
-    writer_digest,
-)
+from .failures import Failures
+from .plan import answered, asked_instead, misfit, outlook_of, paid_cells, settled_draws, transitions, writer_digest
+from .questions import Made, Outcome, Passed, Question, Retry, Unpaired, Unusable, Writer, parameters
+from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
 
-T = TypeVar("T")
 HELD = 100_000
 """Draws of axes that are held during a run, some 50 MB: a grid with conditions takes seconds to list. Source rows,
 which may be long, are read again."""
@@ -49,6 +41,7 @@ class Options:
     Attributes:
         rows: only the first so many draws (preview).
         retry: ask failed calls of these classes again; None leaves final failures alone, () means all.
+        by: who is asked instead, where failed rows are asked again; None for the one who failed.
         adopt: keep what a hand changed in samples.jsonl as decisions.
         restore: bring ours back, after a copy.
         keeps: whether the row rules keep a row; for the panel.
@@ -57,6 +50,7 @@ class Options:
 
     rows: int | None = None
     retry: tuple[str, ...] | None = None
+    by: Writer | None = None
     adopt: bool = False
     restore: bool = False
     keeps: Callable[[Sample], bool] | None = None
@@ -99,20 +93,31 @@ def generate(
         YieldError: fewer rows got an answer than the recipe's floor; they are kept.
     """
     axes = load_axes(recipe) if recipe.axes else None
-    limits = [output_limit(parameters(recipe, step)) for step in recipe.asks]
-    if limits:
-        limit = None if None in limits else max(limit for limit in limits if limit)
-        refuse_unknown(settings.max_usd, writer.price, limit, writer.model)
+    retry = None if options.retry is None else Retry(options.retry, options.by)
+    road = Road(recipe, writer, dataset.path, asked_instead(dataset), retry)
+    _capped(recipe, road, settings)
     with dataset.lock("samples", "generate"):
-        run = _Run(recipe, dataset, writer, settings, options, axes)
+        run = _Run(recipe, dataset, road, settings, options, axes)
         try:
             done = run.go(report)
         except BaseException:
             with suppress(DataError):  # on a full disk the first fault is the one to show
-                dataset.write_failures(dataset.calls.outcomes("failed"))
+                run.failures.write(dataset, complete=False)
             raise
-        dataset.write_failures(dataset.calls.outcomes("failed"))
+        run.failures.write(dataset, complete=options.rows is None and not done.interrupted)
         return done
+
+
+def _capped(recipe: Recipe, road: Road, settings: Settings) -> None:
+    """Refuses a cap that cannot be kept: of everybody who may be asked, price and output limit must be known."""
+    sent = [parameters(recipe, step) for step in recipe.asks]
+    if recipe.pairs is not None:
+        sent += [{**sent[-1], **recipe.pairs.second.body()}, recipe.pairs.judge.body()]
+    limits = [output_limit(each) for each in sent]
+    if limits:
+        limit = None if None in limits else max(limit for limit in limits if limit)
+        for writer in road.everybody:
+            refuse_unknown(settings.max_usd, writer.price, limit, writer.model)
 
 
 class LeftOut:
@@ -140,10 +145,13 @@ class _Run:
     """One run: the parts that its steps share."""
 
     def __init__(
-        self, recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, axes: Axes | None
+        self, recipe: Recipe, dataset: Dataset, road: Road, settings: Settings, options: Options, axes: Axes | None
     ) -> None:
-        self.recipe, self.dataset, self.writer, self.settings = recipe, dataset, writer, settings
+        self.recipe, self.dataset, self.road, self.settings = recipe, dataset, road, settings
         self.options, self.axes = options, axes
+        self.writer = writer = road.writer
+        self.failures = Failures(dataset)
+        self.unpaired = Counter[str]()
         self.marks = {"writer": writer_digest(recipe, writer), "train": train_digest(recipe)}
         self.progress = Progress(started=time.monotonic(), kept=0 if options.keeps else None)
         self.notes: list[str] = []
@@ -155,7 +163,7 @@ class _Run:
         self.keys: set[str] = set()
         self.others: dict[str, str] = {}
         self.renewed: set[str] = set()
-        self.standing = self.answered = self.added = self.again = 0
+        self.standing = self.passed = self.answered = self.added = self.again = 0
         self.unnoted = False
 
     def go(self, report: Report | None) -> Generated:
@@ -179,6 +187,9 @@ class _Run:
             self.dataset.remark(self.renewed, "writer", self.marks["writer"])
         if self.left_out.count:
             self.notes.append(str(self.left_out))
+        if self.unpaired:
+            why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.unpaired.items()))
+            self.notes.append(f"{self.unpaired.total():,} of {self.wanted:,} draws gave no pair: {why}")
         self._floor(interrupted)
         return Generated(
             self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes), self.again
@@ -202,7 +213,9 @@ class _Run:
 
     def _noted(self, kept: Mapping[str, object]) -> None:
         self.unnoted = False
-        self.dataset.note("generate", {**self.marks, "model": self._model(), "rows": self.wanted, **kept})
+        instead = [each.name for each in self.road.instead]
+        also = {"instead": instead} if instead else {}
+        self.dataset.note("generate", {**self.marks, "model": self._model(), "rows": self.wanted, **kept, **also})
 
     def _copy(self, rows: SampleWriter) -> None:
         """Rows of a source that nothing is asked for."""
@@ -273,40 +286,69 @@ class _Run:
 
     def _ask(self, rows: SampleWriter, report: Report | None) -> bool:
         settings = self.settings
-        limits = Limits.of(settings, self.writer.provider, self.writer.price)
+        limits = Limits.of(settings, self.writer.provider, self.writer.price,
+                           {each.name: each.price for each in self.road.everybody})
         again = self.options.retry if self.options.retry else self.options.retry is not None
         asker: list[Asker] = []
 
         def make() -> Asker:
-            asker.append(Asker(self.writer.provider, self.dataset.calls, limits, self.progress))
+            provider = routed(each.provider for each in self.road.everybody)
+            asker.append(Asker(provider, self.dataset.calls, limits, self.progress))
             return asker[0]
 
         async def work(draw: Draw) -> None:
-            calls: list[Call] = []
-            for index in range(len(self.recipe.asks)):
-                request = self._request(draw, calls, index)
-                call = await asker[0].ask(request, again=again) if request else None
-                if call is None or call.failure is not None:
-                    return
-                calls.append(call)
-            sample = self._made(draw, lambda: row_of_calls(self.recipe, draw, calls, self.marks))
-            if sample is not None:
-                self._add(rows, sample)
+            outcome, fresh = await self._walk(draw, asker[0], again)
+            self._take(rows, draw, outcome, fresh)
 
         _, interrupted = drive(self._surplus_too(), work, make, report)
         return interrupted
 
-    def _request(self, draw: Draw, calls: list[Call], index: int) -> CallRequest | None:
-        answers = {step.name: call.text for step, call in zip(self.recipe.asks, calls)}
-        return self._made(draw, lambda: request_of(self.recipe, draw, self.writer, answers, index))
+    async def _walk(self, draw: Draw, asker: Asker, again: bool | tuple[str, ...]) -> tuple[Outcome, bool]:
+        """All questions of a draw: what came of them, and whether an answer is one of today."""
+        asking, call, fresh = self.road.ask(draw), None, False
+        while isinstance(question := self._next(draw, asking, call), Question):
+            request = question.request
+            if question.look:
+                call = self.dataset.calls.find(request.id)
+            else:
+                fresh = fresh or (question.read and self.dataset.calls.state(request.id) is None)
+                call = await asker.ask(request, again=again)
+        return question, fresh
 
-    def _made(self, draw: Draw, make: Callable[[], T]) -> T | None:
-        """What templates make of a draw; None where they fail on its own values: a record, never an abort."""
+    def _next(
+        self, draw: Draw, asking: Generator[Question, Call | None, Outcome], call: Call | None
+    ) -> Question | Outcome:
+        """The next question of a draw, or what came of all. A draw whose templates fail is a record, never an abort."""
         try:
-            return make()
+            return asking.send(call)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
         except (RecipeError, DataError) as error:
             self.left_out(misfit(draw, error))
             return None
+
+    def _take(self, rows: SampleWriter, draw: Draw, outcome: Outcome, fresh: bool) -> None:
+        """Writes the row of a draw, or notes why there is none."""
+        self.failures.saw(draw)
+        if isinstance(outcome, Made):
+            self.failures.made_up_for(outcome.instead)
+            try:
+                sample = row_of_calls(self.recipe, draw, outcome, self.marks)
+            except (RecipeError, DataError) as error:
+                self.left_out(misfit(draw, error))
+                return
+            self._add(rows, sample)
+        elif isinstance(outcome, Passed):
+            self.passed += 1
+        elif isinstance(outcome, Unpaired):
+            if draw.key in self.keys:
+                self.unpaired[outcome.why] += 1
+        elif isinstance(outcome, Unusable) and outcome.call.failure is None:
+            self.failures.unusable(draw, outcome)
+            if fresh:
+                self.progress.failed += 1
+                self.progress.failures[outcome.kind] = self.progress.failures.get(outcome.kind, 0) + 1
 
     def _surplus_too(self) -> Iterator[Draw]:
         """Wanted draws, then paid ones that are no longer asked for and whose rows are gone: they cost nothing.
@@ -339,13 +381,14 @@ class _Run:
 
     def _floor(self, interrupted: bool) -> None:
         """A run with zero rows is never a success, nor one under the recipe's floor."""
-        if interrupted or not self.wanted:
+        meant = self.wanted - self.passed
+        if interrupted or not meant:
             return
-        share = self.answered / self.wanted
+        share = (self.answered + self.unpaired.total()) / meant
         if self.answered == 0 or share < self.recipe.generate.floor:
             classes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.progress.failures.items()))
             raise YieldError(
-                f"{self.answered} of {self.wanted} rows got an answer, under the floor of "
+                f"{self.answered} of {meant} rows got an answer, under the floor of "
                 f"{self.recipe.generate.floor:.0%} ({classes or 'no new failure'}); all that came is kept",
                 f"synth generate {self.dataset.name} --retry   or see {self.dataset.path / 'failures.jsonl'}",
             )

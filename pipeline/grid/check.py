@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..errors import RecipeError, did_you_mean
 from ..recipe import Recipe
 from .axes import Axes
-from .prompts import step_labels, template_makers
+from .prompts import JUDGE, step_labels, template_makers
 from .template import Template
 
 ALWAYS = ("cell", "fields")
@@ -73,6 +73,9 @@ def known_in(recipe: Recipe, label: str, axes: Sequence[str], columns: Sequence[
     if label.startswith("train."):
         answers = [*steps, *(["answer"] if steps else [])]
         return Known(list(dict.fromkeys([*axes, *usable, *answers])), [], True)
+    if recipe.pairs is not None and label.startswith(JUDGE):
+        seen = ["answer"] if recipe.pairs.judge.margin is not None else ["answer_a", "answer_b"]
+        return Known(list(dict.fromkeys([*axes, *usable, *steps[:-1], "prompt", *seen])), steps[-1:], False)
     index = step_labels(recipe).index(label.rpartition(".")[0])
     return Known(list(dict.fromkeys([*axes, *usable, *steps[:index]])), steps[index:], False)
 

@@ -13,13 +13,13 @@ from .check import check_templates
 from .conversation import conversation
 from .prompts import prompts_of
 
-__all__ = ["check_templates", "fill", "salt_of", "train_messages"]
+__all__ = ["check_templates", "fill", "judge_messages", "salt_of", "train_messages"]
 
 _SALT = 6
 """Characters of a salt: 30 bits, enough to tell the rows of one cell apart."""
 
 
-def fill(recipe: Recipe, draw: Draw, answers: Mapping[str, str], step_index: int) -> list[Message]:
+def fill(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], step_index: int) -> list[Message]:
     """The messages of one question to the writer.
 
     Args:
@@ -46,7 +46,7 @@ def fill(recipe: Recipe, draw: Draw, answers: Mapping[str, str], step_index: int
     return [*messages, {"role": "user", "content": text}]
 
 
-def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, str], reasoning: str = "") -> list[Message]:
+def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], reasoning: str = "") -> list[Message]:
     """The conversation that the tuned model will be trained on; the salt is no part of it.
 
     Args:
@@ -77,11 +77,28 @@ def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, str], reaso
     return [*head, *asked, {"role": "assistant", "content": assistant}]
 
 
+def judge_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any]) -> list[Message]:
+    """What the judge of a pair is asked.
+
+    Args:
+        recipe: with `pairs`.
+        draw: the cell, and the columns of its source row.
+        answers: of the earlier steps, and what the judge is to look at: prompt, and answer_a and answer_b, or answer.
+
+    Raises:
+        RecipeError: a template has a fault, or uses a name that this draw does not have.
+    """
+    system, user = prompts_of(recipe).judge
+    context = _context(draw, answers)
+    roles = (("system", system), ("user", user))
+    return [{"role": role, "content": template.render(context)} for role, template in roles if template]
+
+
 def salt_of(recipe: Recipe, draw: Draw) -> str:
     """Six letters and digits of a row: of seed, cell, repeat and source row, never of a position."""
     row = draw.source["row"] if draw.source else None
     return digest("salt", recipe.seed, draw.cell, draw.repeat, row)[:_SALT]
 
 
-def _context(draw: Draw, answers: Mapping[str, str]) -> dict[str, Any]:
+def _context(draw: Draw, answers: Mapping[str, Any]) -> dict[str, Any]:
     return {**draw.cell, **draw.fields, "fields": draw.fields, "cell": draw.cell, **answers}

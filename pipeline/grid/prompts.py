@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..recipe import Recipe
+from ..recipe import Recipe, Same
 from ..sections import Step
 from .template import Template
+
+JUDGE = "pairs.judge"
 
 
 class StepTemplates(NamedTuple):
@@ -34,6 +36,7 @@ class Prompts:
         ]
         self.system, self.user = made.get("train.system"), made.get("train.user")
         self.assistant = made["train.assistant"]
+        self.judge = made.get(f"{JUDGE}.system"), made.get(f"{JUDGE}.user")
         self.named: Mapping[str, Template] = made
 
 
@@ -54,6 +57,9 @@ def template_makers(recipe: Recipe) -> dict[str, Callable[[], Template]]:
         place: tuple[str | int, ...] = ("prompt",) if recipe.prompt is not None else ("steps", index)
         note(f"{label}.system", step.system, *place, "system")
         note(f"{label}.user", step.user, *place, "user")
+    if recipe.pairs is not None:
+        note(f"{JUDGE}.system", recipe.pairs.judge.system, "pairs", "judge", "system")
+        note(f"{JUDGE}.user", recipe.pairs.judge.user, "pairs", "judge", "user")
     train = recipe.train
     for part in ("system", "user", "assistant"):
         note(f"train.{part}", getattr(train, part), "train", part)
@@ -65,26 +71,11 @@ def _read(recipe: Recipe, text: str, *where: str | int) -> Template:
     return Template(content, recipe.at(*where) if content is text else str(recipe.folder / text))
 
 
-class _Same:
-    """A recipe as a key: equal to itself alone."""
-
-    __slots__ = ("recipe",)
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.recipe is self.recipe
-
-    def __hash__(self) -> int:
-        return id(self.recipe)
-
-
 @lru_cache(maxsize=8)
-def _compiled(key: _Same) -> Prompts:
+def _compiled(key: Same) -> Prompts:
     return Prompts(key.recipe)
 
 
 def prompts_of(recipe: Recipe) -> Prompts:
     """The templates of a recipe, read and compiled at the first call for this very object."""
-    return _compiled(_Same(recipe))
+    return _compiled(Same(recipe))

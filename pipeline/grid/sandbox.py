@@ -238,6 +238,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         allowed = next((names for kind, names in _METHODS.items() if isinstance(obj, kind)), None)
         return allowed is None or not callable(value) or attr in allowed
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """What a mapping holds under a name goes before its methods: `{{order.items}}` are the items of the order."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
     def unsafe_undefined(self, obj: Any, attribute: str) -> Any:
         """Names the attribute when it is used."""
         hint = f"'{attribute}' of a value of type {type(obj).__name__} cannot be used in a template"

@@ -35,6 +35,9 @@ _LIST = re.compile(
 _BLOCK = re.compile(
     r"```[a-z]*\n(.*?)\n```|<(\w+)>\s*(.*?)\s*</\2>|\"\"\"\s*(.*?)\s*\"\"\"|^-{3,}\n(.*?)(?:\n-{3,}|\Z)",
     re.S | re.M)
+HELD_FAULTS = {"first": 0.05, "repair": 0.25, "fenced": 0.1, "tie": 0.1}
+"""Shares of answers that the recipe holds to labels, numbers or JSON. first: none that can be used; repair: nor is the
+second try; fenced: JSON in a block, which can be used; tie: a judge who sees no difference. Set by us, not measured."""
 _UNITS = {"word": 5.9, "token": 4.0}
 """Bytes of a unit; bytes and characters count as one."""
 
@@ -81,6 +84,33 @@ def short_answer(dice: Dice, messages: list[Message], cell: Mapping[str, Any], r
     return _list(dice, frame)
 
 
+def held_answer(dice: Dice, hints: Mapping[str, Any], messages: list[Message]) -> str | None:
+    """A label, a number or JSON where the recipe holds the answer to it; else None.
+
+    In stated shares (`HELD_FAULTS`) it is none that can be used, so that repairs and failures show in a rehearsal.
+    """
+    held = hints.get("answer")
+    if not isinstance(held, Mapping):
+        return None
+    fault = dice.random() < HELD_FAULTS["repair" if hints.get("repair") else "first"]
+    if "schema" in held:
+        everything = "\n".join(_text(message) for message in messages)
+        schema = held["schema"]
+        text = orjson.dumps(by_schema(dice, schema, hints.get("cell") or {}, everything, 0, schema)).decode()
+        if fault:
+            return text[: max(1, len(text) * 2 // 3)]
+        return f"```json\n{text}\n```" if dice.random() < HELD_FAULTS["fenced"] else text
+    if "number" in held:
+        asked = _SCORE.search(last_text(messages))
+        low, high = (int(asked[1]), int(asked[2])) if asked else (1, 10)
+        word = str(low + dice.below(max(1, high - low + 1)))
+    else:
+        labels = list(held["labels"])
+        tie = held.get("judge") and dice.random() < HELD_FAULTS["tie"]
+        word = labels[-1] if tie else labels[dice.below(len(labels) - bool(held.get("judge")))]
+    return f"I would say {word}, though it is a close call." if fault else word
+
+
 def _options(text: str) -> list[str]:
     parts = re.split(r"\s*(?:,|;|/|\||\bor\b|\band\b)\s*", text)
     return [part.strip(" \"'`*()[]") for part in parts if part.strip(" \"'`*()[]")]
@@ -99,31 +129,39 @@ def _list(dice: Dice, asked: str) -> str | None:
     return "\n".join(Writer(dice, {}, {}).some(bank, count))
 
 
-def by_schema(dice: Dice, schema: Mapping[str, Any], cell: Mapping[str, Any], prompt: str, depth: int = 0) -> Any:
-    """A value that a JSON schema allows; an object with a text where there is no schema."""
+def by_schema(
+    dice: Dice, schema: Mapping[str, Any], cell: Mapping[str, Any], prompt: str, depth: int = 0,
+    root: Mapping[str, Any] | None = None,
+) -> Any:
+    """A value that a JSON schema allows; an object with a text where there is no schema. `root` holds its $defs."""
+    if root and "$ref" in schema:
+        part = root.get("$defs", {}).get(str(schema["$ref"]).removeprefix("#/$defs/"), {})
+        return by_schema(dice, part, cell, prompt, depth + 1, root)
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
         return schema["enum"][dice.below(len(schema["enum"]))]
     for key in ("anyOf", "oneOf"):
         if schema.get(key):
-            return by_schema(dice, schema[key][dice.below(len(schema[key]))], cell, prompt, depth)
+            return by_schema(dice, schema[key][dice.below(len(schema[key]))], cell, prompt, depth, root)
     kind = schema.get("type", "object" if "properties" in schema or depth == 0 else "string")
     if isinstance(kind, list):
         kind = kind[0]
     if kind == "object":
         known = schema.get("properties") or {"answer": {"type": "string"}}
-        return {name: by_schema(dice, part, {"topic": name, **cell}, prompt, depth + 1) for name, part in known.items()}
+        return {name: by_schema(dice, part, {"topic": name, **cell}, prompt, depth + 1, root)
+                for name, part in known.items()}
     if kind == "array":
         count = max(schema.get("minItems", 1), min(schema.get("maxItems", 3), 1 + dice.below(3)))
-        return [by_schema(dice, schema.get("items", {"type": "string"}), cell, prompt, depth + 1) for _ in range(count)]
+        items = schema.get("items", {"type": "string"})
+        return [by_schema(dice, items, cell, prompt, depth + 1, root) for _ in range(count)]
     if kind in ("integer", "number"):
         low, high = schema.get("minimum", 0), schema.get("maximum", 100)
         value = low + dice.random() * (high - low)
         return round(value) if kind == "integer" else round(value, 2)
     if kind == "boolean":
         return dice.below(2) == 1
-    return None if kind == "null" else _stories.prose(dice, cell, prompt, 1)
+    return None if kind == "null" else _stories.prose(dice, cell, prompt, 1)[: schema.get("maxLength")]
 
 
 def prose(dice: Dice, messages: list[Message], cell: Mapping[str, Any], least: int = 0) -> str:

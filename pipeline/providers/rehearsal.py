@@ -35,7 +35,8 @@ FAULTS: dict[str, float] = {
     "preamble": 0.02,
     "afterword": 0.01,
 }
-"""Shares of prose answers with a fault; short answers and JSON have none. The shares are set by us, so that each fault
+"""Shares of prose answers with a fault; short answers and JSON have none, but for what a recipe holds an answer to
+(`_asks.HELD_FAULTS`). The shares are set by us, so that each fault
 shows in a few hundred rows; they measure no model.
 
 refusal: a sentence that declines. refusal_field: the same in `message.refusal`, content null. cut: runs into max_tokens
@@ -80,7 +81,9 @@ class Rehearsal:
         fault = _fault(dice.random())
         messages: list[Message] = body["messages"]
         cell = request.hints.get("cell") or {}
-        short = _ideas.proposal(dice, request.hints)
+        short = _asks.held_answer(dice, request.hints, messages)
+        if short is None:
+            short = _ideas.proposal(dice, request.hints)
         if short is None:
             short = _asks.short_answer(dice, messages, cell, body.get("response_format"))
         if short is not None:

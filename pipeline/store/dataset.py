@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -285,11 +286,23 @@ class Dataset:
             findings = tuple(_finding(found) for found in line["findings"])
             yield Verdict(line["sample"], line["digest"], line["state"], findings)
 
-    def write_failures(self, calls: Iterable[Call]) -> Path:
-        """Replaces failures.jsonl: one line per call whose last outcome is a failure."""
+    def write_failures(self, calls: Iterable[Call], unusable: Iterable[dict[str, Any]] | None = None) -> Path:
+        """Replaces failures.jsonl: one line per call whose last outcome is a failure, then the answers of no use.
+
+        Args:
+            calls: those that failed.
+            unusable: lines of answers that came and cannot be used; None leaves those that are there.
+        """
         path = self.path / "failures.jsonl"
-        write_atomic(path, (jsonl_bytes({"id": call.id, **asdict(call)}) for call in calls))
+        more = list(self.unusable() if unusable is None else unusable)
+        failed = ({"id": call.id, **asdict(call)} for call in calls)
+        write_atomic(path, (jsonl_bytes(line) for line in chain(failed, more)))
         return path
+
+    def unusable(self) -> Iterator[dict[str, Any]]:
+        """Lines of failures.jsonl on answers that cannot be used, each of a draw; none where the file is damaged."""
+        with suppress(DataError):  # the next run makes it anew
+            yield from (line for line in jsonl_reader(self.path / "failures.jsonl") if "draw" in line)
 
     def aside(self) -> Callable[[Sample], Aside | None]:
         """Says why a row stands aside (see standing.WHY), or None where it is part of the set today."""
@@ -322,7 +335,10 @@ def _files_of(recipe: Recipe) -> set[str]:
     """Files beside the recipe that it names, sources left out: prompts and axis files."""
     texts = {text for step in recipe.asks for text in (step.user, step.system) if text}
     texts |= {text for text in (recipe.train.user, recipe.train.system, recipe.train.assistant) if text}
+    if recipe.pairs is not None:
+        texts |= {text for text in (recipe.pairs.judge.user, recipe.pairs.judge.system) if text}
     named = {text for text in texts if "\n" not in text and "{{" not in text and text.endswith(TEXT_FILES)}
+    named |= {step.answer.schema_ for step in recipe.asks if step.answer and isinstance(step.answer.schema_, str)}
     return named | {axis.file for axis in recipe.axes.values() if axis.file}
 
 

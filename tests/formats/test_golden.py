@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,18 @@ def rows() -> list[Example]:
     ]
 
 
+def pairs() -> list[Example]:
+    """Rows with an answer that lost, for formats that hold it."""
+    other = [{"role": "assistant", "content": "B1 “é”"}]
+    given = rows()
+    return [replace(row, rejected=other, sample=f"pair{at}") for at, row in enumerate(given)] + [
+        replace(given[0], rejected=[{"role": "assistant", "content": "A1"}], sample="equal")]
+
+
 def written(name: str, escape: bool) -> bytes:
     """Every row as the format writes it, or the code for which it is refused."""
     plugin, lines = find(name), []
-    for row in rows():
+    for row in [*rows(), *(pairs() if plugin.pairs else [])]:
         try:
             lines.append(plugin.write(row, ascii=escape) if plugin.lines else _texts(plugin, row))
         except FormatRefusal as refusal:

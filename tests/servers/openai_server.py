@@ -57,6 +57,7 @@ class Options:
         answer: a fixed text in place of stories.
         refuses: key of a body -> the name to use instead ("" where there is none); refused as OpenAI does it.
         answers: texts in turn in place of stories; the last one for all that come after.
+        script: pattern -> text; the first pattern that is found in the model's name and the conversation answers.
         keep: writes the last user message into `received` lines.
         tune: how files and jobs behave: fields of `_tuning.Plan`.
     """
@@ -79,6 +80,7 @@ class Options:
     answer: str | None = None
     refuses: dict[str, str] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
+    script: dict[str, str] = field(default_factory=dict)
     keep: bool = False
     tls: tuple[str, str] | None = None
     tune: dict[str, Any] = field(default_factory=dict)
@@ -182,8 +184,10 @@ class Service:
         if kind:
             reply = faulty(kind, request, seed)
         else:
+            asked = f"{model}\n{text}"
+            scripted = (said for found, said in options.script.items() if re.search(found, asked, re.S))
             turn = min(self.paid, len(options.answers) - 1)
-            said = options.answers[turn] if options.answers else options.answer
+            said = next(scripted, options.answers[turn] if options.answers else options.answer)
             kind, reply = "ok", Reply(200, orjson.dumps(completion(request, seed, answer=said)), paid=True)
         if kind == "ok" or kind in ANSWERED:
             reply = reply._replace(headers=reply.headers + self.limit_headers())

@@ -36,6 +36,13 @@ def test_an_answer_follows_from_the_body_and_is_in_the_ledger(openai_server):
     assert [event["try"] for event in server.answered()] == [1, 2, 1]
 
 
+def test_a_script_answers_by_model_and_conversation(openai_server):
+    server = openai_server(script={"^big": "from big", "useless.*again": "mended", "mood": "useless"})
+    said = [json.loads(chat(server, *asked[:1], **dict(asked[1:]))[2])["choices"][0]["message"]["content"]
+            for asked in (("mood?", ("model", "big")), ("mood? useless; again",), ("mood?",))]
+    assert said == ["from big", "mended", "useless"]
+
+
 def test_max_tokens_cuts_the_answer(openai_server):
     value = json.loads(chat(openai_server(), max_tokens=10)[2])
     assert value["choices"][0]["finish_reason"] == "length"

@@ -1,0 +1,53 @@
+"""Preference pairs a line, {"input", "preferred_output", "non_preferred_output"}, as OpenAI's DPO jobs take them.
+
+OpenAI's API description calls the answers `preferred_completion` and `non_preferred_completion`; its guide, its jobs
+and other hosts (Azure, Fireworks) take the names written here. Each is one assistant message of text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.types import Example, Message, Problem
+
+from . import Format, error
+from ._preference import Preference
+
+aliases = ("dpo",)
+_MISNAMED = ("preferred_completion", "non_preferred_completion")
+
+
+class OpenAiDpo(Preference):
+    """What was asked under `input`, and both answers beside it."""
+
+    name = "openai-dpo"
+    rank = 12
+    better, worse = "preferred_output", "non_preferred_output"
+
+    def parts(self, values: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
+        """See Preference."""
+        given = values.get("input")
+        asked = given if isinstance(given, dict) else {}
+        return asked.get("messages"), asked.get("tools"), values.get(self.better), values.get(self.worse)
+
+    def whole(self, asked: list[Message], example: Example) -> dict[str, Any]:
+        """See Preference."""
+        return {"input": {"messages": asked, **({"tools": example.tools} if example.tools else {})}}
+
+    @classmethod
+    def recognises(cls, values: Mapping[str, Any]) -> bool:
+        """See Format."""
+        return isinstance(values.get("input"), dict) and any(
+            key in values for key in (cls.better, cls.worse, *_MISNAMED))
+
+    def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+        """See Format."""
+        for key, right in zip(_MISNAMED, (self.better, self.worse), strict=True):
+            if key in values:
+                yield error("misnamed", where, f"'{key}' is what the API description calls it, and no job reads it",
+                            f"name it {right}")
+        yield from super().problems(values, where)
+
+
+plugin: type[Format] = OpenAiDpo
