@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..hosts.client import Host, Refused
 from . import RUNNING, TERMINAL, Report, TuneProgress
-from ._host import Host, Refused
 from ._told import line_of, rows_of
 
 FIRST_S, MOST_S = 0.2, 30.0

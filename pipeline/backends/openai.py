@@ -19,6 +19,7 @@ from pydantic import Field
 from .. import hosts
 from ..errors import ProviderError, RecipeError, did_you_mean
 from ..hosts.access import Access, access
+from ..hosts.client import Host, Refused
 from ..prices import TrainingPrice, training_price_of
 from ..settings import Settings
 from ..types import Problem
@@ -26,7 +27,6 @@ from . import CANCELLED, FAILED, Bill, Job, Options, RemoteBackend, RemoteJob, R
 from ._bill import Measured, bill_of, charged, measured, too_long
 from ._closing import BARRED, barred, context_of, ended, notice, shutdown, table, ways_on
 from ._follow import Follower
-from ._host import Host, Refused
 from ._told import line_at_fault, moment, tokens_at_fault
 
 LARGEST = 8 * 10**9

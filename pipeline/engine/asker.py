@@ -9,40 +9,29 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from pipeline.errors import DataError, ProviderError, SynthError
+from pipeline.errors import DataError, SynthError
 from pipeline.hosts.failures import NO_SUCH_MODEL, UNSUPPORTED, WRONG_ADDRESS
 from pipeline.hosts.limits import Told
 from pipeline.prices import Price
 from pipeline.settings import Settings
+from pipeline.store.batches import Batches
 from pipeline.store.calls import CallStore, event_of
 from pipeline.store.finetunes import tuned_usd
-from pipeline.store.journal import now
 from pipeline.types import Call, CallRequest, Failure
 
-from .budget import Budget, cost_of, output_limit, rough_tokens, worst_case
-from .noticed import noticed, thinks_aloud
+from .budget import Budget, output_limit, rough_tokens, worst_case
+from .noticed import noticed
+from .outcomes import AGAIN, HALT, Stopped, Waiting, call_of, explain, settled
 from .pace import Pace, Ticket
 from .progress import Progress
 from .protocol import Answer, CallFailed, Provider
 
-AGAIN = frozenset({"rate_limit", "timeout", "connection", "server", "parse"})
-"""Classes that are tried again: in this run, and once more by the next."""
-FINAL = frozenset({"refused", "content_filter", "length", "bad_request", "parse"})
-"""Classes that the next run leaves alone unless it is told to retry: it would pay for the same."""
-HALT = frozenset({"quota", "auth"})
-"""Classes that stop the whole run: every further request would meet the same."""
-NOT_THERE = frozenset({WRONG_ADDRESS, NO_SUCH_MODEL})
-"""Codes that do as well, and are never final: the next run may have the right address, or the host the model."""
 SAME_FAULT = 5
 """So many refused requests, with none answered, mean that the request itself is wrong."""
 PATIENCE_S = (3.0, 60.0)
 """How long a host may be away before the run stops: when it never answered, and when it did."""
 QUEUE_S = 900.0
 """How long a host may refuse everything for its rate, or may ask to wait, before the run stops."""
-
-
-class Stopped(Exception):
-    """The run was told to stop; nothing was sent for this question. A signal between coroutines, never shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +101,14 @@ class Asker:
         self.progress = progress
         self.halted: SynthError | None = None
         self.stopping = False
-        spent = calls.spent()
-        tuned = tuned_usd(calls.folder.parent) if limits.max_usd is not None else 0.0
-        self.budget = Budget(limits.max_usd, spent.usd + spent.unconfirmed_usd + tuned)
+        self.budget = Budget(limits.max_usd, 0.0 if limits.max_usd is None else spent_of(calls))
         self.pace = Pace(limits.rpm, limits.tpm, clock)
         self.pausing = 0
         self.relief: Callable[[], None] = lambda: None
         self._random, self._clock = random or Random(), clock
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._turns = asyncio.Lock()
+        self._batches = bool(Batches(calls.folder).open())
         self._flying: dict[str, asyncio.Future[Call]] = {}
         self._limited_since: float | None = None
         self._answered = 0
@@ -138,12 +126,15 @@ class Asker:
 
         Raises:
             Stopped: the run stops and this question was not sent.
+            Waiting: it is on its way in a batch.
             DataError: the answer cannot be written (it is kept as far as the disk allows).
         """
         known = self.calls.find(request.id)
         if known is not None and settled(known, again):
             self.progress.reused += 1
             return known
+        if self._batches and self.calls.index.held(batch_hold(request.id)):
+            raise Waiting
         flying = self._flying.get(request.id)
         if flying is not None:
             return await asyncio.shield(flying)
@@ -269,28 +260,15 @@ class Asker:
             try:
                 answer = await self.provider.ask(request)
                 limits = answer.limits
-                for note in () if self.provider.rehearsal else noticed(request.body, answer):
-                    self.progress.noticed[note] = self.progress.noticed.get(note, 0) + 1
+                if not self.provider.rehearsal:
+                    self.progress.notice(noticed(request.body, answer))
             except CallFailed as failed:
                 failure, limits = failed.failure, failed.limits
             finally:
                 self.progress.in_flight -= 1
-        return self._call(request, answer, failure, attempt, self._clock() - started), limits
-
-    def _call(
-        self, request: CallRequest, answer: Answer | None, failure: Failure | None, attempt: int, latency_s: float
-    ) -> Call:
-        usage = answer.usage if answer else None
-        cost = cost_of(self.limits.price_of(request), usage) if answer else None
-        if failure is not None and not failure.billed:
-            cost = 0.0
-        return Call(
-            id=request.id, namespace=request.namespace, body=request.body, repeat=request.repeat,
-            message=answer.message if answer else None, finish_reason=answer.finish_reason if answer else None,
-            usage=usage, model=answer.model if answer else None, latency_s=round(latency_s, 4), cost_usd=cost,
-            attempts=attempt, at=now(), failure=failure, rehearsal=self.provider.rehearsal,
-            apart=answer is not None and thinks_aloud(answer),
-        )
+        call = call_of(request, answer or failure, self.limits.price_of(request), attempt,
+                       latency_s=self._clock() - started, rehearsal=self.provider.rehearsal)
+        return call, limits
 
     async def _keep(self, call: Call, hold: str, worst: float | None) -> Call:
         """Makes an outcome durable, then counts it."""
@@ -304,7 +282,10 @@ class Asker:
         finally:
             self._settle(worst, (worst or 0.0) if unknown else (call.cost_usd or 0.0), keep_worst=unknown)
         self.calls.index.remember(event)
-        self._count(call)
+        self.progress.count(call)
+        if call.failure is None:
+            self._answered, self._lost = self._answered + 1, 0
+            self._away_since = self._limited_since = None
         return call
 
     def _settle(self, worst: float | None, cost: float, keep_worst: bool = False) -> None:
@@ -312,42 +293,27 @@ class Asker:
         if not keep_worst:
             self.progress.usd_worst = max(0.0, self.progress.usd_worst - (worst or 0.0))
 
-    def _count(self, call: Call) -> None:
-        progress = self.progress
-        progress.last = call
-        if call.failure is not None:
-            progress.failed += 1
-            progress.failures[call.failure.kind] = progress.failures.get(call.failure.kind, 0) + 1
-            return
-        self._answered, self._lost = self._answered + 1, 0
-        self._away_since = self._limited_since = None
-        progress.answered += 1
-        if call.usage:
-            progress.input_tokens += call.usage.input_tokens
-            progress.output_tokens += call.usage.output_tokens
-        progress.usd = None if progress.usd is None or call.cost_usd is None else progress.usd + call.cost_usd
-
     def _judge(self, failure: Failure, wait: float) -> None:
         """Slows the run down, or stops it where every further request would meet the same."""
         self._lost += 1
         now = self._clock()
         nowhere = failure.code == WRONG_ADDRESS and failure.kind == "bad_request" and not self._answered
         if failure.kind in HALT or failure.code in (NO_SUCH_MODEL, UNSUPPORTED) or nowhere:
-            self.halt(_explain(failure))
+            self.halt(explain(failure))
         elif failure.kind == "bad_request" and not self._answered:
             self._refused += 1
             if self._refused >= SAME_FAULT:
-                self.halt(_explain(failure))
+                self.halt(explain(failure))
         elif failure.kind == "rate_limit":
             self._limited_since = self._limited_since or now
             if max(wait, now - self._limited_since) > QUEUE_S:
-                self.halt(_explain(failure))
+                self.halt(explain(failure))
         if failure.kind != "connection":
             self._away_since = None if failure.status is not None else self._away_since
         else:
             self._away_since = self._away_since or now
             if now - self._away_since > PATIENCE_S[bool(self._answered)]:
-                self.halt(_explain(failure))
+                self.halt(explain(failure))
 
     def _wait(self, failure: Failure, faults: int, refusals: int) -> float:
         """Seconds before another attempt, with some chance in it, so that not all come back at once.
@@ -380,29 +346,15 @@ class Asker:
             await asyncio.wait_for(self._stop.wait(), seconds)
 
 
-def settled(call: Call, again: bool | Collection[str] = False) -> bool:
-    """Whether a stored outcome stands: an answer, or a failure that would come again for the same money."""
-    if call.failure is None:
-        return True
-    asked = again if isinstance(again, bool) else call.failure.kind in again
-    return call.failure.kind in FINAL and call.failure.code not in NOT_THERE and not asked
+def spent_of(calls: CallStore) -> float:
+    """Dollars that a dataset has cost, with the most that what never answered and what was tuned may have."""
+    spent = calls.spent()
+    return spent.usd + spent.unconfirmed_usd + tuned_usd(calls.folder.parent)
 
 
-def _explain(failure: Failure) -> ProviderError:
-    hints = {
-        "quota": "add credit or raise the limit at the host, then run the same command again: only the rest is asked",
-        "auth": "check the key; `synth doctor` names the variable that it is read from",
-        "rate_limit": "run the same command again when the host takes requests: only the rest is asked",
-        "connection": "is the server running? `synth doctor --online` asks it; --base-url names another",
-        "bad_request": "every request so far was refused like this: mend the recipe's `generate`, then run again",
-    }
-    if failure.code == NO_SUCH_MODEL:
-        return ProviderError(failure.message, "name another model: --model PROVIDER:MODEL")
-    if failure.code == UNSUPPORTED:
-        return ProviderError(failure.message, "then run the same command again; a refused request costs nothing")
-    if failure.code == WRONG_ADDRESS:
-        return ProviderError(failure.message, "give the right address: --base-url URL, or base_url in synth.toml")
-    return ProviderError(failure.message, hints.get(failure.kind, ""))
+def batch_hold(call_id: str) -> str:
+    """The reservation of a question that is on its way in a batch; there is one at a time."""
+    return f"batch.{call_id}"
 
 
 Report = Callable[[Progress], None]

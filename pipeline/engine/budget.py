@@ -52,11 +52,7 @@ class Budget:
         """
         while not self._closed and self.cap is not None and self.spent + self.held + worst > self.cap + 1e-12:
             if self.held <= 0:
-                raise CapReached(
-                    f"the cap of ${self.cap:g} is reached: ${self.spent:.4f} are spent, "
-                    f"the next call may cost ${worst:.4f}",
-                    f"everything is kept; to go on: --max-usd {_next_cap(self.cap, self.spent + worst):g}",
-                )
+                raise cap_reached(self.cap, self.spent, worst)
             self._freed.clear()
             await self._freed.wait()
         if self._closed:
@@ -133,5 +129,9 @@ def cost_of(price: Price | None, usage: Usage | None) -> float | None:
     return prices.cost(price, usage)
 
 
-def _next_cap(cap: float, needed: float) -> float:
-    return max(cap * 2, round(needed + 0.005, 2))
+def cap_reached(cap: float, spent: float, worst: float) -> CapReached:
+    """The error of a call that could pass the cap, with a cap that would hold it."""
+    return CapReached(
+        f"the cap of ${cap:g} is reached: ${spent:.4f} are spent, the next call may cost ${worst:.4f}",
+        f"everything is kept; to go on: --max-usd {max(cap * 2, round(spent + worst + 0.005, 2)):g}",
+    )

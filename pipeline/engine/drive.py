@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 
 from pipeline.errors import SynthError
 
-from .asker import Asker, Report, Stopped
+from .asker import Asker, Report
+from .outcomes import Stopped, Waiting
 
 GRACE_S = 30.0
 """How long requests in flight may take to end, once the run was told to stop."""
@@ -125,6 +126,8 @@ class _Crew(Generic[T]):
                 await self._work(item)
             except Stopped:
                 return
+            except Waiting:
+                asker.progress.elsewhere += 1
             except SynthError as error:
                 asker.halt(error)
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from pipeline.types import Call
@@ -21,6 +22,7 @@ class Progress:
         failed: calls that gave up.
         in_flight: requests that are out.
         retried: attempts beyond the first.
+        elsewhere: rows whose questions are on their way in a batch.
         usd: what answered calls cost; None once a price is unknown.
         usd_worst: the most that requests without an answer may cost or have cost.
         started: monotonic seconds.
@@ -38,6 +40,7 @@ class Progress:
     failed: int = 0
     in_flight: int = 0
     retried: int = 0
+    elsewhere: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float | None = 0.0
@@ -53,11 +56,29 @@ class Progress:
         """Both as one run: rows and totals are those of the later one."""
         both = replace(later, started=self.started, failures=dict(Counter(self.failures) + Counter(later.failures)))
         both.noticed = dict(Counter(self.noticed) + Counter(later.noticed))
-        for name in ("answered", "failed", "retried", "input_tokens", "output_tokens"):
+        for name in ("answered", "failed", "retried", "elsewhere", "input_tokens", "output_tokens"):
             setattr(both, name, getattr(self, name) + getattr(later, name))
         both.usd = None if self.usd is None or later.usd is None else self.usd + later.usd
         both.usd_worst += self.usd_worst
         return both
+
+    def notice(self, notes: Iterable[str]) -> None:
+        """Counts what an answer shows of its host."""
+        for note in notes:
+            self.noticed[note] = self.noticed.get(note, 0) + 1
+
+    def count(self, call: Call) -> None:
+        """Takes in the outcome of a call."""
+        self.last = call
+        if call.failure is not None:
+            self.failed += 1
+            self.failures[call.failure.kind] = self.failures.get(call.failure.kind, 0) + 1
+            return
+        self.answered += 1
+        if call.usage:
+            self.input_tokens += call.usage.input_tokens
+            self.output_tokens += call.usage.output_tokens
+        self.usd = None if self.usd is None or call.cost_usd is None else self.usd + call.cost_usd
 
     @property
     def usd_projected(self) -> float | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline import registry
+from pipeline.engine.batch import BatchHost
 from pipeline.engine.protocol import Provider
+from pipeline.errors import RecipeError
 from pipeline.hosts import REHEARSAL, Host, entry_of, host, names, split
 from pipeline.settings import Settings
 
-__all__ = ["REHEARSAL", "Host", "build", "hosts", "provider_for", "split"]
+__all__ = ["REHEARSAL", "Host", "batch_host", "build", "hosts", "provider_for", "split"]
 
 
 def build(entry_name: str, settings: Settings, env: Mapping[str, str]) -> Provider:
@@ -29,6 +31,25 @@ def provider_for(
     """The provider of a model, and the model's name there; see `split` and `build`."""
     entry, model = split(model_spec, settings)
     return build(entry, settings, env), model
+
+
+def batch_host(entry_name: str, settings: Settings, env: Mapping[str, str]) -> BatchHost:
+    """Who takes batches for an entry.
+
+    Raises:
+        RecipeError: nobody does.
+    """
+    from pipeline.hosts.access import access
+    from pipeline.hosts.client import Host as Client
+
+    from ._batch import OpenAIBatch
+    from .openai import OpenAI
+
+    live = build(entry_name, settings, env)
+    if not isinstance(live, OpenAI):
+        raise RecipeError(f"--batch: {entry_name} takes no batches", "leave out --batch")
+    entry = entry_of(entry_name, settings, env)
+    return OpenAIBatch(live, Client(access(entry_name, entry, env), settings.timeout_s, settings.retries))
 
 
 def hosts(settings: Settings, env: Mapping[str, str]) -> list[Host]:

@@ -108,6 +108,16 @@ class OpenAI:
             raise await self._refused(reply, model)
         return self._answer(reply)
 
+    def read(self, reply: Reply) -> Answer:
+        """What a reply says, as `ask` reads it.
+
+        Raises:
+            CallFailed: no answer that can be used.
+        """
+        if reply.status != 200:
+            raise CallFailed(self._failure(reply))
+        return self._answer(reply)
+
     async def models(self) -> list[str]:
         """The host's models, by name; see `Provider.models`."""
         self._ready()

@@ -156,6 +156,14 @@ def loads(data: bytes | str) -> Any:
             raise ValueError("nested too deeply") from None
 
 
+def loads_or_none(data: bytes) -> Any:
+    """JSON, or None where it is none."""
+    try:
+        return loads(data)
+    except ValueError:
+        return None
+
+
 def _dumps(value: Any) -> str:
     try:
         return orjson.dumps(value).decode("utf-8")

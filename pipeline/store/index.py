@@ -106,6 +106,10 @@ class Index:
         found = self._query("select min(event) from calls where id = ?", (call_id,))[0][0]
         return str(found) if found else None
 
+    def held(self, hold: str) -> bool:
+        """Whether a reservation stands: sent, and without an outcome."""
+        return bool(self._query("select 1 from held where hold = ?", (hold,)))
+
     def remember(self, event: dict[str, Any]) -> None:
         """Takes in an outcome of this process before its file is read back."""
         self._calls[event["id"]] = event

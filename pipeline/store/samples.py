@@ -17,7 +17,7 @@ from ..digest import digest_bytes
 from ..types import CallRef, Problem, Sample
 from .calls import CallStore
 from .edits import HandEdits
-from .files import jsonl_bytes, last_break, loads, refusal, write_atomic
+from .files import jsonl_bytes, last_break, loads, loads_or_none, refusal, write_atomic
 
 _OPTIONAL = ("rejected", "label", "tools", "parent", "source")
 _OURS = b'{"id":"'
@@ -265,14 +265,6 @@ class SampleFile:
         place, fix = f"{self.path}:{number}", "mend the line or delete it; the other rows stand"
         problem = Problem("error", code, place, what, fix)
         return Broken(shown[1].decode("utf-8", "replace") if shown else None, digest_bytes(line), problem)
-
-
-def loads_or_none(data: bytes) -> Any:
-    """JSON, or None where it is none."""
-    try:
-        return loads(data)
-    except ValueError:
-        return None
 
 
 def _said(error: Exception) -> str:

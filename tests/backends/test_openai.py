@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.backends import Job, TuneProgress, _host, open_backend
-from pipeline.backends._host import Host
+from pipeline.backends import Job, TuneProgress, open_backend
 from pipeline.backends.openai import HostBackend, HostOptions, upload_name
 from pipeline.errors import DataError, ProviderError, RecipeError
+from pipeline.hosts import client as _host
 from pipeline.hosts.access import access
+from pipeline.hosts.client import Host
 from pipeline.sections import Finetune
 from pipeline.settings import PriceEntry, ProviderEntry, Settings
 from tests.servers import Server

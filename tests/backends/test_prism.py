@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.backends._host import Host, Refused
 from pipeline.backends.openai import HostBackend, HostOptions
 from pipeline.hosts.access import access
+from pipeline.hosts.client import Host, Refused
 from pipeline.settings import ProviderEntry, Settings
 from tests.backends.test_openai import BASE, Told, job
 

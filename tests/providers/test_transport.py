@@ -9,8 +9,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-
 from pipeline.backends._host import Host, Refused
+
 from pipeline.digest import call_id
 from pipeline.engine.protocol import CallFailed
 from pipeline.errors import RecipeError

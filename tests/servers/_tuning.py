@@ -81,6 +81,7 @@ class Tuning:
         self.parts: dict[str, bytes] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.number = 0
+        self.batches: Any = None  # set by the server: they use the same files
 
     def route(self, method: str, path: str) -> tuple[str, str]:
         """The name of a route and the id in its path; empty for one that is not ours."""
@@ -108,7 +109,7 @@ class Tuning:
                 return f"jobs.{what}", name
             case ("GET", "models", name):
                 return "models.retrieve", unquote(name)
-        return "", ""
+        return self.batches.route(method, path) if self.batches else ("", "")
 
     def half_read(self, method: str, path: str) -> bool:
         """Whether an upload hangs before it is read to its end, once."""
@@ -147,6 +148,8 @@ class Tuning:
             return self._upload(kind, body)
         if route.startswith("uploads."):
             return self._part(route, name, kind, body)
+        if route.startswith("batches."):
+            return self.batches.answer(route, name, query, body)
         if route == "files.list":
             found = [file for file in self.files.values() if query.get("purpose") in (None, file["purpose"])]
             return page(found[::-1], query)

@@ -31,6 +31,7 @@ from typing import Any
 import orjson
 
 from tests.servers._answers import ANSWERED, ERRORS, FAULTS, MARKER, Reply, completion, error, faulty, tokens
+from tests.servers._batches import Batches
 from tests.servers._tuning import Tuning
 
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
@@ -60,6 +61,7 @@ class Options:
         script: pattern -> text; the first pattern that is found in the model's name and the conversation answers.
         keep: writes the last user message into `received` lines.
         tune: how files and jobs behave: fields of `_tuning.Plan`.
+        batch: how batches behave: fields of `_batches.Plan`.
     """
 
     ledger: str
@@ -84,6 +86,7 @@ class Options:
     keep: bool = False
     tls: tuple[str, str] | None = None
     tune: dict[str, Any] = field(default_factory=dict)
+    batch: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = set(self.rates) - set(FAULTS)
@@ -122,6 +125,8 @@ class Service:
         self.options = options
         self.file = os.open(options.ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.tuning = Tuning(options.tune, self.write, options.key)
+        self.batches = Batches(options.batch, self.tuning, self.batched)
+        self.tuning.batches = self.batches
         self.number = 0
         self.paid = 0
         self.tries: dict[bytes, int] = {}
@@ -153,12 +158,18 @@ class Service:
         self.paid += reply.paid
         return reply, {**event, "kind": kind}
 
+    def batched(self, request: dict[str, Any], text: str, seed: bytes, tried: int) -> tuple[str, Reply]:
+        """As `decide`, for a line of a batch."""
+        kind, reply = self.decide(request, text, seed, tried, None, batch=True)
+        self.paid += reply.paid
+        return kind, reply
+
     def decide(
-        self, request: dict[str, Any], text: str, seed: bytes, tried: int, token: str | None
+        self, request: dict[str, Any], text: str, seed: bytes, tried: int, token: str | None, *, batch: bool = False
     ) -> tuple[str, Reply]:
         """Checks as a host makes them, in its order; then the faults; then the answer."""
         options = self.options
-        if options.key is not None and token != f"Bearer {options.key}":
+        if options.key is not None and not batch and token != f"Bearer {options.key}":
             shown = (token or "").removeprefix("Bearer ")  # real hosts echo part of the key: ours echoes all of it
             message = f"Incorrect API key provided: {shown}."
             return "auth", error(401, message, "invalid_request_error", "invalid_api_key")
@@ -177,7 +188,7 @@ class Service:
             return "context", ERRORS["context"]
         if options.quota is not None and self.paid >= options.quota:
             return "quota", ERRORS["quota"]
-        refused = self.limit(request, text)
+        refused = None if batch else self.limit(request, text)  # batches have limits of their own
         if refused:
             return "rate_limit", refused
         kind = self.fault(text, seed, tried)

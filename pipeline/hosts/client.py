@@ -6,6 +6,7 @@ hosts leave keys out and add others. The key is put on a request as it leaves, a
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,9 +19,9 @@ import orjson
 import pipeline
 
 from ..errors import ProviderError
-from ..hosts.access import Access
-from ..hosts.failures import failure
 from ..types import Failure, FailureClass
+from .access import Access
+from .failures import failure
 
 if TYPE_CHECKING:
     import httpx2
@@ -121,9 +122,13 @@ class Host:
 
     def content(self, route: str, *path: str, again: bool = True, **given: Any) -> bytes:
         """As `get`, whatever the answer is."""
+        return self._patiently(lambda: self._once(route, path, given), again)
+
+    def _patiently(self, ask: Callable[[], Found], again: bool) -> Found:
+        """Asks, and again where that may help; see `get`."""
         for turn in range(self.retries + 1):
             try:
-                return self._once(route, path, given)
+                return self._heard(ask)
             except Refused as refused:
                 wait = refused.failure.retry_after
                 if refused.failure.kind not in RETRIED or turn == self.retries or (refused.unsure and not again):
@@ -181,21 +186,21 @@ class Host:
 
     # -- files -----------------------------------------------------------------------------------
 
-    def find_file(self, name: str, size: int) -> str | None:
-        """The id of a file of this name and so many bytes that was uploaded to be trained on."""
-        wanted = (name, size, "fine-tune")
-        for file in self.pages("files.list", purpose="fine-tune"):
+    def find_file(self, name: str, size: int, purpose: str = "fine-tune") -> str | None:
+        """The id of a file of this name and so many bytes that was uploaded for a purpose."""
+        wanted = (name, size, purpose)
+        for file in self.pages("files.list", purpose=purpose):
             here = (file.get("filename"), file.get("bytes"), file.get("purpose")) == wanted
             if here and file.get("status") not in ("error", "deleted"):
                 return self.id_of(file)
         return None
 
-    def upload(self, path: Path, name: str) -> str:
+    def upload(self, path: Path, name: str, purpose: str = "fine-tune") -> str:
         """Uploads a file, once; see `found_or_made`. Returns its id."""
         if path.stat().st_size > LARGE:
             return self._upload_large(path, name)
         with path.open("rb") as file:
-            made = self.get("files.create", again=False, file=(name, file, KIND), purpose="fine-tune")
+            made = self.get("files.create", again=False, file=(name, file, KIND), purpose=purpose)
         return self.id_of(made)
 
     def _upload_large(self, path: Path, name: str) -> str:
@@ -209,6 +214,25 @@ class Host:
                 parts.append(self.id_of(part))
         done = self.get("uploads.complete", upload, again=False, part_ids=parts)
         return self.id_of(done.get("file"))
+
+    def fetch(self, file_id: str, path: Path) -> None:
+        """Brings a file of the host's here, piece by piece; it is there whole or not at all.
+
+        Raises:
+            Refused: as `get`.
+            OSError: it cannot be written.
+        """
+        part = path.with_name(f".{path.name}.part")
+
+        def bring() -> None:
+            with self._open().files.with_streaming_response.content(file_id) as answer, part.open("wb") as file:
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+
+        self._patiently(bring, again=True)
+        part.replace(path)
 
     # -- the wire --------------------------------------------------------------------------------
 
@@ -230,22 +254,28 @@ class Host:
     def _sign(self, request: httpx2.Request) -> None:
         """Puts our headers on a request in place of the package's, which tell about this machine."""
         by_address = request.headers.get("authorization", "").startswith("Basic ")  # a password in the base URL
+        request.extensions[RAW] = request.headers.get(RAW, "true")
         for field in set(request.headers) - NEEDED - ({"authorization"} if by_address else set()):
             del request.headers[field]
         request.headers["user-agent"] = f"synth-pipeline/{pipeline.__version__}"
         request.headers.update(self._access.headers.open())
 
     def _once(self, route: str, path: tuple[str, ...], given: dict[str, Any]) -> bytes:
-        if self._access.lacks:
-            raise self._refused(Failure("auth", self._access.lacks), unsure=False)
-        import openai
-
         group, _, verb = route.rpartition(".")
         ask = getattr(attrgetter(group)(self._open()).with_raw_response, verb)
         if "file" in given:
             given["file"][1].seek(0)  # an attempt before may have read it
+        content: bytes = ask(*path, **given).content
+        return content
+
+    def _heard(self, ask: Callable[[], Found]) -> Found:
+        """One attempt; what the package raises becomes a Refused."""
+        if self._access.lacks:
+            raise self._refused(Failure("auth", self._access.lacks), unsure=False)
+        import openai
+
         try:
-            content: bytes = ask(*path, **given).content
+            return ask()
         except openai.APIStatusError as error:
             answer = error.response
             told = failure(answer.status_code, answer.headers, answer.content, time.time())
@@ -255,7 +285,6 @@ class Host:
             raise self._unreachable(error) from None
         except openai.OpenAIError as error:
             raise self._refused(Failure("parse", str(error)), unsure=True) from None
-        return content
 
     def _unreachable(self, error: Exception) -> Refused:
         import httpx2
@@ -283,4 +312,4 @@ class Host:
 
 def _want_raw(response: httpx2.Response) -> None:
     """Puts back the one header by which the package goes on; it was not sent."""
-    response.request.headers[RAW] = "true"
+    response.request.headers[RAW] = response.request.extensions[RAW]
