@@ -224,7 +224,7 @@ class Asker:
             self.progress.waiting = f"rate limit: {seconds:.0f} s"
 
     async def _reserve(self, request: CallRequest, attempt: int, worst: float | None) -> str:
-        """Takes the worst case from the cap and writes it down; nothing is sent before that is on the disk.
+        """Takes the worst case from the cap and writes it down, then takes a slot; before that nothing is sent.
 
         Returns:
             The reservation's name, which the outcome carries.
@@ -239,33 +239,43 @@ class Asker:
             raise Stopped from error
         self.progress.usd_worst += worst or 0.0
         journal = self.calls.journal
-        event = {"id": request.id, "attempt": attempt, "hold": journal.next_hold()}
+        hold = journal.next_hold()
         try:
-            await journal.durable({"event": "reserved", **event, "usd": worst})
-            if self.stopping:
-                raise Stopped
-        except BaseException:  # nothing was sent, so nothing may be charged
-            journal.append({"event": "attempt", **event, "billed": False, "class": "stopped"})
-            self._settle(worst, 0.0)
+            await journal.durable(
+                {"event": "reserved", "id": request.id, "attempt": attempt, "hold": hold, "usd": worst})
+            await self._slots.acquire()
+        except BaseException:
+            self._unsent(request, attempt, hold, worst)
             raise
-        return str(event["hold"])
+        if self.stopping:  # while it waited; the slot goes to the next, who finds the same
+            self._slots.release()
+            self._unsent(request, attempt, hold, worst)
+            raise Stopped
+        return hold
+
+    def _unsent(self, request: CallRequest, attempt: int, hold: str, worst: float | None) -> None:
+        """Nothing was sent, so nothing may be charged."""
+        self.calls.journal.append({"event": "attempt", "id": request.id, "attempt": attempt, "hold": hold,
+                                   "billed": False, "class": "stopped"})
+        self._settle(worst, 0.0)
 
     async def _send(self, request: CallRequest, attempt: int) -> tuple[Call, Told | None]:
+        """Asks, in the slot that `_reserve` took, and gives it back."""
         answer: Answer | None = None
         failure: Failure | None = None
-        async with self._slots:
+        try:
             self.progress.in_flight += 1
             self.progress.waiting = None
             started = self._clock()
-            try:
-                answer = await self.provider.ask(request)
-                limits = answer.limits
-                if not self.provider.rehearsal:
-                    self.progress.notice(noticed(request.body, answer))
-            except CallFailed as failed:
-                failure, limits = failed.failure, failed.limits
-            finally:
-                self.progress.in_flight -= 1
+            answer = await self.provider.ask(request)
+            limits = answer.limits
+            if not self.provider.rehearsal:
+                self.progress.notice(noticed(request.body, answer))
+        except CallFailed as failed:
+            failure, limits = failed.failure, failed.limits
+        finally:
+            self.progress.in_flight -= 1
+            self._slots.release()
         call = call_of(request, answer or failure, self.limits.price_of(request), attempt,
                        latency_s=self._clock() - started, rehearsal=self.provider.rehearsal)
         return call, limits

@@ -20,8 +20,8 @@ FINAL = frozenset({"refused", "content_filter", "length", "bad_request", "parse"
 """Classes that the next run leaves alone unless it is told to retry: it would pay for the same."""
 HALT = frozenset({"quota", "auth"})
 """Classes that stop the whole run: every further request would meet the same."""
-NOT_THERE = frozenset({WRONG_ADDRESS, NO_SUCH_MODEL})
-"""Codes that do as well, and are never final: the next run may have the right address, or the host the model."""
+NOT_THERE = frozenset({WRONG_ADDRESS, NO_SUCH_MODEL, UNSUPPORTED})
+"""Codes that do as well, and are never final: the next run may have the right address, or the host the model or key."""
 
 
 class Stopped(Exception):

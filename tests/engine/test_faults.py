@@ -18,10 +18,9 @@ PASSING = {"rate_limit", "rate_limit_ms", "rate_limit_bare", "slow_down", "serve
            "reset", "reset_mid", "truncated", "closed", "malformed", "html", "array", "empty_choices", "no_message",
            "zero_bytes", "hang"}
 """What a second try may cure: the marker says it happens once."""
-FAILED = {"context": "length", "content_filter": "content_filter", "parameter": "bad_request",
-          "server_500_final": "bad_request"}
+FAILED = {"context": "length", "content_filter": "content_filter", "server_500_final": "bad_request"}
 """What fails the row that meets it, and its class."""
-STOPS = {"quota", "auth", "forbidden", "model"}
+STOPS = {"quota", "auth", "forbidden", "model", "parameter"}
 """What stops the run, since all others would meet the same."""
 ROWS = {"length", "refusal", "null_content", "empty", "filtered", "tool_calls", "parts", "wrong_language"}
 """What is an answer as far as the engine goes; the rules look at it."""
