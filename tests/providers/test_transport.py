@@ -9,13 +9,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from pipeline.backends._host import Host, Refused
 
 from pipeline.digest import call_id
 from pipeline.engine.protocol import CallFailed
 from pipeline.errors import RecipeError
 from pipeline.hosts import entry_of
 from pipeline.hosts.access import access
+from pipeline.hosts.client import Host, Refused
 from pipeline.providers import build
 from pipeline.settings import ProviderEntry, Settings, load_settings
 from pipeline.types import CallRequest
