@@ -106,6 +106,14 @@ def free_here(price: Price | None) -> bool:
     return price is not None and price.source == FREE_HERE
 
 
+def of_batch(price: Price | None) -> Price | None:
+    """The price of a question in a batch; the live one, which is the most it can be, where nobody knows of a share."""
+    if price is None or price.batch is None:
+        return price
+    cached = None if price.cached is None else price.cached * price.batch
+    return price._replace(input=price.input * price.batch, output=price.output * price.batch, cached=cached)
+
+
 def _price(row: dict[str, float] | None, date: str, source: str, namespace: str) -> Price | None:
     if row is None:
         return None

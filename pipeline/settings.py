@@ -24,6 +24,7 @@ VARIABLES = {
     "SYNTH_TPM": "tpm",
     "SYNTH_TIMEOUT": "timeout_s",
     "SYNTH_RETRIES": "retries",
+    "SYNTH_BATCH": "batch",
 }
 """Environment variable -> setting. A flag of the same name wins over it."""
 
@@ -89,6 +90,7 @@ class Settings(_Table):
         rpm: replaces the entry's, for this run; so does tpm.
         timeout_s: seconds for one attempt.
         retries: further attempts after the first.
+        batch: whether `generate` and `run` send files of questions, answered within a day, in place of single ones.
     """
 
     model: str | None = None
@@ -103,6 +105,7 @@ class Settings(_Table):
     tpm: int | None = Field(None, ge=1)
     timeout_s: float = Field(120.0, gt=0)
     retries: int = Field(6, ge=0, le=100)
+    batch: bool = False
 
 
 def load_settings(cwd: Path, env: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:

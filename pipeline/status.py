@@ -16,6 +16,7 @@ from .hosts import options_of
 from .recipe import Recipe
 from .settings import Settings
 from .store import Dataset
+from .store.batches import Batches
 from .store.calls import Spent
 from .store.finetunes import finetunes, tuned_usd
 from .store.foreseen import Reckoning, reckon
@@ -55,6 +56,7 @@ class Standing(NamedTuple):
         edits: what a hand changed and nobody decided on, as `2 rows deleted by hand`.
         bill: the last run's bill, and what it came to; None where none was written down.
         gone: rows that samples.jsonl held before it was deleted as a whole: they are made again for nothing.
+        batched: questions that are on their way in batches.
         busy: who is at work on it, as `generate (pid 12 on host)`.
         next: the command to type.
     """
@@ -78,6 +80,7 @@ class Standing(NamedTuple):
     edits: str
     bill: Reckoning | None
     gone: int
+    batched: int
     busy: str
     next: str
 
@@ -116,6 +119,7 @@ def standing(path: Path, settings: Settings) -> Standing:
             model=generate.get("model"), tuned=tuned, judged=judged,
             tuned_usd=tuned_usd(path), edits=str(edits) if edits else "", bill=reckon(dataset),
             gone=counts.get("written", 0) + counts.get("edited", 0), busy=busy, next="",
+            batched=sum(batch.lines for batch in Batches(dataset.calls.folder).open()),
         )
         return found._replace(next=_next(found, dataset, settings))
 
@@ -203,6 +207,8 @@ def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
     model = "" if named else f" {options_of(str(found.model), settings)}"
     if found.edits:
         return f"synth generate {name} --adopt{model}"
+    if found.batched:
+        return f"synth generate {name} --batch{model}"
     failed = sum(settled(call) for call in dataset.calls.outcomes("failed")) if found.spent.failed else 0
     left = failed + dataset.decisions().get("deleted", 0)  # neither is asked for again
     if found.gone or (found.wanted is not None and found.rows - found.rewrites < found.wanted - left):

@@ -15,6 +15,7 @@ from pipeline.commands._panel import Panel
 from pipeline.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
+    from pipeline.engine import BatchHost
     from pipeline.generate import Generated, Options, Retry, Writer
     from pipeline.recipe import Recipe
     from pipeline.run import Kept
@@ -80,7 +81,7 @@ def agreed(
             for doubt in doubted:
                 console.warn(doubt)
             return True
-        plan = plan_run(recipe, dataset, writer, rows, retry=retry)
+        plan = plan_run(recipe, dataset, _priced(target, writer), rows, retry=retry)
         ahead = outlook_of(recipe, None, dataset, writer, whole=True)[1] if recipe.sample.keep else None
     _spend.foresee(plan, doubted, writer)
     if ahead is not None:
@@ -103,7 +104,23 @@ def agreed_to_more(target: Target, recipe: Recipe, dataset: Dataset, writer: Wri
     from pipeline.generate import outlook_of, plan_run
 
     console.fact("keep", _outcome.outlook(outlook_of(recipe, None, dataset, writer, whole=True)[1]))
-    return _spend.consent(plan_run(recipe, dataset, writer), target, writer, yes, known=True)
+    return _spend.consent(plan_run(recipe, dataset, _priced(target, writer)), target, writer, yes, known=True)
+
+
+def batch_of(target: Target, writer: Writer) -> BatchHost | None:
+    """Who takes batches, where `--batch` wants them.
+
+    Raises:
+        RecipeError: the host takes none.
+    """
+    from pipeline.providers import batch_host
+
+    return batch_host(writer.provider.namespace, target.settings, os.environ) if target.settings.batch else None
+
+
+def _priced(target: Target, writer: Writer) -> Writer:
+    """The writer at the price that is paid."""
+    return writer.in_batches() if target.settings.batch else writer
 
 
 def make_rows(target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, options: Options) -> Generated:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
-SET, KEEP = "--set", "--keep"
+SET, KEEP, BATCH = "--set", "--keep", "--batch"
 READS = {"curate": "curate", "export": "export"}
 """Verbs that look at one section of the recipe, and which; to set another would change nothing there."""
 TUNES = ("finetune", "run")
@@ -91,7 +91,7 @@ class Target:
             if option in HOSTS and " --backend lora" in words:
                 continue
             if option in takes and (option not in given or (option == SET and value not in words)):
-                words += f" {option} {shlex.quote(value)}"
+                words += f" {option} {shlex.quote(value)}" if value else f" {option}"
         return words + comment
 
     def recipe(self) -> Recipe:
@@ -137,7 +137,8 @@ def _repeated(verb: str, given: str) -> bool:
 
 
 def target(
-    *, sets: bool = False, asks: bool = False, hosts: bool = False, optional: bool = False, keep: bool = False
+    *, sets: bool = False, asks: bool = False, hosts: bool = False, optional: bool = False, keep: bool = False,
+    batch: bool = False,
 ) -> Callable[[Verb], Verb]:
     """Adds NAME and the options below to a verb, which gets them as one argument `target`.
 
@@ -147,6 +148,7 @@ def target(
         hosts: with the same options, without `--model`, for verbs that ask models named elsewhere.
         optional: NAME may be left out; `target.name` is empty then.
         keep: with `--keep N`, short for `--set sample.keep=N`.
+        batch: with `--batch`.
     """
 
     def decorate(verb: Verb) -> Verb:
@@ -155,7 +157,8 @@ def target(
             flags = {key: given.pop(key) for key in _FLAGS if key in given}
             cwd, sets = Path.cwd(), given.pop("sets", ())
             settings = load_settings(cwd, os.environ, flags)
-            typed = [(_FLAGS[key], f"{value}") for key, value in flags.items() if value is not None]
+            typed = [(_FLAGS[key], "" if value is True else f"{value}") for key, value in flags.items()
+                     if value is not None]
             typed += [(SET, each) for each in sets]
             if (goal := given.pop("keep", None)) is not None:
                 sets, typed = (*sets, f"sample.keep={goal}"), [*typed, (KEEP, f"{goal}")]
@@ -172,6 +175,7 @@ def target(
         added: list[Callable[[Any], Any]] = [_DATASETS]
         added += [click.option(SET, "sets", multiple=True, metavar="A.B=C", help=_SET)] if sets else []
         added += [click.option(KEEP, type=click.IntRange(1), metavar="N", help=_KEEP)] if keep else []
+        added += [click.option(BATCH, is_flag=True, default=None, help=_BATCH)] if batch else []
         added += _ASKING if asks else _ASKING[:-1] if hosts else []
         added += [click.argument("name", required=not optional, metavar="[NAME]" if optional else "NAME")]
         command: Any = wrapper
@@ -183,6 +187,7 @@ def target(
 
 
 _SET = "Override a key of the recipe for this call, as generate.max_tokens=200. Repeatable."
+_BATCH = "Ask in batches: half the price where the host says so, answers within a day."
 _KEEP = "On until N rows pass the recipe's rules, evenly over the axes. [the recipe's sample.keep]"
 _DATASETS = click.option(
     "--datasets", type=click.Path(path_type=Path), metavar="DIR", help="Folder that holds the datasets. [datasets]"
@@ -199,7 +204,8 @@ _ASKING: list[Callable[[Any], Any]] = [
 ]
 _FLAGS = {
     "model": "--model", "base_url": "--base-url", "key_env": "--key-env", "max_usd": "--max-usd",
-    "concurrency": "--concurrency", "rpm": "--rpm", "tpm": "--tpm", "timeout_s": "--timeout", "datasets": "--datasets",
+    "batch": BATCH, "concurrency": "--concurrency", "rpm": "--rpm", "tpm": "--tpm", "timeout_s": "--timeout",
+    "datasets": "--datasets",
 }
 """Argument of a verb that is a setting -> its option."""
 

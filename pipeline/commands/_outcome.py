@@ -41,6 +41,9 @@ def tell(done: Generated, dataset: Dataset) -> None:
     if progress.failed:
         where = console.near(dataset.path / "failures.jsonl")
         console.fact("failed", f"{kinds(progress)}; {where} holds them", "warn")
+    if progress.elsewhere:
+        console.warn(f"{console.plural(progress.elsewhere, 'row')} wait for a batch that is on its way\n"
+                     f"synth generate {dataset.name} --batch   fetches it")
     if progress.answered:
         console.fact("asked", _asked(done))
 

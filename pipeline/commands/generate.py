@@ -11,7 +11,7 @@ from pipeline.errors import RecipeError
 
 
 @click.command("generate")
-@target(sets=True, asks=True, keep=True)
+@target(sets=True, asks=True, keep=True, batch=True)
 @click.option("--retry", is_flag=True, help="Ask again what failed for good; --model then names who is asked.")
 @click.option("--class", "classes", multiple=True, metavar="CLASS",
               help="With --retry: only failures of this class, as parse, length, refused. Repeatable.")
@@ -36,11 +36,12 @@ def command(
     recipe = target.recipe()
     again = _asking.retry_of(target, recipe, retry, classes)
     writer = again.writer if again else _spend.writer_of(target, recipe)
+    batch = _asking.batch_of(target, writer)
     if not _asking.agreed(target, recipe, writer, None, yes, again.retry if again else None):
         context.exit(1)
     with Dataset.create(target.path) as dataset:
         options = Options(retry=classes if retry else None, by=again.retry.by if again else None, adopt=adopt,
-                          restore=restore)
+                          restore=restore, batch=batch)
         kept = _asking.keep_rows(target, recipe, dataset, writer, options, yes) if recipe.sample.keep else None
         done = kept.made if kept else _asking.make_rows(target, recipe, dataset, writer, options)
         _outcome.tell(done, dataset)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@target(sets=True, asks=True, keep=True)
+@target(sets=True, asks=True, keep=True, batch=True)
 @click.option("--retry", is_flag=True, help="Ask again what failed for good, as refused or unreadable answers.")
 @click.option("--adopt", is_flag=True, help="Keep what was changed by hand in samples.jsonl as your decisions.")
 @click.option("--restore", is_flag=True, help="Undo what was changed by hand; a copy of yours is kept.")
@@ -57,9 +57,10 @@ def command(
     recipe = target.recipe()
     writer = _spend.writer_of(target, recipe)
     keeps = _asking.keeps(recipe, target.path)
+    batch = _asking.batch_of(target, writer)
     if not _asking.agreed(target, recipe, writer, None, yes):
         context.exit(1)
-    options = Options(retry=() if retry else None, adopt=adopt, restore=restore, keeps=keeps)
+    options = Options(retry=() if retry else None, adopt=adopt, restore=restore, keeps=keeps, batch=batch)
     with Dataset.create(target.path) as dataset:
         dataset.verb = target.verb
         screen = _Screen(target.name, tables=not json_)

@@ -119,6 +119,8 @@ def _whole(one: Standing) -> None:
     rows.append(("cost", cost_of(one)))
     if one.edits:
         rows.append(("by hand", f"{one.edits}, not decided on: {ways(one)}"))
+    if one.batched:
+        rows.append(("batches", f"{console.plural(one.batched, 'question')} on their way"))
     if one.busy:
         rows.append(("at work", one.busy))
     console.out(f"{console.styled(one.name, 'bold')}  {console.styled(console.near(one.path), 'dim')}")
@@ -155,7 +157,8 @@ def progress(one: Standing, rewritten: str = "") -> str:
     count = f"{drawn:,}" if one.wanted is None or drawn >= one.wanted else f"{drawn:,} of {one.wanted:,}"
     count += f" + {one.rewrites:,}{rewritten}" if one.rewrites else ""
     gone = f"samples.jsonl is gone: {console.plural(one.gone, 'row')} will be made again for nothing"
-    notes = {"at work": one.busy, "changed by hand": one.edits, gone: one.gone}
+    batched = f"{one.batched:,} in batches"
+    notes = {batched: one.batched, "at work": one.busy, "changed by hand": one.edits, gone: one.gone}
     told = ", ".join(note for note, holds in notes.items() if holds)
     return f"{count} ({told})" if told else count
 

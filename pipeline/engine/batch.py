@@ -109,15 +109,19 @@ class Gatherer:
         limits: the cap, and the price of a batch.
         progress: counters that this updates.
         sleep: waits so many seconds.
+
+    Attributes:
+        closed: whether nothing more is gathered.
     """
 
     def __init__(
         self, host: BatchHost, calls: CallStore, limits: Limits, progress: Progress,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
+        self.closed = False
         self.host, self.calls, self.limits, self.progress = host, calls, limits, progress
         self.batches = Batches(calls.folder)
-        self._sleep = sleep
+        self._sleep = sleep or time.sleep
         self._spools: dict[str, Spool] = {}
         self._made = 0
         self._most = LINES
@@ -135,11 +139,11 @@ class Gatherer:
             Waiting: it is on its way, or goes with the next batch.
         """
         known = self.calls.find(request.id)
-        if known is not None and (settled(known, again if not self._tries[request.id] else False)
-                                  or self._tries[request.id] >= TURNS):
+        tried = self.closed or self._tries[request.id]
+        if known is not None and (settled(known, not tried and again) or self.closed or tried >= TURNS):
             self.progress.reused += 1
             return known
-        if request.id not in self._gathered and not self.calls.index.held(batch_hold(request.id)):
+        if not self.closed and request.id not in self._gathered and not self.calls.index.held(batch_hold(request.id)):
             self._add(request)
         raise Waiting
 
@@ -338,16 +342,17 @@ class Gatherer:
 
 
 def batched(
-    items: Callable[[], Iterable[T]], work: Callable[[T], Awaitable[None]], gatherer: Gatherer,
-    report: Report | None = None,
+    items: Callable[[], Iterable[T]], ask: Callable[[T], Awaitable[None]], take: Callable[[T], Awaitable[None]],
+    gatherer: Gatherer, report: Report | None = None,
 ) -> bool:
-    """Runs `work` over the items until none of them waits for an answer.
+    """Asks about the items until none of them waits for an answer, then takes what came.
 
     Each turn gathers what can be asked now; what depends on an answer is asked in the turn after.
 
     Args:
         items: makes them anew, each turn.
-        work: asks through the gatherer.
+        ask: asks through the gatherer.
+        take: does the same and goes on with the answers, once nothing more is asked; not for items that still wait.
         gatherer: takes the questions.
         report: called while a batch is on its way.
 
@@ -357,25 +362,34 @@ def batched(
     Raises:
         SynthError: why it cannot go on.
     """
+    interrupted = False
     try:
         gatherer.resume()
         gatherer.follow(report)
         while True:
-            asyncio.run(_once(items(), work))
+            asyncio.run(_once(items(), ask))
             if not gatherer.send():
-                return False
+                break
             gatherer.follow(report)
     except KeyboardInterrupt:
-        return True
+        interrupted = True
     finally:
         gatherer.drop()
         gatherer.host.close()
+        gatherer.closed = True
+        gatherer.progress.elsewhere = asyncio.run(_once(items(), take))
+    return interrupted
 
 
-async def _once(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
+async def _once(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> int:
+    """Works over all items; returns how many wait."""
+    waiting = 0
     for item in items:
-        with suppress(Waiting):
+        try:
             await work(item)
+        except Waiting:
+            waiting += 1
+    return waiting
 
 
 def name_of(request: CallRequest) -> str:

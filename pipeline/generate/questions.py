@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pipeline.engine import Provider
 from pipeline.errors import RecipeError
-from pipeline.prices import Price
+from pipeline.prices import Price, of_batch
 from pipeline.recipe import Recipe
 from pipeline.sections import Step
 from pipeline.types import Call, CallRef, CallRequest, Draw, FailureClass, Message
@@ -31,6 +31,12 @@ class Writer(NamedTuple):
     def name(self) -> str:
         """PROVIDER:MODEL."""
         return f"{self.provider.namespace}:{self.model}"
+
+    def in_batches(self) -> Writer:
+        """The same at the price of a batch."""
+        named = self.named
+        return self._replace(price=of_batch(self.price),
+                             named=None if named is None else lambda name: named(name).in_batches())
 
     def of(self, name: str | None) -> Writer:
         """Who goes by a name; the writer itself without one. In a rehearsal whoever is named is rehearsed.

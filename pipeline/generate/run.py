@@ -6,11 +6,24 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from pipeline.engine import Asker, Limits, Progress, Report, drive, output_limit, refuse_unknown, routed
+from pipeline.engine import (
+    Asker,
+    BatchHost,
+    Gatherer,
+    Limits,
+    Progress,
+    Report,
+    batched,
+    drive,
+    output_limit,
+    refuse_unknown,
+    routed,
+)
 from pipeline.errors import DataError, RecipeError, YieldError
 from pipeline.formats import FormatRefusal
 from pipeline.grid.axes import Axes, load_axes
@@ -45,6 +58,7 @@ class Options:
         adopt: keep what a hand changed in samples.jsonl as decisions.
         restore: bring ours back, after a copy.
         keeps: whether the row rules keep a row; for the panel.
+        batch: who takes batches, where questions go in files; None to ask live.
         settled: with `sample.keep`, only rows whose answers are all there: nothing is asked.
     """
 
@@ -54,6 +68,7 @@ class Options:
     adopt: bool = False
     restore: bool = False
     keeps: Callable[[Sample], bool] | None = None
+    batch: BatchHost | None = None
     settled: bool = False
 
 
@@ -94,6 +109,7 @@ def generate(
     """
     axes = load_axes(recipe) if recipe.axes else None
     retry = None if options.retry is None else Retry(options.retry, options.by)
+    writer = writer.in_batches() if options.batch else writer
     road = Road(recipe, writer, dataset.path, asked_instead(dataset), retry)
     _capped(recipe, road, settings)
     with dataset.lock("samples", "generate"):
@@ -289,6 +305,8 @@ class _Run:
         limits = Limits.of(settings, self.writer.provider, self.writer.price,
                            {each.name: each.price for each in self.road.everybody})
         again = self.options.retry if self.options.retry else self.options.retry is not None
+        if self.options.batch is not None:
+            return self._ask_in_batches(rows, report, limits, again)
         asker: list[Asker] = []
 
         def make() -> Asker:
@@ -303,7 +321,32 @@ class _Run:
         _, interrupted = drive(self._surplus_too(), work, make, report)
         return interrupted
 
-    async def _walk(self, draw: Draw, asker: Asker, again: bool | tuple[str, ...]) -> tuple[Outcome, bool]:
+    def _ask_in_batches(
+        self, rows: SampleWriter, report: Report | None, limits: Limits, again: bool | tuple[str, ...]
+    ) -> bool:
+        """As `_ask`, in files of questions; rows come once all that can be asked is answered."""
+        host = self.options.batch
+        assert host is not None
+        others = {each.provider.namespace for each in self.road.everybody} - {host.namespace}
+        if others:
+            raise RecipeError(f"--batch sends to {host.namespace}, and this recipe asks {min(others)}, too",
+                              "leave out --batch")
+        gatherer = Gatherer(host, self.dataset.calls, limits, self.progress)
+        before = copy(self.left_out)
+
+        async def ask(draw: Draw) -> None:
+            await self._walk(draw, gatherer, again)
+
+        async def take(draw: Draw) -> None:
+            if gatherer.closed and self.left_out is not before:
+                self.left_out = before  # what was noted while asking is noted once
+            outcome, fresh = await self._walk(draw, gatherer, again)
+            self._take(rows, draw, outcome, fresh)
+
+        self.left_out = LeftOut()
+        return batched(self._surplus_too, ask, take, gatherer, report)
+
+    async def _walk(self, draw: Draw, asker: Asker | Gatherer, again: bool | tuple[str, ...]) -> tuple[Outcome, bool]:
         """All questions of a draw: what came of them, and whether an answer is one of today."""
         asking, call, fresh = self.road.ask(draw), None, False
         while isinstance(question := self._next(draw, asking, call), Question):
@@ -382,7 +425,7 @@ class _Run:
     def _floor(self, interrupted: bool) -> None:
         """A run with zero rows is never a success, nor one under the recipe's floor."""
         meant = self.wanted - self.passed
-        if interrupted or not meant:
+        if interrupted or not meant or self.progress.elsewhere:
             return
         share = (self.answered + self.unpaired.total()) / meant
         if self.answered == 0 or share < self.recipe.generate.floor:

@@ -24,7 +24,9 @@ import pytest
 from pipeline.backends.openai import HostBackend, HostOptions
 from pipeline.hosts.access import access
 from pipeline.hosts.client import Host, Refused
+from pipeline.providers import batch_host
 from pipeline.settings import ProviderEntry, Settings
+from pipeline.store.batches import Batch
 from tests.backends.test_openai import BASE, Told, job
 
 pytestmark = pytest.mark.slow
@@ -97,7 +99,21 @@ def test_all_that_is_asked_of_a_job_conforms(described: str, tmp_path: Path) -> 
     assert [each.id for each in backend(described).jobs(HostOptions(base=BASE))] == ["string"]
 
 
+def test_the_road_of_a_batch_conforms(described: str, tmp_path: Path) -> None:
+    settings = Settings(base_url=described, retries=0)
+    path = tmp_path / "batch.jsonl"
+    path.write_bytes(b'{"custom_id": "a.0"}\n')
+    taker = batch_host("openai", settings, ENV)
+    told = taker.submit(Batch("a-batch", "openai", "gpt-4.1-mini", 1, path.stat().st_size, ""), path)
+    assert told["id"] == "string"
+    batch = Batch("a-batch", "openai", "gpt-4.1-mini", 1, 1, "", remote=told)
+    assert taker.look(batch).status
+    taker.cancel(batch)
+    taker.close()
+
+
 @pytest.mark.parametrize(("route", "path", "given"), [
+    ("batches.create", (), {"input_file_id": "f", "endpoint": "/v1/chat/completions", "completion_window": "3h"}),
     ("fine_tuning.jobs.create", (), {"model": BASE, "training_file": "f", "suffix": "x" * 100}),
     ("fine_tuning.jobs.create", (), {"model": BASE, "training_file": "f", "method": {
         "type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 500}}}}),

@@ -50,7 +50,7 @@ class Run:
             self.done[item.id] = call
 
         self.done.clear()
-        return batched(lambda: iter(requests), work, self.gatherer)
+        return batched(lambda: iter(requests), work, work, self.gatherer)
 
 
 @pytest.fixture
