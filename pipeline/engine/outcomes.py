@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pipeline.errors import ProviderError
-from pipeline.hosts.failures import NO_SUCH_MODEL, UNSUPPORTED, WRONG_ADDRESS
+from pipeline.hosts.failures import NO_KEY, NO_SUCH_MODEL, UNSUPPORTED, WRONG_ADDRESS
 from pipeline.prices import Price
 from pipeline.store.journal import now
 from pipeline.types import Call, CallRequest, Failure
@@ -77,6 +77,8 @@ def explain(failure: Failure) -> ProviderError:
         "connection": "is the server running? `synth doctor --online` asks it; --base-url names another",
         "bad_request": "every request so far was refused like this: mend the recipe's `generate`, then run again",
     }
+    if (failure.code or "").startswith(NO_KEY):
+        return ProviderError(failure.message, f"export {str(failure.code).removeprefix(NO_KEY)}=...")
     if failure.code == NO_SUCH_MODEL:
         return ProviderError(failure.message, "name another model: --model PROVIDER:MODEL")
     if failure.code == UNSUPPORTED:

@@ -29,6 +29,8 @@ BAD_KEY = re.compile(
 NO_MODEL = re.compile(
     r"model_not_found|\bmodel\b.{0,120}?(?:not found|not exist|does not exist|unknown|is not a valid)|"
     r"(?:unknown|invalid|no such) model", re.I | re.S)
+NO_KEY = "no_key:"
+"""Before the name of the variable that holds none, as a code that we give."""
 WRONG_ADDRESS, NO_SUCH_MODEL = "wrong_address", "model_not_found"
 """Codes that we give: nothing at that address speaks the API; the host does not have the model."""
 UNSUPPORTED = "unsupported_parameter"

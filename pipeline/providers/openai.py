@@ -23,7 +23,17 @@ from pipeline.engine.protocol import Answer, CallFailed, Provider
 from pipeline.errors import RecipeError, did_you_mean
 from pipeline.hosts import limits
 from pipeline.hosts.access import Access, access
-from pipeline.hosts.failures import NO_MODEL, NO_SUCH_MODEL, UNSUPPORTED, WRONG_ADDRESS, Said, cut, failure, said
+from pipeline.hosts.failures import (
+    NO_KEY,
+    NO_MODEL,
+    NO_SUCH_MODEL,
+    UNSUPPORTED,
+    WRONG_ADDRESS,
+    Said,
+    cut,
+    failure,
+    said,
+)
 from pipeline.hosts.parameters import Rules, adapted, cure, rules_of
 from pipeline.settings import ProviderEntry, Settings
 from pipeline.types import CallRequest, Failure, Message, Usage
@@ -137,7 +147,7 @@ class OpenAI:
 
     def _ready(self) -> None:
         if self._access.lacks:
-            raise CallFailed(Failure("auth", self._access.lacks))
+            raise CallFailed(Failure("auth", self._access.lacks, code=f"{NO_KEY}{self._access.key_env}"))
 
     def _failure(self, reply: Reply) -> Failure:
         found = failure(reply.status, reply.headers, reply.body, self._clock())
