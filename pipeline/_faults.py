@@ -91,7 +91,7 @@ def explain(
         kind, text = found["type"], found["msg"]
         if kind == "extra_forbidden":
             text = f"unknown key '{found['loc'][-1]}'"
-            hints.setdefault(str(found["loc"][-1]), did_you_mean(str(found["loc"][-1]), _keys_at(model, where[:-1])))
+            hints.setdefault(str(found["loc"][-1]), _cure(model, where))
         elif kind == "missing":
             text = f"'{found['loc'][-1]}' is missing"
             hints.setdefault(str(found["loc"][-1]), ABSENT.get(str(found["loc"][-1]), ""))
@@ -102,6 +102,15 @@ def explain(
         if line not in messages:
             messages.append(line)
     return RecipeError("\n".join(messages), _hint(hints))
+
+
+def _cure(model: type[BaseModel], where: Where) -> str:
+    """What an unknown key was probably meant to be: another one there, else the same one elsewhere."""
+    key = str(where[-1])
+    near = did_you_mean(key, _keys_at(model, where[:-1]))
+    homes = [name for name, field in model.model_fields.items() if name not in where
+             and any(key in each.model_fields for each in _models_in(field.annotation))]
+    return near if near.startswith("did you mean") or not homes else f"'{key}' belongs under {' or '.join(homes)}"
 
 
 def _hint(hints: Mapping[str, str]) -> str:

@@ -41,6 +41,12 @@ def dataset_path(name: str, settings: Settings) -> Path:
     return settings.datasets / given.name.removesuffix(".yaml").removesuffix(".yml")
 
 
+def only_shipped(name: str, cwd: Path, settings: Settings) -> bool:
+    """Whether a NAME means nothing here, and is a starter's."""
+    here = find_recipe(name, cwd) is not None or (dataset_path(name, settings) / "recipe.yaml").is_file()
+    return not here and name in shipped()
+
+
 def open_recipe(name: str, cwd: Path, settings: Settings, sets: Sequence[str] = ()) -> Recipe:
     """The recipe that a NAME means: the user's own file, else the dataset's snapshot.
 

@@ -166,15 +166,17 @@ def keep_rows(
     """
     from pipeline.curate import curate
 
+    foreseen = outlook_of(recipe, None, dataset, writer, whole=True)[1].more  # what the bill was made of
     made = generate(recipe, dataset, writer, settings, replace(options, settled=True), report)
     first = curation = curate(dataset, recipe.curate, recipe)
     options = replace(options, adopt=False, restore=False)
-    foreseen = outlook_of(recipe, None, dataset, writer, whole=True)[1].more
     ahead = outlook_of(recipe, None, dataset, writer)[1]
-    sent = dry = 0
+    sent, dry = 0, 0 if ahead.kept else ahead.asked
     declined = False
     while ahead.draws and not made.interrupted:
-        if sent + ahead.more > MORE * max(foreseen, HOPELESS):
+        if dry >= HOPELESS and not sent:
+            raise _hopeless(recipe, ahead, curation, dry)
+        if sent + ahead.more > (MORE * max(foreseen, HOPELESS) if foreseen else 0):
             if not agreed():
                 declined = True
                 break

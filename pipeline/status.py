@@ -210,7 +210,10 @@ def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
     if found.batched:
         return f"synth generate {name} --batch{model}"
     failed = sum(settled(call) for call in dataset.calls.outcomes("failed")) if found.spent.failed else 0
-    left = failed + dataset.decisions().get("deleted", 0)  # neither is asked for again
+    states = dataset.plan.states()
+    failed += sum(states.get(str(line["draw"])) == WANTED for line in dataset.unusable())
+    ties = (dataset.manifest().get("generate") or {}).get("unpaired", 0)
+    left = failed + ties + dataset.decisions().get("deleted", 0)  # none is asked for again
     if found.gone or (found.wanted is not None and found.rows - found.rewrites < found.wanted - left):
         return f"synth generate {name}{model}"
     if failed and not found.rows:

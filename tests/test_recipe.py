@@ -237,3 +237,16 @@ def test_files_that_are_no_recipes(tmp_path: Path) -> None:
         load_recipe(tmp_path / "latin.yaml")
     with pytest.raises(RecipeError):
         load_recipe(tmp_path)
+
+
+@pytest.mark.parametrize(("more", "hint"), [
+    ("answer: {labels: [a, b]}", "'answer' belongs under prompt or steps"),
+    ("max_tokens: 50", "'max_tokens' belongs under"),
+    ("keep: 20", "'keep' belongs under sample"),
+    ("exports: {}", "did you mean 'export'?"),
+    ("nonsense: 1", "known: "),
+])
+def test_a_key_in_the_wrong_place_is_told_its_own(more: str, hint: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parsed(GOOD + more + "\n")
+    assert caught.value.hint.startswith(hint)

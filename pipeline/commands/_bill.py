@@ -18,15 +18,15 @@ TELLING = 20
 Line = tuple[str, str, str, str, str]
 
 
-def table(plan: RunPlan, name: str) -> list[str]:
+def table(plan: RunPlan, tells: str) -> list[str]:
     """Tokens, dollars and kept rows of the calls that are missing: low, middle, high, and what they rest on.
 
     Args:
         plan: with calls that are missing.
-        name: of the dataset, for the command that tells more.
+        tells: the command that tells more where nothing is known of what is kept.
     """
     ahead = plan.forecast
-    rows = [*_tokens(ahead), *_money(ahead), *_kept(plan, name)]
+    rows = [*_tokens(ahead), *_money(ahead), *_kept(plan, tells)]
     titles = ("", "low", "middle", "high", " ")
     return console.table(rows, titles, right=titles[1:4], wide=" ", indent=2)
 
@@ -34,7 +34,9 @@ def table(plan: RunPlan, name: str) -> list[str]:
 def came(found: Reckoning) -> str:
     """What a run came to beside its bill, on one line."""
     foreseen, came = found
-    parts = [f"{came.calls:,} of {console.plural(foreseen.calls, 'call')}"] if came.calls != foreseen.calls else []
+    parts = []
+    if came.calls != foreseen.calls:
+        parts.append(f"{console.plural(came.calls, 'call')} ({foreseen.calls:,} foreseen)")
     if foreseen.usd is not None:
         parts.append(f"{console.money(came.usd)} (foreseen {foreseen.usd.told(console.money)})")
     parts.append(f"{came.input_tokens:,} tokens in ({foreseen.input_tokens.told()})")
@@ -95,10 +97,10 @@ def _money(ahead: Forecast) -> list[Line]:
     return rows
 
 
-def _kept(plan: RunPlan, name: str) -> list[Line]:
+def _kept(plan: RunPlan, tells: str) -> list[Line]:
     ahead = plan.forecast
     if ahead.kept is None:
-        return [("rows kept", "", "?", "", f"synth preview {name} -n {TELLING} tells")]
+        return [("rows kept", "", "?", "", f"{tells} tells")]
     if not ahead.judged:
         return [_line("rows kept", ahead.kept, "all: no rule drops any")]
     by = "by verdicts on" if ahead.by == "verdicts" else "by row rules on" if ahead.compares else "by rules on"

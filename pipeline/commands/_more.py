@@ -24,6 +24,9 @@ def propose(target: Target, wishes: Sequence[str], *, write: bool, yes: bool, js
 
     if not wishes:
         raise RecipeError("--write goes with --more", f"synth plan {target.name} --more place=20 --write")
+    if target.only_shipped:
+        raise RecipeError(f"{target.name}: no recipe of this name is here yet, to which values could be added",
+                          f"synth init {target.name}")
     recipe = target.recipe()
     if write:
         _refuse_to_write(target, recipe)

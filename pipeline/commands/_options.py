@@ -20,7 +20,8 @@ import click
 from pipeline.commands import _console as console
 from pipeline.commands import group
 from pipeline.errors import RecipeError, SynthError
-from pipeline.locate import dataset_path, no_dataset, open_recipe
+from pipeline.locate import dataset_path, no_dataset, only_shipped, open_recipe, shipped
+from pipeline.recipe import load_recipe
 from pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -71,17 +72,20 @@ class Target:
         Each line that begins with a command gets those that its verb takes and that it does not have yet; what
         stands behind two spaces is a comment. NAME stands for the name that was typed.
         """
-        return "\n".join(map(self._line, text.split("\n"))) if self.typed else text
+        lines = [self._line(line) for line in text.split("\n")]
+        room = max((len(words) for words, comment in lines if comment), default=0)
+        return "\n".join(f"{words:<{room}}   {comment.lstrip()}" if comment else words for words, comment in lines)
 
-    def _line(self, line: str) -> str:
+    def _line(self, line: str) -> tuple[str, str]:
+        """A line with what was typed, and its comment."""
         found = _COMMAND.fullmatch(line)
         context = click.get_current_context(silent=True)
         if found is None or context is None:
-            return line
+            return line, ""
         words, verb, comment = found.groups()
         command = group.get_command(context, verb)
         if command is None:
-            return line
+            return line, ""
         takes = {option for parameter in command.params for option in parameter.opts}
         given = words.split()
         words = words.replace(" NAME", f" {shlex.quote(self.name)}") if self.name else words
@@ -92,10 +96,22 @@ class Target:
                 continue
             if option in takes and (option not in given or (option == SET and value not in words)):
                 words += f" {option} {shlex.quote(value)}" if value else f" {option}"
-        return words + comment
+        return words, comment
+
+    def again(self) -> str:
+        """What was typed, with the verb's own options, as --retry; `told` adds those that verbs share."""
+        words = [f"synth {self.verb} {shlex.quote(self.name)}"]
+        context = click.get_current_context(silent=True)
+        for parameter in context.command.params if context else ():
+            option, given = parameter.opts[0], context.params.get(parameter.name or "") if context else None
+            if not given or option in SHARED or not option.startswith("--"):
+                continue
+            values = given if isinstance(given, tuple) else (given,)
+            words += [option if value is True else f"{option} {shlex.quote(str(value))}" for value in values]
+        return " ".join(words)
 
     def recipe(self) -> Recipe:
-        """The recipe: the user's file, else the dataset's snapshot.
+        """The recipe: the user's file, else the dataset's snapshot; for `plan` else a shipped one.
 
         Raises:
             RecipeError: there is none, it has a fault, or `--set` names a key that this verb does not look at.
@@ -104,7 +120,14 @@ class Target:
             if not _read(self.verb, text):
                 raise RecipeError(f"--set {text}: {self.verb} looks only at `{READS[self.verb]}` of the recipe",
                                   f"synth run {self.name} --set {shlex.quote(text)}")
+        if self.verb == "plan" and self.only_shipped:
+            return load_recipe(shipped()[self.name] / "recipe.yaml", self.sets)
         return open_recipe(self.name, self.cwd, self.settings, self.sets)
+
+    @property
+    def only_shipped(self) -> bool:
+        """Whether the name is that of a starter, and nothing of that name is here: `plan` reads it where it lies."""
+        return only_shipped(self.name, self.cwd, self.settings)
 
     @property
     def path(self) -> Path:
@@ -123,6 +146,11 @@ class Target:
         from pipeline.store.dataset import Dataset
 
         return Dataset.open(self.made)
+
+
+def _typed(value: object) -> str:
+    """The value of an option as a person types it; nothing for a flag."""
+    return "" if value is True else f"{value:.12g}" if isinstance(value, float) else f"{value}"
 
 
 def _read(verb: str, given: str) -> bool:
@@ -157,8 +185,7 @@ def target(
             flags = {key: given.pop(key) for key in _FLAGS if key in given}
             cwd, sets = Path.cwd(), given.pop("sets", ())
             settings = load_settings(cwd, os.environ, flags)
-            typed = [(_FLAGS[key], "" if value is True else f"{value}") for key, value in flags.items()
-                     if value is not None]
+            typed = [(_FLAGS[key], _typed(value)) for key, value in flags.items() if value is not None]
             typed += [(SET, each) for each in sets]
             if (goal := given.pop("keep", None)) is not None:
                 sets, typed = (*sets, f"sample.keep={goal}"), [*typed, (KEEP, f"{goal}")]
@@ -208,6 +235,8 @@ _FLAGS = {
     "datasets": "--datasets",
 }
 """Argument of a verb that is a setting -> its option."""
+SHARED = {*_FLAGS.values(), SET, KEEP, "--yes", "--json"}
+"""Options that `told` adds by itself, and those that a proposal leaves to the person."""
 
 json_option = click.option("--json", "json_", is_flag=True, help="One JSON document on stdout.")
 """`--json`, an argument `json_` of the verb."""

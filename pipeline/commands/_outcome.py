@@ -40,12 +40,20 @@ def tell(done: Generated, dataset: Dataset) -> None:
     tell_noticed(progress)
     if progress.failed:
         where = console.near(dataset.path / "failures.jsonl")
-        console.fact("failed", f"{kinds(progress)}; {where} holds them", "warn")
+        console.fact("failed", f"{kinds(progress)}; {where} holds them, "
+                               f"synth generate {dataset.name} --retry asks again", "warn")
     if progress.elsewhere:
         console.warn(f"{console.plural(progress.elsewhere, 'row')} wait for a batch that is on its way\n"
                      f"synth generate {dataset.name} --batch   fetches it")
     if progress.answered:
         console.fact("asked", _asked(done))
+
+
+def tell_cap(dataset: Dataset, cap: float | None) -> None:
+    """Says that the cap is passed: by a host that heeds no limit, or since it was lowered."""
+    if cap is not None and (spent := dataset.calls.spent().usd) > cap:
+        console.warn(f"{console.money(spent)} are spent, over the cap of {console.money(cap)}: nothing more is "
+                     "sent under it")
 
 
 def tell_noticed(progress: Progress) -> None:
@@ -94,7 +102,7 @@ def outlook(ahead: Outlook) -> str:
     """`189 of 200, about 24 rows more (48% of 396 were kept)`."""
     known = (f"{console.percent(ahead.kept, ahead.asked)} of {ahead.asked:,} were kept" if ahead.measured
              else f"a guess: {console.percent(round(ahead.share * 100), 100)} are kept")
-    waiting = f", {ahead.waiting:,} not curated yet" if ahead.waiting else ""
+    waiting = f", {ahead.waiting:,} not judged by these rules yet" if ahead.waiting else ""
     more = f"about {console.plural(ahead.more, 'row')} more ({known})" if ahead.more else "no more rows"
     return f"{ahead.kept:,} of {ahead.goal:,} rows{waiting}, {more}" + (f": {ahead.ended}" if ahead.ended else "")
 

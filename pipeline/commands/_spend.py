@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.commands import _console as console
@@ -58,7 +57,7 @@ def writer_of(target: Target, recipe: Recipe, *, asks: bool = True) -> Writer:
         if variable and not writer.provider.rehearsal and not os.environ.get(variable, "").strip():
             raise RecipeError(f"{variable} is not set: it was named as the variable of the key", _set(variable))
         if model := unnamed(target, recipe):
-            again = f"synth {target.verb} {shlex.quote(target.name)}"
+            again = target.again()
             ways = [f"{again} {options_of(each, target.settings)}" for each in (model, REHEARSAL)]
             width = max(map(len, ways))
             raise RecipeError(
@@ -98,9 +97,11 @@ def bill(plan: Bill, target: Target, writer: Writer) -> str:
         calls = f"{calls} and at most {console.plural(repairs, 'repair')}"
     if writer.provider.rehearsal or not plan.new_calls:
         return f"{calls}, $0"
-    about = console.money(plan.usd_expected) if plan.usd_expected is not None else "unknown (no price is known)"
     worst = console.money(plan.usd_worst) if plan.usd_worst is not None else "unknown"
     cap = "none" if target.settings.max_usd is None else console.money(target.settings.max_usd)
+    if plan.usd_expected is None:
+        return f"{calls}, cost unknown (no price is known), cap {cap}"
+    about = console.money(plan.usd_expected)
     return f"{calls}, {'' if about.startswith('under') else 'about '}{about}, at most {worst}, cap {cap}"
 
 

@@ -45,11 +45,13 @@ def command(
         kept = _asking.keep_rows(target, recipe, dataset, writer, options, yes) if recipe.sample.keep else None
         done = kept.made if kept else _asking.make_rows(target, recipe, dataset, writer, options)
         _outcome.tell(done, dataset)
+        _outcome.tell_cap(dataset, target.settings.max_usd)
         if kept:
             _outcome.tell_kept(kept)
         if not done.interrupted:
             _outcome.tell_bill(dataset, kept.ahead.kept if kept else done.progress.kept, close(dataset))
-        console.wrote(dataset.path / "samples.jsonl", *((kept.curation.verdicts,) if kept else ()))
+        rows = (dataset.path / "samples.jsonl",) if done.added or done.rendered else ()
+        console.wrote(*rows, *((kept.curation.verdicts,) if kept else ()))
     if done.interrupted:
         _outcome.stopped(f"synth generate {target.name}")
         context.exit(_outcome.INTERRUPTED)

@@ -73,12 +73,19 @@ def command(
         console.warn(doubt)
     for problem in problems[:PROBLEMS_SHOWN]:
         console.warn(f"{problem.where}: {problem.message}")
+    if target.only_shipped:
+        console.warn(f"nothing of this name is here yet: this is the recipe that synth ships. synth init {target.name} "
+                     f"writes it, to be edited")
+        console.next_command(f"synth run {target.name}", "writes it here, and runs it")
+        return
     model, name = _spend.unnamed(target, recipe) if recipe.asks else None, target.name
     if model is not None:
         goes_on = options_of(model, target.settings)
         console.warn(f"{model} wrote rows of it, and no model is named now: {goes_on} goes on")
         name = f"{name} {goes_on}"
-    if plan.reused or not recipe.asks or model is not None:
+    if plan.barren and not plan.new_calls:
+        console.next_command(f"synth generate {name} --retry", "asks again what failed")
+    elif plan.reused or not recipe.asks or model is not None:
         console.next_command(f"synth run {name}")
     elif writer.provider.rehearsal or plan.wanted <= _bill.TELLING:
         console.next_command(f"synth preview {name} -n 3", "three rows first; they are kept")
@@ -125,7 +132,8 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahea
     console.block(rows)
     if plan.new_calls:
         console.out()
-        for line in _bill.table(plan, target.name):
+        first = f"synth init {target.name}, then " if target.only_shipped else ""
+        for line in _bill.table(plan, f"{first}synth preview {target.name} -n {_bill.TELLING}"):
             console.out(line)
         if told := _prices(writer):
             console.block([("prices", told)])
@@ -149,6 +157,8 @@ def _rows(plan: RunPlan, asks: bool, done: str) -> str:
     parts = [f"{plan.wanted:,} wanted"]
     if asks:
         parts.append(f"{plan.reused:,} {done} already" if plan.reused else "none asked for yet")
+    if plan.barren:
+        parts.append(f"{plan.barren:,} asked for and without a row")
     if plan.surplus:
         parts.append(f"{plan.surplus:,} more that are {done} and no longer asked for")
     return ", ".join(parts)

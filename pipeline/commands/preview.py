@@ -49,6 +49,7 @@ def command(context: click.Context, /, target: Target, rows: int, yes: bool, jso
                 _show(dataset, row)
             console.say()
         _outcome.tell(done, dataset)
+        _outcome.tell_cap(dataset, target.settings.max_usd)
         console.wrote(dataset.path / "samples.jsonl")
     if done.interrupted:
         _outcome.stopped(f"synth preview {target.name} -n {rows}")

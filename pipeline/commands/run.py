@@ -76,6 +76,7 @@ def command(
 
         stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten, more)
         done = dict(screen.stages(stages, dataset))
+        _outcome.tell_cap(dataset, target.settings.max_usd)
         if recipe.finetune is not None and not no_tune and "export" in done:
             done |= _tuned(target, recipe, dataset, yes, tables=not json_)
     if json_:
@@ -129,11 +130,7 @@ def _tuned(target: Target, recipe: Recipe, dataset: Dataset, yes: bool, tables: 
 
 def _bring_starter(target: Target) -> None:
     """Copies the shipped recipe of that name where there is none, and says which files it wrote."""
-    from pipeline.locate import find_recipe, shipped
-
-    if find_recipe(target.name, target.cwd) is None and target.name in shipped():
-        if (target.path / "recipe.yaml").is_file():
-            return
+    if target.only_shipped:
         from pipeline.starters import copy_starter
 
         console.wrote(*copy_starter(target.name, target.cwd, None))

@@ -15,6 +15,9 @@ from pipeline.errors import SynthError
 from pipeline.settings import Settings
 from pipeline.status import Standing
 
+SPARE = ("failed", "copied", "unconfirmed", "no price", "tuning")
+"""Columns of what was paid that are shown where a dataset has something in them."""
+
 
 @click.command("status")
 @target(optional=True)
@@ -133,9 +136,12 @@ def _costs(found: list[Standing]) -> None:
          console.money(spent.usd), console.money(spent.unconfirmed_usd), spent.unpriced, console.money(one.tuned_usd))
         for one in found for spent in [one.spent]
     ]
-    columns = ("dataset", "answered", "failed", "copied", "tokens in", "tokens out", "cost", "unconfirmed", "no price",
-               "tuning")
-    for line in console.table(rows, columns, right=columns[1:]):
+    columns: tuple[str, ...] = ("dataset", "answered", "failed", "copied", "tokens in", "tokens out", "cost",
+                                "unconfirmed", "no price", "tuning")
+    shown = [index for index, name in enumerate(columns)
+             if name not in SPARE or any(row[index] not in (0, "$0") for row in rows)]
+    columns = tuple(columns[index] for index in shown)
+    for line in console.table([[row[index] for index in shown] for row in rows], columns, right=columns[1:]):
         console.out(line)
     if bills := [(one.name, one.bill) for one in found if one.bill]:
         console.out()
@@ -143,7 +149,8 @@ def _costs(found: list[Standing]) -> None:
             console.out(line)
     total = console.money(sum(one.spent.usd + one.tuned_usd for one in found))
     console.say()
-    console.fact("total", f"{total}; unconfirmed: the most that requests without an answer may have cost")
+    unsure = "; unconfirmed: the most that requests without an answer may have cost" if "unconfirmed" in columns else ""
+    console.fact("total", f"{total}{unsure}")
 
 
 def ways(one: Standing) -> str:

@@ -10,6 +10,7 @@ from pipeline import prices, tokens
 from pipeline.errors import CapReached, RecipeError
 from pipeline.prices import Price
 from pipeline.types import Usage
+from pipeline.words import money
 
 
 class Bill(NamedTuple):
@@ -132,6 +133,6 @@ def cost_of(price: Price | None, usage: Usage | None) -> float | None:
 def cap_reached(cap: float, spent: float, worst: float) -> CapReached:
     """The error of a call that could pass the cap, with a cap that would hold it."""
     return CapReached(
-        f"the cap of ${cap:g} is reached: ${spent:.4f} are spent, the next call may cost ${worst:.4f}",
+        f"the cap of {money(cap)} is reached: ${spent:.4f} are spent, the next call may cost ${worst:.4f}",
         f"everything is kept; to go on: --max-usd {max(cap * 2, round(spent + worst + 0.005, 2)):g}",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -120,11 +120,24 @@ class Pace(NamedTuple):
     tpm: int | None = None
 
 
+class Part(NamedTuple):
+    """Who is asked at one step of the recipe, or as the second answer or the judge of a pair.
+
+    Attributes:
+        limit: tokens of an answer at most; None where none is set.
+        price: None where unknown.
+    """
+
+    name: str
+    limit: int | None
+    price: Price | None
+
+
 class _Step:
     """What is missing of one step: counted in full, or but for answers of earlier steps that are not there yet."""
 
-    def __init__(self, name: str, limit: int | None) -> None:
-        self.name, self.limit = name, limit
+    def __init__(self, part: Part) -> None:
+        self.name, self.limit, self.price = part
         self.calls = self.blind = self.tokens = 0
         self.mentions: dict[int, int] = {}
 
@@ -134,17 +147,16 @@ class Missing:
 
     Args:
         model: whose tokens are counted.
-        price: None where unknown.
-        steps: name and output limit of each step of the recipe.
+        steps: of the recipe, and behind them those of a pair.
 
     Attributes:
         repairs: further calls at most, of answers that are held to something; in `worst` alone.
         linked: whether it was noted how often each prompt holds the answers of earlier steps.
     """
 
-    def __init__(self, model: str, price: Price | None, steps: Sequence[tuple[str, int | None]]) -> None:
-        self.model, self.price = model, price
-        self.steps = [_Step(name, limit) for name, limit in steps]
+    def __init__(self, model: str, steps: Sequence[Part]) -> None:
+        self.model = model
+        self.steps = [_Step(step) for step in steps]
         self.worst: float | None = 0.0
         self.shown: list[str] = []
         self.calls = self.repairs = self.prompts = self.rows = 0
@@ -199,12 +211,12 @@ class Missing:
 
     def _unknown(self, step: _Step) -> float | None:
         """The most that answers which are not there yet cost as part of a prompt."""
-        if self.price is None:
+        if step.price is None:
             return None
         limits = [(count, self.steps[earlier].limit) for earlier, count in step.mentions.items()]
         if any(limit is None for _, limit in limits):
-            return None if self.price.input else 0.0
-        return sum(count * (limit or 0) for count, limit in limits) * self.price.input / prices.MILLION
+            return None if step.price.input else 0.0
+        return sum(count * (limit or 0) for count, limit in limits) * step.price.input / prices.MILLION
 
 
 def _alone(request: CallRequest) -> str:
@@ -223,6 +235,7 @@ def forecast(missing: Missing, told: History, wanted: int, reused: int, pace: Pa
         pace: None where nobody real is asked: no seconds then.
     """
     steps, outputs, exact = list[StepBill](), list[Range](), missing.exact
+    sums: list[tuple[Range | None, float | None]] = []
     for step, came in zip(missing.steps, told.steps, strict=True):
         each = _output(step, came)
         outputs.append(each)
@@ -234,18 +247,20 @@ def forecast(missing: Missing, told: History, wanted: int, reused: int, pace: Pa
         rest = len(came.output) if len(came.output) >= FEWEST else 0
         if step.calls:
             steps.append(StepBill(step.name, step.calls, asked, each.times(step.calls), rest))
+            sums.append((_usd(step.price, came, asked, steps[-1].output_tokens),
+                         step.price.batch if step.price else None))
     asked, written = _sum(step.input_tokens for step in steps), _sum(step.output_tokens for step in steps)
-    usd = _usd(missing, told, asked, written)
+    usd = _capped(_total(found for found, _ in sums), missing.worst)
     share = of_share(told.kept, told.judged, missing.rows) if missing.rows else _known(told)
     share = sure(1.0) if told.by == NO_RULES else share
     kept = sure(reused * share.middle).plus(share.times(missing.rows)) if share else None
-    factor = missing.price.batch if missing.price else None
+    batch = _total(found.times(factor) if found and factor is not None else None for found, factor in sums)
     return Forecast(
         steps=tuple(steps), calls=missing.calls, prompts=missing.prompts, exact=exact,
         calibrated=not missing.exact and all(len(came.input) >= FEWEST for came in told.steps),
         answers=min((step.answers for step in steps), default=0),
         input_tokens=asked, output_tokens=written, usd=usd,
-        batch_usd=usd.times(factor) if usd is not None and factor is not None and missing.calls else None,
+        batch_usd=_capped(batch, missing.worst) if missing.calls else None,
         seconds=_seconds(missing, told, asked, written, pace) if pace and missing.calls else None,
         timed=all(len(came.seconds) >= FEWEST for came in told.steps),
         rows=missing.rows, judged=told.judged, by=told.by, compares=told.compares, kept=kept,
@@ -285,19 +300,32 @@ def _input(step: _Step, came: Answers, exact: bool) -> Range:
     return told._replace(middle=sum(came.input) / sum(came.counted)).times(step.tokens)
 
 
-def _usd(missing: Missing, told: History, asked: Range, written: Range) -> Range | None:
-    """Dollars; prompts that a host had cached before count as cached again, but for the high end."""
-    if not missing.calls:
-        return sure(0.0)
-    if missing.price is None:
+def _usd(price: Price | None, came: Answers, asked: Range, written: Range) -> Range | None:
+    """Dollars of a step; prompts that a host had cached before count as cached again, but for the high end."""
+    if price is None:
         return None
-    held = sum(sum(came.cached) for came in told.steps) / max(1, sum(sum(came.input) for came in told.steps))
-    found = Range(*(
-        prices.cost(missing.price, Usage(round(into), round(out), int(cached * into)))
+    held = sum(came.cached) / max(1, sum(came.input))
+    return Range(*(
+        prices.cost(price, Usage(round(into), round(out), int(cached * into)))
         for into, out, cached in zip(asked, written, (held, held, 0.0), strict=True)
     ))
-    high = found.high if missing.worst is None else min(found.high, missing.worst)
-    return Range(min(found.low, high), min(found.middle, high), high)
+
+
+def _total(found: Iterable[Range | None]) -> Range | None:
+    """The sum of all; None where one is not known."""
+    total = sure(0.0)
+    for each in found:
+        if each is None:
+            return None
+        total = total.plus(each)
+    return total
+
+
+def _capped(found: Range | None, worst: float | None) -> Range | None:
+    """No more than the worst case."""
+    if found is None or worst is None:
+        return found
+    return Range(*(min(end, worst) for end in found))
 
 
 def _seconds(missing: Missing, told: History, asked: Range, written: Range, pace: Pace) -> Range:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import json
+from collections.abc import Collection
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
@@ -27,6 +29,9 @@ SPREAD = 0.1
 VERDICTS, RULES, NO_RULES = "verdicts", "rules", "no rules"
 """What tells whether a row is kept: today's verdicts, the recipe's row rules on rows as they stand, or none drops."""
 
+PAIR = {"chosen", "rejected"}
+"""Roles of the two answers of a pair, once they are judged."""
+
 
 class Answers(NamedTuple):
     """What hosts said of the answers to one step, an entry for each.
@@ -47,7 +52,7 @@ class History(NamedTuple):
     """Rows of one writer, or LOOKED_AT of them by chance.
 
     Attributes:
-        steps: by step of the recipe, in order.
+        steps: by step of the recipe, in order; those of a pair behind them, as second answer and judge.
         kept: of `judged` rows, those that curation keeps.
         by: VERDICTS, RULES or NO_RULES; empty where nothing tells.
         compares: whether rules that compare rows have no part in `kept`.
@@ -68,11 +73,15 @@ def history(recipe: Recipe, dataset: Dataset, writer: str, model: str) -> Histor
         model: whose tokens are counted.
     """
     looked = _looked(dataset, writer)
-    steps = [_answers(dataset, [row.calls for row, _ in looked], f"step:{step.name}", model) for step in recipe.asks]
+    calls = [row.calls for row, _ in looked]
+    roles = [{f"step:{step.name}"} for step in recipe.asks]
+    if recipe.pairs is not None:
+        roles = [*roles[:-1], PAIR, PAIR, {"judge"}]
+    steps = [_answers(dataset, calls, each, model) for each in roles]
     if not recipe.curate:
         return History(steps, 0, 0, NO_RULES, False)
     rules = _rules(recipe, dataset)
-    current = _noted(dataset) == [(rule.name, rule.options, rule.key) for rule in rules]
+    current = _noted(dataset) == _named(rules)
     if looked and current and all(verdict is not None for _, verdict in looked):
         return History(steps, len(looked), sum(_keeps(verdict) for _, verdict in looked), VERDICTS, False)
     checked = [rule for rule in rules if isinstance(rule, RowRule)]
@@ -129,9 +138,9 @@ def _looked(dataset: Dataset, writer: str) -> list[tuple[Sample, Verdict | None]
     return [(sample, verdict) for _, _, sample, verdict in held]
 
 
-def _answers(dataset: Dataset, rows: list[tuple[CallRef, ...]], role: str, model: str) -> Answers:
+def _answers(dataset: Dataset, rows: list[tuple[CallRef, ...]], roles: Collection[str], model: str) -> Answers:
     """Each call counts once, however many rows share it."""
-    ids = dict.fromkeys(ref.id for refs in rows for ref in refs if ref.role == role)
+    ids = dict.fromkeys(ref.id for refs in rows for ref in refs if ref.role in roles)
     found = Answers([], [], [], [], [])
     for call_id in ids:
         call = dataset.calls.peek(call_id)
@@ -157,6 +166,16 @@ def _noted(dataset: Dataset) -> list[tuple[object, object, object]]:
     rules = found.get("rules") if isinstance(found, dict) else None
     listed = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
     return [(rule.get("rule"), rule.get("options"), rule.get("key")) for rule in listed]
+
+
+def _named(rules: list[AnyRule]) -> list[tuple[object, object, object]]:
+    """The same of rules as they are, written as a note has them."""
+    return [(rule.name, json.loads(json.dumps(rule.options, default=str)), rule.key) for rule in rules]
+
+
+def judged_by(recipe: Recipe, dataset: Dataset) -> bool:
+    """Whether the last curation was by the recipe's rules of today: else its verdicts say nothing of what is kept."""
+    return _noted(dataset) == _named(_rules(recipe, dataset))
 
 
 def _keeps(verdict: Verdict | None) -> bool:

@@ -14,6 +14,7 @@ from pipeline.rows import joined
 from pipeline.store import Dataset
 from pipeline.types import Draw
 
+from .history import judged_by
 from .questions import Question
 from .rows import sample_id
 
@@ -61,15 +62,18 @@ def keep_outlook(
         whole: all that it will take as far as the yield tells, in place of one round.
     """
     asked = list(asked_for(recipe, axes, dataset, calls))
-    kept = _kept(dataset, {each.row for each in asked if each.row is not None})
+    rows = {each.row for each in asked if each.row is not None}
+    kept = _kept(dataset, rows, judged_by(recipe, dataset))
     tried = [Tried(each.draw, 0 if each.failed else kept.get(each.row or "")) for each in asked]
     return [each.draw for each in asked], outlook(recipe, axes, tried, whole=whole)
 
 
-def _kept(dataset: Dataset, rows: set[str]) -> dict[str, int]:
-    """Row -> how many of it and of its rewrites are kept; only rows that a curation or a hand has judged."""
+def _kept(dataset: Dataset, rows: set[str], current: bool) -> dict[str, int]:
+    """Row -> how many of it and of its rewrites are kept; only rows that a hand or today's rules (`current`) judged."""
     family = {row: row for row in rows}
     kept = {row: 0 for row in rows if dataset.deleted(row)}
+    if not current:
+        return kept
     for sample, verdict in joined(dataset):
         row = family.get(sample.id) or family.get(sample.parent or "")
         if row is not None:

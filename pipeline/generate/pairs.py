@@ -36,7 +36,8 @@ def pair_of(road: Road, trail: Trail, said: dict[str, Said]) -> Generator[Questi
     other = road.step(trail, index, said, OTHER, over, over.model)
     same = wanted.writer.name == other.writer.name and wanted.parameters == other.parameters
     first = yield from road.answer(trail, wanted)
-    second = yield from road.answer(trail, other._replace(repeat=other.repeat + SECOND) if same else other)
+    other = other._replace(step=index + 1, repeat=other.repeat + SECOND if same else other.repeat)
+    second = yield from road.answer(trail, other)
     known = not trail.guess
     if known and first.text.strip() == second.text.strip():
         raise Lost(Unpaired(EQUAL))
@@ -87,5 +88,5 @@ def _ask(road: Road, trail: Trail, seen: Mapping[str, Any], reader: Reader) -> A
         messages = [{"role": "user", "content": road.recipe.template(road.recipe.pairs.judge.user)}]
     hints = {"cell": trail.draw.cell, "fields": trail.draw.fields, "answer": {**reader.hint, "judge": True}}
     wanted = Wanted(road.judge, messages, road.recipe.pairs.judge.body(), 0, "judge", reader, hints,
-                    step=len(road.recipe.asks) - 1)
+                    step=len(road.recipe.asks) + 1)
     return (yield from road.answer(trail, wanted))

@@ -9,12 +9,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from pipeline.digest import NOT_IN_THE_ANSWER, digest
-from pipeline.engine import output_limit
+from pipeline.engine import settled
 from pipeline.errors import DataError, RecipeError, SynthError
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
-from pipeline.grid.fill import fill
 from pipeline.grid.keep import Outlook
 from pipeline.grid.source import passing
 from pipeline.hosts.parameters import told
@@ -31,6 +30,7 @@ from .answers import spec_of, unsaid
 from .bill import Forecast, Missing, Pace, forecast, foreseen
 from .history import history
 from .keep import asked_for, keep_outlook
+from .parts import note_mentions, parts_of
 from .questions import Made, Question, Retry, Writer, parameters
 from .road import road_of
 from .rows import sample_id
@@ -43,6 +43,7 @@ class RunPlan(NamedTuple):
         cells: size of the grid, before `where`; 0 for source rows.
         wanted: rows that the recipe asks for.
         reused: of these, rows whose calls are all answered, here or in a neighbour.
+        barren: of these, draws that no row comes of: what failed for good, answers that cannot be used, ties.
         surplus: rows that are paid and legal and no longer asked for.
         aside: why rows that are part of the set today will stand aside -> how many.
         new_calls: calls that would be sent; of a later step, one per row whose earlier answer is not known yet.
@@ -68,6 +69,7 @@ class RunPlan(NamedTuple):
     measured: bool
     forecast: Forecast
     repairs: int = 0
+    barren: int = 0
 
 
 def writer_digest(recipe: Recipe, writer: Writer) -> str:
@@ -213,9 +215,8 @@ def plan_run(
     refuse_unheeded(recipe)
     road_of(recipe, writer, dataset.path, asked_instead(dataset), retry)  # what is wrong with it is no row's fault
     axes = load_axes(recipe) if recipe.axes else None
-    count = reused = 0
-    bill = Missing(writer.model, writer.price, [(step.name, output_limit(parameters(recipe, step)))
-                                                for step in recipe.asks])
+    count = reused = barren = 0
+    bill = Missing(writer.model, parts_of(recipe, writer))
     planned, keys = dataset.plan.states(), set[str]()
     noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
     changed, whole = noted not in (None, mine), set[str]()
@@ -230,10 +231,11 @@ def plan_run(
                 problem(misfit(draw, error))
             continue
         reused += not missing and (not recipe.asks or bool(ids))
+        barren += bool(recipe.asks) and not missing and not ids
         if changed and ids and not missing:
             whole.add(sample_id(draw, ids))
         if len(missing) > 1 and not bill.linked:
-            _mentions(recipe, draw, bill)
+            note_mentions(recipe, draw, bill)
         bill.add(missing)
     past = history(recipe, dataset, mine, writer.model)
     ahead = forecast(bill, past, count, reused, pace if not writer.provider.rehearsal else None)
@@ -248,7 +250,7 @@ def plan_run(
         new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
         usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
-        repairs=bill.repairs,
+        repairs=bill.repairs, barren=barren,
     )
 
 
@@ -322,7 +324,7 @@ def _calls_of(
     try:
         question = next(asking)
         while True:
-            answer = None if question.maybe else _stored(dataset, question)
+            answer = None if question.maybe else _stored(dataset, question, retry)
             if answer is None and not question.look:
                 missing.append(question)
             question = asking.send(answer)
@@ -330,12 +332,15 @@ def _calls_of(
         return missing, [ref.id for ref in end.value.refs] if isinstance(end.value, Made) else []
 
 
-def _stored(dataset: Dataset, question: Question) -> Call | None:
-    """What is known of a question's call; a failure only where one looks for it, since it would be asked again."""
+def _stored(dataset: Dataset, question: Question, retry: Retry | None = None) -> Call | None:
+    """What is known of a question's call; of a failure only where one looks for it, or it is not asked again."""
     request = question.request
     if question.look:
         return dataset.calls.peek(request.id)
-    if dataset.calls.state(request.id) != "answered":
+    state = dataset.calls.state(request.id)
+    if state == "failed" and (failed := dataset.calls.peek(request.id)) is not None:
+        return failed if settled(failed, retry is not None and (retry.classes or True)) else None
+    if state != "answered":
         return None
     if question.read:
         return dataset.calls.peek(request.id)
@@ -356,16 +361,3 @@ def asked_instead(dataset: Dataset) -> tuple[str, ...]:
 def _noted(dataset: Dataset, changed: tuple[int, ...]) -> tuple[str, ...]:
     noted = dataset.manifest().get("generate")
     return tuple(noted.get("instead", ())) if isinstance(noted, dict) else ()
-
-
-def _mentions(recipe: Recipe, draw: Draw, bill: Missing) -> None:
-    """Notes how often the prompt of each step holds the answer of each earlier one."""
-    bill.linked = True
-    marks = {step.name: f"(the answer of step {place})" for place, step in enumerate(recipe.asks)}
-    for index, step in enumerate(bill.steps[1:], 1):
-        try:
-            text = "".join(str(message["content"]) for message in fill(recipe, draw, marks, index))
-        except RecipeError:
-            continue  # it takes parts of an answer, which a mark does not have
-        step.mentions = {place: found for place in range(index)
-                         if (found := text.count(marks[recipe.asks[place].name]))}

@@ -82,7 +82,7 @@ class Question(NamedTuple):
     Attributes:
         look: only what is stored counts: None is sent where that is nothing.
         maybe: whether it will be asked is not known; nothing is sent for it.
-        step: which step of the recipe it belongs to; a judge belongs to the last one.
+        step: which step of the recipe it belongs to; behind the last come the second answer of a pair and its judge.
         read: whether the text of the answer matters for what follows.
     """
 

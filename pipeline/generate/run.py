@@ -35,8 +35,10 @@ from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset, SampleWriter
 from pipeline.store.plan import SURPLUS, WANTED
 from pipeline.types import Call, Draw, Problem, Sample
+from pipeline.words import plural
 
 from .failures import Failures
+from .pairs import TIE
 from .plan import answered, asked_instead, misfit, outlook_of, paid_cells, settled_draws, transitions, writer_digest
 from .questions import Made, Outcome, Passed, Question, Retry, Unpaired, Unusable, Writer, parameters
 from .road import Road
@@ -204,8 +206,10 @@ class _Run:
         if self.left_out.count:
             self.notes.append(str(self.left_out))
         if self.unpaired:
-            why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.unpaired.items()))
+            why = ", ".join(plural(count, reason, "ties" if reason == TIE else reason)
+                            for reason, count in sorted(self.unpaired.items()))
             self.notes.append(f"{self.unpaired.total():,} of {self.wanted:,} draws gave no pair: {why}")
+            self.dataset.note("generate", {**self.dataset.manifest()["generate"], "unpaired": self.unpaired.total()})
         self._floor(interrupted)
         return Generated(
             self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes), self.again

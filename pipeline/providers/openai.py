@@ -152,9 +152,16 @@ class OpenAI:
     def _failure(self, reply: Reply) -> Failure:
         found = failure(reply.status, reply.headers, reply.body, self._clock())
         hide = self._wire.secrets.hide
-        key_env = self._access.key_env
-        origin = f" (the key is read from {key_env})" if found.kind == "auth" and key_env else ""
+        origin = self._origin() if found.kind == "auth" else ""
         return replace(found, message=hide(f"{self.namespace}: {found.message}") + origin, raw=hide(found.raw or ""))
+
+    def _origin(self) -> str:
+        """Where the key that a host refuses comes from, or that there is none."""
+        if self._access.key_env:
+            return f" (the key is read from {self._access.key_env})"
+        if {"authorization", "api-key"}.isdisjoint(self._access.headers.open()):
+            return " (none was sent: --key-env VARIABLE, or key_env in synth.toml, says where it is)"
+        return ""
 
     async def _refused(self, reply: Reply, model: str) -> CallFailed:
         """The failure of an error response; an unknown model gets the names that are near it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -90,10 +91,11 @@ def question(idea: str, name: str) -> Question[Proposal]:
     if not told:
         raise RecipeError("--idea is empty", f'synth init {name} --idea "support tickets of a bank app"')
     text = ASKED.format(idea=told, fewest=FEWEST, most=MOST, reserved=", ".join(RESERVED))
+    again = shlex.quote(told) if "\n" not in told and len(told) <= LONGEST else "'...'"
     instead = (
-        f"synth init {name} --idea ... --model OTHER   asks another model\n"
-        f"synth init {name} --idea '...'               asks with other words; the same ones have this answer\n"
-        f"synth init {name} --blank                    a recipe to fill in by hand"
+        f"synth init {name} --idea {again} --model OTHER   asks another model\n"
+        f"synth init {name} --idea '...'   asks with other words; the same ones have this answer\n"
+        f"synth init {name} --blank   a recipe to fill in by hand"
     )
     return Question(text, lambda text: read(text), lambda text: read(text, fewest=2), MAX_TOKENS, EXPECTED,
                     {"idea": told}, instead)

@@ -99,7 +99,7 @@ def more_question(recipe: Recipe, axis: str, count: int, name: str) -> Question[
     )
     instead = (
         f"synth plan {name} --more {axis}={count} --model OTHER   asks another model\n"
-        f"synth plan {name} --more {axis}={count + 1}             another question; the same one has this answer"
+        f"synth plan {name} --more {axis}={count + 1}   another question; the same one has this answer"
     )
     hints = {"axis": axis, "has": there, "more": count}
     return Question(text, lambda said: _read(said, axis, there, count), lambda said: _read(said, axis, there, count),

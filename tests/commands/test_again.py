@@ -79,7 +79,7 @@ def test_an_option_goes_to_the_verbs_that_take_it(
     assert main(["generate", "tales", *flags(server), *more]) == 0
     assert following(capsys) == ["curate", "tales", "--set", "curate=[refusal]"]
     assert main(["plan", "tales", *flags(server), *more]) == 0
-    assert following(capsys) == ["run", "tales", *flags(server)[:4], "--max-usd", "2.0", *more[:4]]
+    assert following(capsys) == ["run", "tales", *flags(server)[:4], "--max-usd", "2", *more[:4]]
 
 
 def test_what_an_error_proposes_has_them_too(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +103,7 @@ def test_a_placeholder_gets_the_name(tales: Path, server: Server, capsys: pytest
     priced = ["--model", "openai:gpt-4.1-mini", "--max-usd", "1"]
     assert main(["generate", "tales", *priced]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.split() == ["synth", "generate", "tales", "--set", "generate.max_tokens=1000", *priced[:-1], "1.0"]
+    assert line.split() == ["synth", "generate", "tales", "--set", "generate.max_tokens=1000", *priced]
 
 
 def test_options_of_another_verb_and_a_quote_survive(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,3 +266,46 @@ def test_a_run_is_told_as_a_run_and_a_closed_terminal_stops_it_with_a_word(
     assert "everything that came is kept" in err
     again = f"next   synth run tales --model openai:story-small --base-url {server.base_url} --concurrency 1"
     assert err.splitlines()[-1].startswith(again)
+
+
+@pytest.mark.parametrize(("words", "again"), [
+    (["generate", "tales", "--retry", "--class", "parse", "--class", "length"],
+     "generate tales --retry --class parse --class length"),
+    (["plan", "tales", "--more", "place=3", "--write"], "plan tales --more place=3 --write"),
+])
+def test_a_verbs_own_options_are_proposed_again(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str], words: list[str], again: str
+) -> None:
+    assert main(["preview", "tales", "-n", "2", *flags(server)]) == 0
+    capsys.readouterr()
+    assert main([*words, "--max-usd", "0.5"]) == 2
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert first.strip() == f"synth {again} --model openai:story-small --max-usd 0.5   goes on"
+    assert second.index("rehearses beside them") == first.index("goes on"), "comments stand below each other"
+
+
+def test_a_key_that_was_never_sent_is_said_to_be_none(tales: Path, capsys: pytest.CaptureFixture[str],
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(key="sk-right-6f1d77") as server:
+        (tales / "synth.toml").write_text(f'[providers.mine]\nbase_url = "{server.base_url}"\n')
+        assert main(["generate", "tales", "--model", "mine:story-small", "--yes"]) == 5
+        assert "(none was sent: --key-env VARIABLE, or key_env in synth.toml, says where it is)" in " ".join(
+            capsys.readouterr().err.split())
+        monkeypatch.setenv("MINE", "sk-right-6f1d77")
+        assert main(["generate", "tales", "--model", "mine:story-small", "--yes", "--key-env", "MINE"]) == 0
+
+
+def test_a_shipped_recipe_is_planned_before_anything_is_written(workdir: Path,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "plots", "--model", "openai:gpt-4.1-mini"]) == 0
+    captured = capsys.readouterr()
+    assert "396 new calls, about $0.40" in captured.out
+    assert "synth init plots, then synth preview plots -n 20 tells" in captured.out
+    assert "synth init plots writes it" in " ".join(captured.err.split())
+    assert captured.err.splitlines()[-1].startswith("next   synth run plots --model openai:gpt-4.1-mini")
+    assert main(["plan", "plots", "--more", "place=3", "--write", "--yes"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].strip() == "synth init plots", "ours is not edited"
+    assert list(workdir.iterdir()) == []
+    assert main(["init", "plots"]) == 0
+    assert main(["plan", "plots"]) == 0
+    assert "nothing of this name is here" not in capsys.readouterr().err

@@ -200,7 +200,7 @@ def test_an_unknown_price_is_asked_about(
     elsewhere = ["--model", "openai:story-small", "--base-url", "http://elsewhere.example/v1"]
     assert main(["generate", "tales", *elsewhere]) == 2
     text = said(capsys)
-    assert "12 new calls, about unknown (no price is known), at most unknown, cap none" in text
+    assert "12 new calls, cost unknown (no price is known), cap none" in text
     assert "an unknown amount" in text
     assert main(["generate", "tales", *elsewhere, "--yes"]) == 0
     assert "cost unknown" in said(capsys)
@@ -306,3 +306,32 @@ def test_what_cannot_be_understood(
 
 def test_the_recipe_of_these_tests_is_one() -> None:
     assert parse_recipe(RECIPE).name == "tales"
+
+
+def test_what_failed_for_good_is_in_no_bill(tales: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales / "tales.yaml").write_text(RECIPE.replace("pilot", '"pilot [[fault:content_filter]]"'))
+    assert main(["generate", "tales", *real(server, "--yes")]) == 0
+    assert "synth generate tales --retry asks again" in said(capsys)
+    assert main(["plan", "tales", *real(server)]) == 0
+    captured = capsys.readouterr()
+    assert "12 wanted, 9 paid already, 3 asked for and without a row" in captured.out
+    assert "bill    0 new calls, $0" in captured.out
+    assert captured.err.splitlines()[-1].startswith("next   synth generate tales --retry --model")
+    assert main(["generate", "tales", *real(server)]) == 0
+    text = said(capsys)
+    assert "0 new calls, $0" in text
+    assert "wrote" not in text, "there is no new row"
+    assert main(["generate", "tales", *real(server, "--retry")]) == 0
+    assert "3 new calls, " in said(capsys)
+
+
+@pytest.mark.parametrize("verb", [["generate"], ["run"], ["preview", "-n", "2"]])
+def test_a_cap_that_is_passed_is_said(tales: Path, server: Server, capsys: pytest.CaptureFixture[str],
+                                      verb: list[str]) -> None:
+    (tales / "synth.toml").write_text(PRICES.format(output=1000))
+    assert main(["generate", "tales", *real(server, "--yes")]) == 0
+    assert "over the cap" not in said(capsys)
+    sent = len(server.received())
+    assert main([verb[0], "tales", *verb[1:], *real(server, "--max-usd", "0.01")]) == 0
+    assert "are spent, over the cap of $0.01: nothing more is sent under it" in said(capsys)
+    assert len(server.received()) == sent

@@ -226,3 +226,40 @@ def test_plan_axes_shows_what_is_drawn_and_what_is_kept(tales: Path, capsys: pyt
     value = json.loads(capsys.readouterr().out)["coverage"]
     assert value["rows"] == 12
     assert value["kept"]["rows"] == len(kept(tales))
+
+
+def test_rules_that_changed_judge_before_anything_is_paid(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Verdicts of other rules say nothing: the bill guesses, and paid rows that are all dropped end it for nothing."""
+    (tales / "tales.yaml").write_text(RECIPE.replace("min: 1000", "min: 10"))
+    assert main(["generate", "tales", "--keep", "60", *real(server)]) == 0
+    sent = len(server.received())
+    assert sent >= 60
+    strict = ["--set", "curate=[{length: {min: 100000, unit: bytes}}]"]
+    capsys.readouterr()
+    assert main(["plan", "tales", "--keep", "20", *real(server), *strict]) == 0
+    assert f"0 of 20 rows, {sent} not judged by these rules yet" in said(capsys)
+    assert main(["generate", "tales", "--keep", "20", *real(server), *strict, "--max-usd", "1"]) == 3
+    told = said(capsys)
+    assert f"none of the last {sent} rows is kept; 0 of 20 are. Dropped in all: length {sent}" in told
+    assert len(server.received()) == sent
+
+
+def test_more_than_the_bill_said_is_asked_about(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bill said nothing was lacking, and the new rules drop most: nobody agreed to that."""
+    (tales / "tales.yaml").write_text(RECIPE.replace("min: 1000", "min: 10"))
+    (tales / "synth.toml").write_text('[prices."gpt-4.1-mini"]\ninput = 10\noutput = 4000\n')
+    assert main(["generate", "tales", "--keep", "40", *real(server)]) == 0
+    sent = len(server.received())
+    with Dataset.open(tales / "datasets" / "tales") as dataset:
+        lengths = sorted(len(sample.answer.encode()) for sample in dataset.samples())
+    strict = ["--set", f"curate=[{{length: {{min: {lengths[-3]}, unit: bytes}}}}]"]
+    capsys.readouterr()
+    assert main(["generate", "tales", "--keep", "28", *real(server)[:-1], *strict]) == 2
+    told = said(capsys)
+    assert "0 new calls, $0" in told, "as far as 70% of 40 tell, 28 are there"
+    assert "there is no cap, and nobody is here to be asked" in told
+    assert len(server.received()) == sent

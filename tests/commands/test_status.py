@@ -72,8 +72,14 @@ def test_one_dataset_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_cost(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = status(capsys, "--cost")
-    assert out.splitlines()[1].split() == ["tales", "6", "0", "0", "240", "531", "$0.21", "$0", "0", "$0"]
-    assert "total  $0.21" in err
+    assert [line.split() for line in out.splitlines()[:2]] == [
+        ["dataset", "answered", "tokens", "in", "tokens", "out", "cost"], ["tales", "6", "240", "531", "$0.21"]]
+    assert "total  $0.21\n" in err
+    with Dataset.open(tales) as dataset:
+        dataset.calls.record(replace(made.call(900, ""), message=None, failure=Failure("refused", "no")))
+    out, _ = status(capsys, "--cost")
+    heads = [line.split()[:3] for line in out.splitlines()[:2]]
+    assert heads == [["dataset", "answered", "failed"], ["tales", "6", "1"]]
 
 
 @pytest.mark.parametrize(
@@ -236,3 +242,15 @@ def test_a_tuned_model_is_counted_and_judging_it_is_next(tales: Path, capsys: py
     assert "total  $2.21" in status(capsys, "--cost")[1]
     out, err = status(capsys, "tales")
     assert err.splitlines()[-1] == "next   synth report tales --open"
+
+
+def test_answers_that_cannot_be_used_are_not_asked_for_again(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(tales)
+    made.dataset(tales, [made.sample(i) for i in range(6)], curated=False)
+    (tales / "recipe.yaml").write_text(RECIPE)
+    with Dataset.open(tales) as dataset:
+        draws = [Draw({"genre": "horror", "n": n}) for n in range(9)]
+        dataset.plan.append((draw, WANTED) for draw in draws)
+        dataset.write_failures([], [{"id": f"c{n}", "draw": draws[n].key} for n in (6, 7)])
+        dataset.note("generate", {**(dataset.manifest().get("generate") or {}), "unpaired": 1})
+    assert status(capsys, "tales")[1].splitlines()[-1] == "next   synth curate tales"

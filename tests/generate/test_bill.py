@@ -247,3 +247,16 @@ def test_a_bill_of_a_later_version_is_passed_over(tales: Folder) -> None:
             dataset.note("bill", strange)
             assert reckon(dataset) is None
             assert close(dataset) is None
+
+
+def test_a_step_of_another_model_costs_what_that_one_costs(tmp_path: Path) -> None:
+    tales = Folder(tmp_path, STEPS.replace("max_tokens: 100}", 'max_tokens: 100, model: "scripted:dear"}'))
+    tales.price = Price(0.0, 1.0, None, "2026-11", "a test", batch=0.5)
+    dear = Price(0.0, 10.0, None, "2026-11", "a test")
+    writer = tales.writer._replace(named=lambda name: tales.writer._replace(model=name.partition(":")[2], price=dear))
+    with Dataset(tales.home) as dataset:
+        plan = plan_run(tales.recipe, dataset, writer)
+    assert plan.forecast.usd == near((3 * 8 + 9 * 20 * 10) / 1e6, (3 * 24 + 9 * 60 * 10) / 1e6,
+                                     (3 * 40 + 9 * 100 * 10) / 1e6)
+    assert plan.usd_worst == pytest.approx((3 * 40 + 9 * 100 * 10) / 1e6)
+    assert plan.forecast.batch_usd is None, "the other one is not known to take batches"

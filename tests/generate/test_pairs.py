@@ -104,7 +104,7 @@ def test_ties_and_equal_answers_make_no_pair_and_are_counted(court: Court) -> No
         answer("same") if "nurse" in str(asked.body["messages"]) else script(asked, turn))
     done = court.run()
     assert done.standing == 6
-    assert "6 of 12 draws gave no pair: 3 equal answers, 3 tie" in done.notes
+    assert "6 of 12 draws gave no pair: 3 equal answers, 3 ties" in done.notes
     assert court.failures() == [], "that nobody wins is no failure"
     assert court.asked() == 0
 
@@ -131,7 +131,7 @@ def test_scores_must_differ_by_the_margin(court: Court) -> None:
     court.verdict = verdict
     assert court.plan().new_calls == 48
     done = court.run()
-    assert "3 of 12 draws gave no pair: 3 tie" in done.notes
+    assert "3 of 12 draws gave no pair: 3 ties" in done.notes
     won = {row.cell["hero"]: row.answer.split()[0] for row in court.rows()}
     assert won == {"baker": "bold", "pilot": "dull", "judge": "bold"}
     assert court.plan().new_calls == 0
@@ -201,3 +201,16 @@ def test_what_a_judge_cannot_know_is_named(court: Court) -> None:
     court.edit("judge: {user", "judge: {margin: 1, both_orders: true, user")
     with pytest.raises(RecipeError, match="`both_orders` would change nothing"):
         court.recipe  # noqa: B018 - reading it is the test
+
+
+def test_a_bill_holds_the_judge_and_what_the_judge_reads(court: Court) -> None:
+    before = court.plan().forecast
+    assert [(step.name, step.calls) for step in before.steps] == [("answer", 12), ("second", 12), ("judge", 12)]
+    judge = before.steps[-1]
+    read = before.steps[0].output_tokens.middle + before.steps[1].output_tokens.middle
+    assert judge.input_tokens.middle > read, "both answers stand in its prompt"
+    court.run(rows=4)
+    after = court.plan()
+    assert [step.answers for step in after.forecast.steps] == [8, 8, 4]
+    court.run()
+    assert court.plan().new_calls == 0
