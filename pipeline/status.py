@@ -104,7 +104,7 @@ def standing(path: Path, settings: Settings) -> Standing:
         manifest = dataset.manifest()
         generate = manifest.get("generate") or {}
         rows, rewrites, earlier = _rows(dataset.path / "samples.jsonl", str(generate.get("writer", "")))
-        states = Counter(dataset.plan.states().values())
+        states = dataset.plan.states().counts()
         curated = _curated(manifest.get("curation") or {}, dataset)
         busy = next(map(str, holders(path)), "")
         # comparing with the journal belongs to whoever writes, so not while somebody does

@@ -57,7 +57,7 @@ def test_a_file_of_a_folder_above_counts_and_the_nearest_wins(tmp_path: Path) ->
 def test_every_variable_is_a_setting_and_is_read(tmp_path: Path) -> None:
     values = {"SYNTH_MODEL": "a:b", "SYNTH_DATASETS": "d", "SYNTH_BASE_URL": "http://x", "SYNTH_KEY_ENV": "K",
               "SYNTH_MAX_USD": "1", "SYNTH_CONCURRENCY": "2", "SYNTH_TIMEOUT": "3", "SYNTH_RETRIES": "4",
-              "SYNTH_RPM": "5", "SYNTH_TPM": "6"}
+              "SYNTH_RPM": "5", "SYNTH_TPM": "6", "SYNTH_BATCH": "true"}
     assert values.keys() == VARIABLES.keys()
     settings = load_settings(tmp_path, values)
     assert all(getattr(settings, key) != Settings.model_fields[key].default for key in VARIABLES.values())

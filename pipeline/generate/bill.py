@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pipeline import prices, tokens
 from pipeline.digest import call_id
 from pipeline.engine import output_limit, worst_case
+from pipeline.marks import Marks
 from pipeline.prices import Price
 from pipeline.store.foreseen import Foreseen, Range, sure
 from pipeline.types import CallRequest, Usage
@@ -143,7 +144,7 @@ class _Step:
 
 
 class Missing:
-    """Adds up the calls of a run; equal questions are asked once. Memory: a number for each.
+    """Adds up the calls of a run; equal questions are asked once. Memory: a mark for each.
 
     Args:
         model: whose tokens are counted.
@@ -162,7 +163,7 @@ class Missing:
         self.calls = self.repairs = self.prompts = self.rows = 0
         self.exact = True
         self.linked = False
-        self._seen: set[int] = set()
+        self._seen = Marks()
 
     def add(self, missing: list[Question]) -> None:
         """Takes in what is missing of one draw, in order. What follows an unknown answer is told apart by it."""
@@ -171,12 +172,12 @@ class Missing:
         for place, question in enumerate(missing):
             request, told = question.request, f"{name}{question.request.id}"
             name = name if question.maybe else told
-            if not self._new(told):
+            if not self._seen.add(told):
                 continue
             if question.maybe:
                 self._repair(question)
                 continue
-            self.prompts += place > 0 or request.repeat == 0 or self._new(_alone(request))
+            self.prompts += place > 0 or request.repeat == 0 or self._seen.add(_alone(request))
             self._count(question, self.steps[question.step], blind=place > 0)
 
     def _repair(self, question: Question) -> None:
@@ -186,13 +187,6 @@ class Missing:
         bound = worst_case(question.request.body, question.writer.model, price)
         more = (limit or 0) * price.input / prices.MILLION if price else 0.0
         self.worst = None if self.worst is None or bound is None else self.worst + bound + more
-
-    def _new(self, name: str) -> bool:
-        mark = hash(name)  # 64 bits: of a million calls, one in 30 million runs takes two for one
-        if mark in self._seen:
-            return False
-        self._seen.add(mark)
-        return True
 
     def _count(self, question: Question, step: _Step, blind: bool) -> None:
         request = question.request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -17,12 +17,13 @@ from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.keep import Outlook
 from pipeline.grid.source import passing
 from pipeline.hosts.parameters import told
+from pipeline.marks import Marks
 from pipeline.recipe import Recipe
 from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset
 from pipeline.store.foreseen import foresee
 from pipeline.store.journal import now
-from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN
+from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN, States
 from pipeline.store.standing import Aside, any_real, standing
 from pipeline.types import Call, Cell, Draw, Problem
 
@@ -135,18 +136,18 @@ def settled_draws(recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: W
 
 
 def transitions(
-    recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer, keys: Collection[str]
+    recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer, keys: Marks
 ) -> Iterator[tuple[Draw, str]]:
     """Draws of the plan that are not among `keys`, with the state that they have today where it changed.
 
     What is paid and could be drawn today stays as surplus; what is not paid is withdrawn; a cell or a
     source row that cannot be drawn today is illegal, and its rows stand aside.
     """
-    if all(key in keys for key in dataset.plan.states()):
+    if all(key in keys for key in dataset.plan.written()):
         return
     gone = (draw for draw, _ in dataset.plan.draws() if draw.key not in keys)
     legal = _legal(recipe, axes, {str(draw.source["row"]) for draw in gone if draw.source})
-    there = {sample.provenance.get("draw") for sample in dataset.samples()}
+    there = Marks(sample.provenance.get("draw") for sample in dataset.samples())
     for draw, state in dataset.plan.draws():
         if draw.key in keys:
             continue
@@ -217,13 +218,14 @@ def plan_run(
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = barren = 0
     bill = Missing(writer.model, parts_of(recipe, writer))
-    planned, keys = dataset.plan.states(), set[str]()
+    states, keys = dataset.plan.states(), Marks()
     noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
     changed, whole = noted not in (None, mine), set[str]()
     for draw in wanted_draws(recipe, axes, dataset, writer, rows, problem):
         count += 1
-        if draw.key in planned:  # the others have no rows: a million new draws are counted, not held
+        if draw.key in states:  # the others have no rows: a million new draws are counted, not held
             keys.add(draw.key)
+            states.put(draw.key, WANTED)
         try:
             missing, ids = _calls_of(recipe, draw, dataset, writer, retry)
         except (RecipeError, DataError) as error:
@@ -239,14 +241,14 @@ def plan_run(
         bill.add(missing)
     past = history(recipe, dataset, mine, writer.model)
     ahead = forecast(bill, past, count, reused, pace if not writer.provider.rehearsal else None)
-    states = {key: state for key, state in planned.items() if key not in keys}
-    if rows is None:
-        states.update((draw.key, state) for draw, state in transitions(recipe, axes, dataset, writer, keys))
-    surplus = sum(state == SURPLUS for state in states.values())
-    states.update(dict.fromkeys(keys, WANTED))
+    ruled_out = False
+    for draw, state in transitions(recipe, axes, dataset, writer, keys) if rows is None else ():
+        states.put(draw.key, state)
+        ruled_out = ruled_out or state == ILLEGAL
     return RunPlan(
-        cells=axes.cells if axes else 0, wanted=count, reused=reused, surplus=surplus if rows is None else 0,
-        aside=_aside(recipe, dataset, writer, states, whole if changed else None) if count else {},
+        cells=axes.cells if axes else 0, wanted=count, reused=reused,
+        surplus=states.counts()[SURPLUS] if rows is None else 0,
+        aside=_aside(recipe, dataset, writer, states, ruled_out, whole if changed else None) if count else {},
         new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
         usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
@@ -255,7 +257,7 @@ def plan_run(
 
 
 def _aside(
-    recipe: Recipe, dataset: Dataset, writer: Writer, states: dict[str, str], whole: set[str] | None
+    recipe: Recipe, dataset: Dataset, writer: Writer, states: States, ruled_out: bool, whole: set[str] | None
 ) -> dict[Aside, int]:
     """Rows that would leave the set with the first row that a run makes: why -> how many.
 
@@ -263,15 +265,13 @@ def _aside(
         recipe: today's.
         dataset: as it is.
         writer: today's.
-        states: of the draws as the run would leave them, as far as it looks at them.
+        states: of the draws as the run would leave them.
+        ruled_out: whether one becomes illegal.
         whole: ids of rows of wanted draws whose calls are all answered: they are today's, whatever wrote them. None
             where today's writer is the one of the set.
     """
-    before = dataset.plan.states()
-    ruled_out = any(state == ILLEGAL and before.get(key) != ILLEGAL for key, state in states.items())
     if whole is None and not ruled_out:
         return {}
-    states = {**before, **states}
     real = any_real(dataset.samples())
     today, mine = dataset.aside(), {"generate": {"writer": writer_digest(recipe, writer)}}
     todays = set[str]() if whole is None else whole | {

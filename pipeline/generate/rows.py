@@ -11,6 +11,7 @@ from pipeline.errors import DataError, RecipeError
 from pipeline.formats import find
 from pipeline.grid.fill import train_messages
 from pipeline.json_text import Unread
+from pipeline.marks import Marks
 from pipeline.recipe import Recipe
 from pipeline.shapes import Recognised
 from pipeline.store import Dataset
@@ -125,29 +126,32 @@ class Scan(NamedTuple):
 
     Attributes:
         unrendered: whether the training prompt of some row is out of date.
-        others: ids of rows that carry another writer's name -> their draws.
+        others: ids of rows that carry another writer's name.
+        theirs: keys of their draws.
         real: whether the set holds rows that no rehearsal made.
         mine: whether a row of this very writer stands.
     """
 
     unrendered: bool
-    others: dict[str, str]
+    others: Marks
+    theirs: Marks
     real: bool
     mine: bool
 
 
 def scan(dataset: Dataset, marks: Mapping[str, Any]) -> Scan:
-    """Reads all rows once. Memory grows only with the rows of other writers."""
+    """Reads all rows once. Memory: two marks for each row of another writer."""
     unrendered = real = mine = False
-    others: dict[str, str] = {}
+    others, theirs = Marks(), Marks()
     for sample in dataset.samples():
         made = sample.provenance
         unrendered = unrendered or made.get("train") not in (None, marks["train"])
         real = real or not sample.rehearsal
         mine = mine or made.get("writer") == marks["writer"]
         if made.get("writer") not in (None, marks["writer"]) and sample.parent is None:
-            others[sample.id] = str(made.get("draw"))
-    return Scan(unrendered, others, real, mine)
+            others.add(sample.id)
+            theirs.add(str(made.get("draw")))
+    return Scan(unrendered, others, theirs, real, mine)
 
 
 def render_anew(recipe: Recipe, dataset: Dataset) -> int:

@@ -29,6 +29,7 @@ from pipeline.formats import FormatRefusal
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.draws import wanted
 from pipeline.grid.fill import check_templates
+from pipeline.marks import Marks
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.shapes import refuse_unheeded
@@ -44,9 +45,9 @@ from .questions import Made, Outcome, Passed, Question, Retry, Unpaired, Unusabl
 from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
 
-HELD = 100_000
-"""Draws of axes that are held during a run, some 50 MB: a grid with conditions takes seconds to list. Source rows,
-which may be long, are read again."""
+HELD = 10_000
+"""Draws of axes that are held during a run, some 5 MB: a grid with conditions takes seconds to list. More of them, and
+source rows, which may be long, are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +179,8 @@ class _Run:
         self.paid = paid_cells(recipe, dataset)
         self.goal = recipe.sample.keep is not None
         self.held: list[Draw] | None = None
-        self.keys: set[str] = set()
-        self.others: dict[str, str] = {}
+        self.keys = Marks()
+        self.others, self.theirs = Marks(), Marks()
         self.renewed: set[str] = set()
         self.standing = self.passed = self.answered = self.added = self.again = 0
         self.unnoted = False
@@ -192,7 +193,7 @@ class _Run:
         self.dataset.save_recipe(self.recipe)
         self._plan()
         found = scan(self.dataset, self.marks)
-        self.others = found.others
+        self.others, self.theirs = found.others, found.theirs
         rendered = render_anew(self.recipe, self.dataset) if found.unrendered else 0
         self._note(found)
         interrupted = False
@@ -280,14 +281,15 @@ class _Run:
         stale, held = 0, list[Draw]()
         for draw in self._draws(self.left_out):
             columns = columns or list(draw.fields)
-            if self.recipe.source is None and (self.goal or len(held) <= HELD):
+            if self.recipe.source is None and len(held) <= HELD and not self.goal:
                 held.append(draw)
             key = draw.key
             self.keys.add(key)
             self.wanted += 1
             stale += states.get(key) != WANTED
         check_templates(self.recipe, self.axes, columns)
-        self.held = held if self.goal or (self.recipe.source is None and len(held) <= HELD) else None
+        if not self.goal:
+            self.held = held if self.recipe.source is None and len(held) <= HELD else None
         if stale:
             self.dataset.plan.append((draw, WANTED) for draw in self._draws() if states.get(draw.key) != WANTED)
         if self.options.rows is None and not self.options.settled:
@@ -405,10 +407,9 @@ class _Run:
         yield from self._draws()
         if self.options.rows is not None:
             return
-        there = {sample.provenance.get("draw") for sample in self.dataset.samples() if sample.parent is None}
-        others = set(self.others.values())
+        there = Marks(sample.provenance.get("draw") for sample in self.dataset.samples() if sample.parent is None)
         for draw, state in self.dataset.plan.draws():
-            look = state == SURPLUS and draw.source is None and (draw.key not in there or draw.key in others)
+            look = state == SURPLUS and draw.source is None and (draw.key not in there or draw.key in self.theirs)
             if look and answered(self.recipe, draw, self.dataset, self.writer):
                 yield draw
 

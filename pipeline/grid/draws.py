@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import RecipeError
 from ..recipe import Recipe
@@ -25,6 +25,10 @@ from .check import check_templates
 from .hashing import Grid
 from .legal import LISTABLE, Lookup, Rule, legal_table, refuse_impossible, rules_of
 from .pairwise import legal_pairs, pairwise
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PATIENCE = 1_000_000
 """Draws in a row without a new legal cell after which a large grid is given up."""
@@ -197,15 +201,15 @@ def _cells(ask: Ask, paid: Iterable[Cell]) -> Iterator[tuple[int, Positions]]:
             raise ask.too_large()
         if ask.how == "random":
             return _random_of_many(ask, grid)
-    found: Iterable[tuple[int, Positions]]
     if ask.how == "balanced" and ask.cells is not None:
-        found = enumerate(balanced(grid, ask.rules, ask.seed, ask.cells, _positions(ask, paid)))
-    else:
-        found = _random_of_few(ask, grid)
-    cells = list(itertools.islice(found, ask.cells))
-    if ask.cells is not None and len(cells) < ask.cells:
-        raise ask.too_few(len(cells))
-    return iter(cells)
+        cells = list(itertools.islice(balanced(grid, ask.rules, ask.seed, ask.cells, _positions(ask, paid)), ask.cells))
+        if len(cells) < ask.cells:
+            raise ask.too_few(len(cells))
+        return enumerate(cells)
+    legal = legal_table(ask.axes, ask.rules)
+    if ask.cells is not None and (there := int(legal.sum())) < ask.cells:
+        raise ask.too_few(there)
+    return itertools.islice(_random_of_few(ask, grid, legal), ask.cells)
 
 
 def _positions(ask: Ask, paid: Iterable[Cell]) -> list[Positions]:
@@ -215,20 +219,21 @@ def _positions(ask: Ask, paid: Iterable[Cell]) -> list[Positions]:
     return [positions for positions in known if all(rule.holds(positions) for rule in ask.rules)]
 
 
-def _random_of_few(ask: Ask, grid: Grid) -> Iterator[tuple[int, Positions]]:
+def _random_of_few(
+    ask: Ask, grid: Grid, legal: NDArray[np.bool_] | None = None
+) -> Iterator[tuple[int, Positions]]:
     """Random draws of a grid that can be listed, and its product in the order of the hash."""
-    legal = legal_table(ask.axes, ask.rules)
-    drawn: set[Positions] = set()
+    left = legal_table(ask.axes, ask.rules) if legal is None else legal.copy()
     tries = 0
     if ask.how != "product" and ask.cells is not None and ask.cells < ask.axes.cells:
         tries = TURNS * ask.axes.cells
         for number, positions in grid.draws(ask.seed, tries, tries):
-            if legal[positions]:
-                drawn.add(positions)
+            if left[positions]:
+                left[positions] = False
                 yield number, positions
-    for place, listed in enumerate(grid.shuffled(ask.seed, weighted=ask.how != "product").tolist()):
-        positions = grid.cell(listed)
-        if legal[positions] and positions not in drawn:
+    for place, listed in enumerate(grid.shuffled(ask.seed, weighted=ask.how != "product")):
+        positions = grid.cell(int(listed))
+        if left[positions]:
             yield tries + place, positions
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..digest import hash_int
+from ..marks import Marks
 from .axes import Axes
 
 if TYPE_CHECKING:
@@ -167,14 +168,13 @@ class Grid:
         Yields:
             The draw's number from 0, and the cell as positions in the axes.
         """
-        seen: set[int] = set()
+        seen = Marks()
         start, count, latest = 0, 512, 0
         while (tries is None or start < tries) and start - latest <= patience:
             count = min(count, tries - start) if tries is not None else count
             cells = self.pick(codes("draw", seed, start, count))
             for row, number in enumerate(self.numbers(cells)):
-                if number not in seen:
-                    seen.add(number)
+                if seen.add(number):
                     latest = start + row
                     yield latest, tuple(cells[row].tolist())
             start += count

@@ -161,7 +161,7 @@ def collect(dataset: Dataset) -> Material:
     return Material(
         name=dataset.name, manifest=manifest, recipe=recipe, axes=axes, possible=_possible(axes),
         rows=gather(dataset, frozenset(bound.rule for bound in bounds)),
-        plan=Counter(dataset.plan.states().values()),
+        plan=dataset.plan.states().counts(),
         failures=Counter(call.failure.kind for call in dataset.calls.outcomes("failed") if call.failure),
         spent=dataset.calls.spent(),
         exports=[told for told, _ in _told(dataset.path, "exports/*/manifest.json", "format", unread)

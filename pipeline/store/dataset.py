@@ -310,8 +310,10 @@ class Dataset:
 
     def surplus_ids(self) -> set[str]:
         """Ids of rows whose draw is paid and legal, and no longer asked for."""
-        surplus = {key for key, state in self.plan.states().items() if state == _plan.SURPLUS}
-        return {s.id for s in self.samples() if s.provenance.get("draw") in surplus} if surplus else set()
+        states = self.plan.states()
+        if not states.counts()[_plan.SURPLUS]:
+            return set()
+        return {s.id for s in self.samples() if states.get(str(s.provenance.get("draw"))) == _plan.SURPLUS}
 
 
 def _verdict_line(verdict: Verdict) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..digest import digest_bytes
+from ..marks import Marks
 from ..types import CallRef, Problem, Sample
 from .calls import CallStore
 from .edits import HandEdits
@@ -222,7 +223,7 @@ class SampleFile:
         self._calls.index.remember_sample(sample_id, value, state)
 
     def _scan(self) -> Iterator[Line | Broken]:
-        seen: dict[int, int] = {}  # hashes, so that memory stays small: a clash has a chance of 10^-7 in 10^6 rows
+        ids, lines = Marks(), Marks()
         for number, data in self._raw():
             line = data.strip()
             if not line:
@@ -234,13 +235,12 @@ class SampleFile:
                 if data.endswith(b"\n") or not self._torn(data):
                     yield self._broken(number, line, "unreadable-row", _said(error))
                 continue
-            key, content = hash(sample.id), hash(line)
-            if key in seen:
-                if seen[key] != content:
+            if not ids.add(sample.id):
+                if (sample.id, line) not in lines:
                     what = f"row {sample.id} stands twice; the first one counts"
                     yield self._broken(number, line, "row-twice", what)
                 continue
-            seen[key] = content
+            lines.add((sample.id, line))
             written = row.get("digest")
             yield Line(sample, number, written if isinstance(written, str) else None, data.rstrip(b"\n") + b"\n")
 

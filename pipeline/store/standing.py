@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pipeline.types import Sample
 
-from .plan import ILLEGAL
+from .plan import ILLEGAL, States
 
 Aside = Literal["earlier", "illegal", "rehearsed"]
 
@@ -18,7 +18,7 @@ WHY: dict[Aside, str] = {
 }
 
 
-def standing(manifest: dict[str, Any], states: dict[str, str], real: bool) -> Callable[[Sample], Aside | None]:
+def standing(manifest: dict[str, Any], states: States, real: bool) -> Callable[[Sample], Aside | None]:
     """A function that says why a row stands aside, or None where it is part of the set.
 
     Args:

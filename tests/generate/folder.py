@@ -107,7 +107,7 @@ class Folder:
 
     def states(self) -> Counter[str]:
         with Dataset.open(self.home) as dataset:
-            return Counter(dataset.plan.states().values())
+            return dataset.plan.states().counts()
 
     def spent(self) -> float:
         with Dataset.open(self.home) as dataset:
