@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from pipeline.errors import CapReached, ProviderError
 from pipeline.store.batches import COLLECTED, WRITTEN, Batch, Batches, Spool
@@ -28,7 +28,7 @@ from .budget import cap_reached, worst_case
 from .noticed import noticed
 from .outcomes import AGAIN, HALT, Waiting, call_of, explain, settled
 from .progress import Progress
-from .protocol import Answer
+from .protocol import Answer, BatchHost, Look
 
 LINES, BYTES = 50_000, 200 * 10**6
 """The most that one file may have."""
@@ -43,61 +43,6 @@ QUEUE_FULL = "token_limit_exceeded"
 SYNC_EVERY = 500
 
 T = TypeVar("T")
-
-
-class Look(NamedTuple):
-    """A batch as its host shows it.
-
-    Attributes:
-        status: the host's word.
-        done: requests that are answered.
-        total: requests of the batch; 0 where the host has not counted yet.
-        errors: why it failed: code, message, line.
-        files: `output` and `error` -> the host's name of that file.
-        at: UTC, ISO 8601, when it ended; the same however often it is asked.
-    """
-
-    status: str
-    done: int
-    total: int
-    errors: list[dict[str, Any]]
-    files: Mapping[str, str]
-    at: str
-
-
-class BatchHost(Protocol):
-    """Who takes batches: the other face of a provider."""
-
-    namespace: str
-    base_url: str
-
-    def line(self, request: CallRequest, name: str) -> bytes:
-        """A line of the file, by which the answer is found again."""
-        ...
-
-    def submit(self, batch: Batch, path: Path) -> dict[str, Any]:
-        """Uploads and creates, nothing twice whatever was lost on the way; returns what the host knows it by."""
-        ...
-
-    def look(self, batch: Batch) -> Look:
-        """How it stands."""
-        ...
-
-    def fetch(self, file: str, path: Path) -> None:
-        """Brings a file of the host's here."""
-        ...
-
-    def outcome(self, value: Mapping[str, Any]) -> Answer | Failure:
-        """What a line of a result says."""
-        ...
-
-    def cancel(self, batch: Batch) -> None:
-        """Asks the host to stop; what is done is kept."""
-        ...
-
-    def close(self) -> None:
-        """Closes connections."""
-        ...
 
 
 class Gatherer:

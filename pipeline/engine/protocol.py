@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from pipeline.hosts.limits import Told
 from pipeline.prices import Price
+from pipeline.store.batches import Batch
 from pipeline.types import CallRequest, Failure, Message, Usage
 
 
@@ -94,3 +96,58 @@ class Writer(Protocol):
     @property
     def price(self) -> Price | None:
         """Dollars per million tokens; None where unknown."""
+
+
+class Look(NamedTuple):
+    """A batch as its host shows it.
+
+    Attributes:
+        status: the host's word.
+        done: requests that are answered.
+        total: requests of the batch; 0 where the host has not counted yet.
+        errors: why it failed: code, message, line.
+        files: `output` and `error` -> the host's name of that file.
+        at: UTC, ISO 8601, when it ended; the same however often it is asked.
+    """
+
+    status: str
+    done: int
+    total: int
+    errors: list[dict[str, Any]]
+    files: Mapping[str, str]
+    at: str
+
+
+class BatchHost(Protocol):
+    """Who takes batches: the other face of a provider."""
+
+    namespace: str
+    base_url: str
+
+    def line(self, request: CallRequest, name: str) -> bytes:
+        """A line of the file, by which the answer is found again."""
+        ...
+
+    def submit(self, batch: Batch, path: Path) -> dict[str, Any]:
+        """Uploads and creates, nothing twice whatever was lost on the way; returns what the host knows it by."""
+        ...
+
+    def look(self, batch: Batch) -> Look:
+        """How it stands."""
+        ...
+
+    def fetch(self, file: str, path: Path) -> None:
+        """Brings a file of the host's here."""
+        ...
+
+    def outcome(self, value: Mapping[str, Any]) -> Answer | Failure:
+        """What a line of a result says."""
+        ...
+
+    def cancel(self, batch: Batch) -> None:
+        """Asks the host to stop; what is done is kept."""
+        ...
+
+    def close(self) -> None:
+        """Closes connections."""
+        ...

@@ -5,7 +5,8 @@ from pipeline.grid.keep import Outlook
 from .answers import in_their_place
 from .plan import RunPlan, doubts, outlook_of, plan_run, write_down, writer_digest
 from .questions import Retry, Writer
-from .run import Generated, Options, generate
+from .run import generate
+from .told import Generated, Options
 
 __all__ = [
     "Generated", "Options", "Outlook", "Retry", "RunPlan", "Writer", "doubts", "generate", "in_their_place",

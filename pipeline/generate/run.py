@@ -7,13 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 from pipeline.engine import (
     Asker,
-    BatchHost,
     Gatherer,
     Limits,
     Progress,
@@ -44,57 +41,11 @@ from .plan import answered, asked_instead, misfit, outlook_of, paid_cells, settl
 from .questions import Made, Outcome, Passed, Question, Retry, Unpaired, Unusable, Writer, parameters
 from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
+from .told import Generated, LeftOut, Options
 
 HELD = 10_000
 """Draws of axes that are held during a run, some 5 MB: a grid with conditions takes seconds to list. More of them, and
 source rows, which may be long, are made again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What one run of `generate` is told beside the recipe.
-
-    Attributes:
-        rows: only the first so many draws (preview).
-        retry: ask failed calls of these classes again; None leaves final failures alone, () means all.
-        by: who is asked instead, where failed rows are asked again; None for the one who failed.
-        adopt: keep what a hand changed in samples.jsonl as decisions.
-        restore: bring ours back, after a copy.
-        keeps: whether the row rules keep a row; for the panel.
-        batch: who takes batches, where questions go in files; None to ask live.
-        settled: with `sample.keep`, only rows whose answers are all there: nothing is asked.
-    """
-
-    rows: int | None = None
-    retry: tuple[str, ...] | None = None
-    by: Writer | None = None
-    adopt: bool = False
-    restore: bool = False
-    keeps: Callable[[Sample], bool] | None = None
-    batch: BatchHost | None = None
-    settled: bool = False
-
-
-class Generated(NamedTuple):
-    """What a run did.
-
-    Attributes:
-        wanted: rows that the plan asks for.
-        standing: of these, rows that are there now.
-        added: rows that this run wrote.
-        rendered: rows that were rendered anew, for nothing.
-        interrupted: a person stopped it.
-        again: of `added`, rows that were there before and were made again for nothing.
-    """
-
-    wanted: int
-    standing: int
-    added: int
-    rendered: int
-    interrupted: bool
-    progress: Progress
-    notes: tuple[str, ...]
-    again: int = 0
 
 
 def generate(
@@ -137,27 +88,6 @@ def _capped(recipe: Recipe, road: Road, settings: Settings) -> None:
         limit = None if None in limits else max(limit for limit in limits if limit)
         for writer in road.everybody:
             refuse_unknown(settings.max_usd, writer.price, limit, writer.model)
-
-
-class LeftOut:
-    """Rows that cannot be made, whatever the model says: how many, and the first one."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: Problem | None = None
-
-    def __call__(self, problem: Problem) -> None:
-        """Takes in one problem; only errors leave a row out."""
-        if problem.severity == "error":
-            self.count += 1
-            self.first = self.first or problem
-
-    def __str__(self) -> str:
-        if self.first is None:
-            return "no row was left out"
-        which = "1 row is" if self.count == 1 else f"{self.count:,} rows are"
-        fix = f" ({self.first.fix})" if self.first.fix else ""
-        return f"{which} left out; the first: {self.first.where}: {self.first.message}{fix}"
 
 
 class _Run:

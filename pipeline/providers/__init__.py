@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline import registry
-from pipeline.engine.batch import BatchHost
-from pipeline.engine.protocol import Provider
+from pipeline.engine.protocol import BatchHost, Provider
 from pipeline.errors import RecipeError
 from pipeline.hosts import REHEARSAL, Host, entry_of, host, names, split
 from pipeline.settings import Settings

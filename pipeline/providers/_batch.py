@@ -13,8 +13,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.engine.batch import Look
-from pipeline.engine.protocol import Answer, CallFailed
+from pipeline.engine.protocol import Answer, CallFailed, Look
 from pipeline.hosts.client import Host
 from pipeline.store.batches import Batch
 from pipeline.types import CallRequest, Failure
@@ -30,7 +29,7 @@ MOMENTS = ("completed_at", "expired_at", "cancelled_at", "failed_at", "created_a
 
 
 class OpenAIBatch:
-    """One provider entry, open for batches. See `engine.batch.BatchHost`.
+    """One provider entry, open for batches. See `engine.BatchHost`.
 
     Args:
         live: reads answers.
