@@ -40,11 +40,11 @@ def lock(folder: Path, output: str, doing: str) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not _created(path, mine):
-            with mutex(folder):  # of several that find a lock stale, one removes it, and the others look again
+            with mutex(folder):  # what is removed here is what was looked at: nobody else removes meanwhile
                 _remove_or_raise(path, folder, output)
-            if not _created(path, mine):
-                _remove_or_raise(path, folder, output)
-                raise DataError(f"{folder}: {output} is in use", "run the same command again")
+                if not _created(path, mine):
+                    _remove_or_raise(path, folder, output)
+                    raise DataError(f"{folder}: {output} is in use", "run the same command again")
     except OSError as error:
         raise refusal(path, error) from error
     done = threading.Event()
