@@ -166,7 +166,8 @@ class Gatherer:
         self._held += worst or 0.0
 
     def _worst(self, body: Mapping[str, Any]) -> float | None:
-        return worst_case(body, str(body.get("model", "")), self.limits.price)
+        request = CallRequest("", self.host.namespace, dict(body))
+        return worst_case(body, str(body.get("model", "")), self.limits.price_of(request))
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -258,7 +259,7 @@ class Gatherer:
         if isinstance(outcome, Answer):
             self.progress.notice(noticed(asked["body"], outcome))
         request = CallRequest(request_id, self.host.namespace, asked["body"], repeat)
-        call = call_of(request, outcome, self.limits.price, turn, at=at)
+        call = call_of(request, outcome, self.limits.price_of(request), turn, at=at)
         event = {**event_of(call), "hold": batch_hold(request_id)}
         self.calls.journal.append(event)
         self.calls.index.remember(event)

@@ -140,6 +140,15 @@ def test_a_model_each(run: Any) -> None:
     assert len(server.made("batch")) == 2
 
 
+def test_each_model_at_its_own_price(run: Any) -> None:
+    one, _ = run(limits={"prices": {"here:m1": Price(10.0, 20.0, None, "", "a test")}})
+    one.go([request(1, "A tale", model="m0"), request(1, "A tale", model="m1")])
+    for call in one.done.values():
+        times = 10 if call.body["model"] == "m1" else 1
+        assert call.usage is not None
+        assert call.cost_usd == pytest.approx(times * (call.usage.input_tokens + 2 * call.usage.output_tokens) / 1e6)
+
+
 @pytest.mark.parametrize("stop", ["create", "created"])
 def test_lost_between_upload_and_create_nothing_is_made_twice(run: Any, stop: str) -> None:
     one, server = run(limits={"timeout_s": 0.5}, batch={"stop": stop})
