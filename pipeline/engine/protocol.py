@@ -144,10 +144,6 @@ class BatchHost(Protocol):
         """What a line of a result says."""
         ...
 
-    def cancel(self, batch: Batch) -> None:
-        """Asks the host to stop; what is done is kept."""
-        ...
-
     def close(self) -> None:
         """Closes connections."""
         ...

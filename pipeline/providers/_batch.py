@@ -84,10 +84,6 @@ class OpenAIBatch:
         except CallFailed as failed:
             return failed.failure
 
-    def cancel(self, batch: Batch) -> None:
-        """See BatchHost."""
-        self._host.get("batches.cancel", str(batch.remote["id"]))
-
     def close(self) -> None:
         """See BatchHost."""
         self._host.__exit__()
