@@ -60,7 +60,6 @@ class Recipe(Section):
     _path: Path | None = PrivateAttr(None)
     _text: str = PrivateAttr("")
     _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
-    _asked: tuple[Prompt, list[Step]] | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
@@ -96,13 +95,14 @@ class Recipe(Section):
     @property
     def asks(self) -> list[Step]:
         """The questions in order; `prompt` is one step named `answer`."""
-        if self.prompt is not None:
-            prompt = self.prompt
-            if self._asked is None or self._asked[0] is not prompt:  # a copy may have another
-                self._asked = prompt, [Step(name="answer", user=prompt.user, system=prompt.system, salt=prompt.salt,
-                                            answer=prompt.answer)]
-            return self._asked[1]
-        return self.steps
+        prompt = self.prompt
+        if prompt is None:
+            return self.steps
+        made: tuple[Prompt, list[Step]] | None = self.__dict__.get("_asked")  # a private attribute takes ten times as long
+        if made is None or made[0] is not prompt:  # a copy may have another
+            step = Step(name="answer", user=prompt.user, system=prompt.system, salt=prompt.salt, answer=prompt.answer)
+            made = self.__dict__["_asked"] = prompt, [step]
+        return made[1]
 
     @property
     def folder(self) -> Path:

@@ -335,7 +335,7 @@ class _Run:
         With them, those whose rows another writer's name: where today's recipe asks the same, they are its own.
         """
         yield from self._draws()
-        if self.options.rows is not None:
+        if self.options.rows is not None or SURPLUS not in self.dataset.plan.states().counts():
             return
         there = Marks(sample.provenance.get("draw") for sample in self.dataset.samples() if sample.parent is None)
         for draw, state in self.dataset.plan.draws():

@@ -66,6 +66,7 @@ class Template:
             used.subtract(part.variable for part in self.parts)
             self.whole = frozenset(name for name in self.variables if used[name] > 0)
             self._compiled = environment.from_string(metered(environment, tree))
+            self._globals = dict(self._compiled.globals)
         except Exception as error:
             raise _fault(error, text, where, None) from None
 
@@ -79,7 +80,8 @@ class Template:
             RecipeError: an unknown name, or anything that goes wrong in it, with the line.
         """
         try:
-            return self._compiled.render({**context, BUDGET: Budget()})
+            variables = {**self._globals, **context, BUDGET: Budget()}
+            return "".join(self._compiled.root_render_func(self._compiled.new_context(variables, shared=True)))
         except Exception as error:
             raise _fault(error, self.text, self.where, context, self.variables) from None
 

@@ -53,6 +53,44 @@ class Spent(NamedTuple):
     output_tokens: int
 
 
+class _Taken:
+    """Events of one file on their way into the tables, some thousands at a time: a statement each costs more than all
+    else. A reservation that was settled among them never gets there."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.samples: list[tuple[Any, ...]] = []
+        self.held: dict[Any, Any] = {}
+        self.freed: list[Any] = []
+
+    @property
+    def many(self) -> bool:
+        """Whether it is time to put them there."""
+        return len(self.calls) + len(self.samples) + len(self.held) >= HELD_EVENTS
+
+    def call(self, file: str, event: dict[str, Any], start: int, stop: int) -> None:
+        """Takes an event of the journal that stands in `[start, stop)` of a file."""
+        kind, hold = event.get("event"), event.get("hold")
+        if kind == "reserved":
+            self.held[hold] = event.get("usd")
+        elif kind == "attempt" and not event.get("billed"):
+            self._free(hold)
+        elif kind in ("answered", "failed"):
+            failure = event.get("failure")
+            unknown = event.get("cost_usd") is None and (failure is None or failure.get("billed"))
+            if hold is not None and not unknown:  # otherwise the host may have charged: it stays counted in full
+                self._free(hold)
+            usage = event.get("usage") or {}
+            self.calls.append((
+                event["id"], kind, event.get("at") or "", file, start, stop, event.get("cost_usd"),
+                int(bool(event.get("copied_from"))), usage.get("input_tokens", 0), usage.get("output_tokens", 0)))
+
+    def _free(self, hold: Any) -> None:
+        if hold not in self.held:
+            self.freed.append(hold)
+        self.held.pop(hold, None)
+
+
 class Index:
     """SQLite over `calls/*.jsonl` and `written.jsonl`. Deleting the file costs seconds, never an answer.
 
@@ -244,42 +282,32 @@ class Index:
             raise refusal(Path(error.filename or self.folder), error) from error
 
     def _read(self, name: str, path: Path, start: int) -> None:
-        end = start
+        end, taken = start, _Taken()
         for entry in read_events(path, start):
             end = entry.end
             if isinstance(entry, Damaged):
                 self._db.execute("insert or ignore into damage values (?, ?)", (name, entry.line))
             elif name == WRITTEN:
-                self._take_sample(entry.event)
+                event = entry.event
+                taken.samples.append((event.get("id"), event.get("digest"), event.get("state")))
             else:
-                self._take(name, entry.event, entry.start, entry.end)
+                taken.call(name, entry.event, entry.start, entry.end)
+            if taken.many:
+                self._put(taken)
+                taken = _Taken()
+        self._put(taken)
         stat = path.stat()
         mtime = stat.st_mtime_ns if stat.st_size == end else None
         self._db.execute("insert or replace into files values (?, ?, ?, ?)", (name, end, mtime, _tail(path, end)))
 
-    def _take(self, file: str, event: dict[str, Any], start: int, stop: int) -> None:
-        kind, hold, run = event.get("event"), event.get("hold"), self._db.execute
-        if kind == "reserved":
-            run("insert or replace into held values (?, ?)", (hold, event.get("usd")))
-        elif kind == "attempt" and not event.get("billed"):
-            run("delete from held where hold = ?", (hold,))
-        elif kind in ("answered", "failed"):
-            failure = event.get("failure")
-            unknown = event.get("cost_usd") is None and (failure is None or failure.get("billed"))
-            if hold is not None and not unknown:  # otherwise the host may have charged: it stays counted in full
-                run("delete from held where hold = ?", (hold,))
-            usage = event.get("usage") or {}
-            run(
-                """insert into calls values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id, event, at) do update set
-                file = excluded.file, start = excluded.start, stop = excluded.stop,
-                copied = min(copied, excluded.copied)""",
-                (event["id"], kind, event.get("at") or "", file, start, stop, event.get("cost_usd"),
-                 int(bool(event.get("copied_from"))), usage.get("input_tokens", 0), usage.get("output_tokens", 0)),
-            )
-
-    def _take_sample(self, event: dict[str, Any]) -> None:
-        values = (event.get("id"), event.get("digest"), event.get("state"))
-        self._db.execute("insert or replace into samples values (?, ?, ?)", values)
+    def _put(self, taken: _Taken) -> None:
+        many = self._db.executemany
+        many("insert or replace into samples values (?, ?, ?)", taken.samples)
+        many("insert or replace into held values (?, ?)", taken.held.items())
+        many("delete from held where hold = ?", ((hold,) for hold in taken.freed))
+        many("""insert into calls values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id, event, at) do update set
+             file = excluded.file, start = excluded.start, stop = excluded.stop,
+             copied = min(copied, excluded.copied)""", taken.calls)
 
     def _load(self, row: tuple[str, int, int]) -> dict[str, Any] | None:
         file, start, stop = row
