@@ -64,7 +64,8 @@ class Road:
         self.recipe, self.writer, self.retry = recipe, writer, retry
         self.readers = readers_of(recipe, dataset)
         self.writers = [writer.of(step.model) for step in recipe.asks]
-        self.sent = [_sent(recipe, step, reader) for step, reader in zip(recipe.asks, self.readers, strict=True)]
+        self.sends = [{**parameters(recipe, step), **_sent(recipe, step, reader)}
+                      for step, reader in zip(recipe.asks, self.readers, strict=True)]
         self.instead = [writer.of(name) for name in instead]
         if retry and retry.by and retry.by.name not in {each.name for each in self.instead}:
             self.instead.append(retry.by)
@@ -111,7 +112,9 @@ class Road:
     ) -> Wanted:
         """The question of a step; `over` and `model` are what the second answer of a pair is asked with."""
         step, draw, reader = self.recipe.asks[index], trail.draw, self.readers[index]
-        sends = {**parameters(self.recipe, step), **(over.body() if over else {}), **self.sent[index]}
+        sends = self.sends[index]
+        if over is not None:
+            sends = {**sends, **over.body(), **_sent(self.recipe, step, reader)}
         hints = {"cell": draw.cell, "fields": draw.fields, **({"answer": reader.hint} if reader else {})}
         return Wanted(self.who(index, model), self._filled(trail, index, said), sends, draw.repeat,
                       role or f"step:{step.name}", reader, hints, step=index)

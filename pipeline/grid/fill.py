@@ -37,11 +37,12 @@ def fill(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], step_index: int
     """
     prompts = prompts_of(recipe)
     step, system, user = prompts.steps[step_index]
-    salt = salt_of(recipe, draw)
-    context = {**_context(draw, answers), "salt": salt}
+    context = _context(draw, answers)
+    placed = any("salt" in template.variables for template in (system, user) if template)
+    salt = context["salt"] = salt_of(recipe, draw) if step.salt or placed else ""
     messages = [{"role": "system", "content": system.render(context)}] if system else []
     text = user.render(context)
-    if step.salt and not any("salt" in template.variables for template in (system, user) if template):
+    if step.salt and not placed:
         text = f"[{salt}]\n{text}"
     return [*messages, {"role": "user", "content": text}]
 

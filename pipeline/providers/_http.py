@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies
 
 from pipeline.engine.protocol import CallFailed
@@ -18,6 +19,9 @@ CONNECT_S = 10.0
 """Seconds to connect and to agree on TLS; never more than the whole attempt has."""
 KEEPALIVE_S = 4.0
 """Seconds that an idle connection is kept: less than uvicorn's five, so that we rarely meet one just closed."""
+NAME, VALUE = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII), re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""A header as RFC 9110 has it."""
+SAFE = "%/:?#[]@!$&'()*+,;="
 CURE = "another address: --base-url URL, SYNTH_BASE_URL, or base_url in synth.toml"
 
 
@@ -94,7 +98,7 @@ class Wire:
             head = self._heads[method, path] = self._head(method, path)
         data = head + b"\r\n" if body is None else b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
         try:
-            response = await line.ask(method, data)
+            response = await line.ask(data)
         except Broken as error:
             reason = f"the connection broke before the whole answer was here: {_reason(error)}"
             raise self._failed("connection", reason, billed=True) from None
@@ -125,19 +129,15 @@ class Wire:
         return line
 
     def _head(self, method: str, path: str) -> bytes:
-        """The head of a request up to its length, looked over by h11."""
-        import h11
-
+        """The head of a request up to its length."""
         parts = urlsplit(self._address.open()["url"] + path)
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        headers = [("Host", parts.netloc), *self._headers.open().items()]
-        try:
-            request = h11.Request(method=method, target=target or "/", headers=headers)
-        except (h11.LocalProtocolError, UnicodeError) as error:
-            raise self._unsent(_reason(error)) from None
-        data = h11.Connection(h11.CLIENT).send(request)
-        assert data is not None
-        return data.removesuffix(b"\r\n")
+        target = quote(parts.path or "/", safe=SAFE) + (f"?{quote(parts.query, safe=SAFE)}" if parts.query else "")
+        lines = [f"{method} {target} HTTP/1.1"]
+        for name, value in {"Host": parts.netloc, **self._headers.open()}.items():
+            if not (NAME.fullmatch(name) and VALUE.fullmatch(value)):
+                raise self._unsent(f"the header {name!r} cannot be sent: line breaks and the like")
+            lines.append(f"{name}: {value.strip()}")
+        return "\r\n".join([*lines, ""]).encode("latin-1")
 
     def _context(self) -> Any:
         """What checks certificates; reading them takes 20 ms, so it is made once."""

@@ -41,10 +41,10 @@ async def serving(*parts: bytes, hold: bool = True) -> AsyncIterator[int]:
         server.close()
 
 
-async def asked(port: int, method: str = "GET") -> tuple[Line, Response]:
+async def asked(port: int) -> tuple[Line, Response]:
     _, line = await asyncio.get_running_loop().create_connection(Line, "127.0.0.1", port)
     async with asyncio.timeout(5):
-        return line, await line.ask(method, GET)
+        return line, await line.ask(GET)
 
 
 @pytest.mark.parametrize(("parts", "body", "kept"), [
@@ -64,7 +64,7 @@ async def test_every_way_to_end_a_body(parts: Sequence[bytes], body: bytes, kept
         line, response = await asked(port)
         assert (response.body, line.usable) == (body, kept)
         if kept:
-            assert (await line.ask("GET", GET)).body == body, "the connection serves the next request"
+            assert (await line.ask(GET)).body == body, "the connection serves the next request"
         line.abort()
 
 
