@@ -55,10 +55,7 @@ def _plain(value: Any) -> bool:
     if isinstance(value, float):
         return value == 0 or 1e-4 <= abs(value) < 1e15
     items = value.values() if isinstance(value, dict) else value if isinstance(value, _ARRAYS) else ()
-    for item in items:
-        if type(item) not in _NO_FLOATS and not _plain(item):
-            return False
-    return True
+    return all(type(item) in _NO_FLOATS or _plain(item) for item in items)
 
 
 _ARRAYS = (list, tuple)

@@ -63,7 +63,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
-        asks = self.asks  # made once, here: it is looked at many times for each row
+        asks = self.asks
         if not NAME.fullmatch(self.name):
             what = "letters, digits, '.', '_' and '-', starting with a letter or digit"
             raise _faults.fault(f"name '{self.name}': {what}", "name")
@@ -98,7 +98,8 @@ class Recipe(Section):
         prompt = self.prompt
         if prompt is None:
             return self.steps
-        made: tuple[Prompt, list[Step]] | None = self.__dict__.get("_asked")  # a private attribute takes ten times as long
+        # looked at many times for each row, and a private attribute of pydantic takes ten times as long
+        made: tuple[Prompt, list[Step]] | None = self.__dict__.get("_asked")
         if made is None or made[0] is not prompt:  # a copy may have another
             step = Step(name="answer", user=prompt.user, system=prompt.system, salt=prompt.salt, answer=prompt.answer)
             made = self.__dict__["_asked"] = prompt, [step]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from pipeline import tokens
@@ -68,12 +69,15 @@ class Hosted:
 
         Raises:
             RecipeError: a cap without a price.
+            DataError: under a cap, and another process spends on this dataset: two cannot both keep to what is left.
             ProviderError: the host stopped the run; what came is kept and costs nothing again.
             Interrupted: a person did.
         """
         for writer in self.writers:
             refuse_unknown(self.settings.max_usd, writer.price, decoding.max_tokens, writer.model)
-        return Both(*(self._ask(writer, asks, decoding, tell) for writer in self.writers))
+        capped = self.settings.max_usd is not None
+        with self.dataset.lock("samples", "evaluate") if capped else nullcontext():
+            return Both(*(self._ask(writer, asks, decoding, tell) for writer in self.writers))
 
     def _ask(
         self, writer: Writer, asks: Sequence[Ask], decoding: Decoding, tell: Tell

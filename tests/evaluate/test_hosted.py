@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import CapReached, ProviderError, RecipeError
+from pipeline.errors import CapReached, DataError, ProviderError, RecipeError
 from pipeline.evaluate import How, Options, evaluate, plan_evaluation
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.run import writer_for
@@ -115,6 +115,19 @@ def test_the_bill_is_known_before_and_the_cap_holds(
         rest = plan_evaluation(dataset, recipe, None, options(server, recipe, how, prices=prices)).bill
         assert rest is not None
         assert 0 < rest.new_calls < 10, "what was answered is not asked again"
+
+
+def test_under_a_cap_two_commands_do_not_spend_what_is_left_together(
+    plots: Path, recipe: Recipe, openai_server: Callable[..., Server]
+) -> None:
+    server = openai_server()
+    prices = {"gpt-4.1-mini": PriceEntry(input=1.0, output=10.0), FT: PriceEntry(input=2.0, output=20.0)}
+    with Dataset.open(plots) as dataset, dataset.lock("samples", "generate"):
+        with pytest.raises(DataError, match=r"samples is in use by `synth generate`"):
+            evaluate(dataset, recipe, None, options(server, recipe, How(max_tokens=100), prices=prices, max_usd=5.0))
+        assert server.received() == []
+        evaluate(dataset, recipe, None, options(server, recipe, How(max_tokens=100), prices=prices))
+    assert len(server.received()) == 10
 
 
 def test_a_cap_without_a_price_is_refused_before_anything_is_sent(
