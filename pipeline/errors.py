@@ -66,7 +66,15 @@ class ProviderError(SynthError):
 
 
 class CapReached(ProviderError):
-    """The next call could cost more than what is left of the cap."""
+    """The next call could cost more than what is left of the cap.
+
+    Args:
+        enough: a cap that would do, in dollars.
+    """
+
+    def __init__(self, message: str, enough: float) -> None:
+        super().__init__(message, f"everything is kept; to go on: --max-usd {enough:g}")
+        self.enough = enough
 
 
 class MissingExtra(SynthError):

@@ -11,13 +11,14 @@ import importlib
 import io
 import keyword
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 import click
 
 from pipeline import __version__
-from pipeline.errors import DataError, SynthError, did_you_mean
+from pipeline.errors import CapReached, DataError, SynthError, did_you_mean
 
 VERBS: dict[str, dict[str, str]] = {
     "Start": {
@@ -163,12 +164,16 @@ def main(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a text that this terminal cannot show must not end a run
             stream.reconfigure(errors="backslashreplace")
+    words = list(sys.argv[1:] if args is None else args)
     try:
-        with group.make_context("synth", list(sys.argv[1:] if args is None else args)) as context:
+        with group.make_context("synth", words) as context:
             group.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as left:
         return left.exit_code
+    except CapReached as error:
+        _show(error.message, f"everything is kept; to go on:\n{_under(error.enough, words)}")
+        return error.exit_code
     except SynthError as error:
         _show(error.message, error.hint)
         return error.exit_code
@@ -190,6 +195,15 @@ def main(args: Sequence[str] | None = None) -> int:
         _show(f"{where}{error.strerror}", MACHINE_FAULTS[error.errno])
         return DataError.exit_code
     return 0
+
+
+def _under(cap: float, words: Sequence[str]) -> str:
+    """The same command under another cap."""
+    kept: list[str] = []
+    for before, word in zip(["", *words], words):
+        if before != "--max-usd" and word.partition("=")[0] != "--max-usd":
+            kept.append(word)
+    return shlex.join(["synth", *kept, "--max-usd", f"{cap:g}"])
 
 
 def _show(message: str, hint: str) -> None:

@@ -47,6 +47,7 @@ class Limits:
         rpm: requests a minute; None for what the host says itself.
         tpm: tokens a minute, in and out together.
         prices: of models that are asked beside the one of `price`, by PROVIDER:MODEL.
+        rates: rpm and tpm of hosts that are asked beside the first one, by name.
     """
 
     concurrency: int = 32
@@ -57,6 +58,7 @@ class Limits:
     rpm: int | None = None
     tpm: int | None = None
     prices: Mapping[str, Price | None] = field(default_factory=dict)
+    rates: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -64,16 +66,21 @@ class Limits:
         prices: Mapping[str, Price | None] | None = None,
     ) -> Limits:
         """What the settings allow at a provider. A rehearsal has no limit but the concurrency."""
-        entry = settings.providers.get(provider.namespace)
-        rpm, tpm = settings.rpm or (entry.rpm if entry else None), settings.tpm or (entry.tpm if entry else None)
-        if provider.rehearsal:
-            rpm = tpm = None
+        hosts = {provider.namespace, *(name.partition(":")[0] for name in prices or ())}
+        rates = {} if provider.rehearsal else {host: _rates(settings, host) for host in hosts}
+        rpm, tpm = rates.get(provider.namespace, (None, None))
         return cls(settings.concurrency, settings.retries, settings.max_usd, price, rpm=rpm, tpm=tpm,
-                   prices=prices or {})
+                   prices=prices or {}, rates=rates)
 
     def price_of(self, request: CallRequest) -> Price | None:
         """The price of the model that a question is for."""
         return self.prices.get(f"{request.namespace}:{request.body.get('model')}", self.price)
+
+
+def _rates(settings: Settings, host: str) -> tuple[int | None, int | None]:
+    """Requests and tokens a minute that the user allows a host."""
+    entry = settings.providers.get(host)
+    return settings.rpm or (entry.rpm if entry else None), settings.tpm or (entry.tpm if entry else None)
 
 
 class Asker:
@@ -102,12 +109,11 @@ class Asker:
         self.halted: SynthError | None = None
         self.stopping = False
         self.budget = Budget(limits.max_usd, 0.0 if limits.max_usd is None else spent_of(calls))
-        self.pace = Pace(limits.rpm, limits.tpm, clock)
         self.pausing = 0
         self.relief: Callable[[], None] = lambda: None
         self._random, self._clock = random or Random(), clock
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._turns = asyncio.Lock()
+        self._hosts: dict[str, tuple[Pace, asyncio.Lock]] = {}
         self._batches = bool(Batches(calls.folder).open())
         self._flying: dict[str, asyncio.Future[Call]] = {}
         self._limited_since: float | None = None
@@ -154,7 +160,8 @@ class Asker:
     @property
     def held_up(self) -> bool:
         """Whether the host answers nobody for now, so that no other question should be begun."""
-        return self.pace.closed or self._away_since is not None or self._lost >= self.limits.concurrency
+        closed = any(pace.closed for pace, _ in self._hosts.values())
+        return closed or self._away_since is not None or self._lost >= self.limits.concurrency
 
     def stop(self) -> None:
         """No new request from now on; what is in flight may end."""
@@ -170,6 +177,7 @@ class Asker:
     async def _until_settled(self, request: CallRequest) -> Call:
         worst = worst_case(request.body, str(request.body.get("model", "")), self.limits.price_of(request))
         attempt = faults = refusals = 0
+        pace, _ = self._host(request.namespace)
         while True:
             attempt += 1
             ticket = await self._turn(request)
@@ -177,14 +185,14 @@ class Asker:
                 hold = await self._reserve(request, attempt, worst)
                 call, limits = await self._send(request, attempt)
             except BaseException:
-                self.pace.back(ticket)
+                pace.back(ticket)
                 raise
             failure = call.failure
             wait = self._wait(failure, faults, refusals) if failure else 0.0
             if failure and (failure.kind == "rate_limit" or (failure.kind == "server" and failure.retry_after)):
-                self.pace.refused(ticket, limits, wait)
+                pace.refused(ticket, limits, wait)
             else:
-                self.pace.answered(ticket, limits, call.usage)
+                pace.answered(ticket, limits, call.usage)
             if failure is None:
                 return await self._keep(call, hold, worst)
             queued = failure.kind == "rate_limit"  # no fault of this question: it waits its turn
@@ -207,16 +215,23 @@ class Asker:
         Raises:
             Stopped: the run stops meanwhile.
         """
-        pace = self.pace
+        pace, turns = self._host(request.namespace)
         tokens = pace.estimate(rough_tokens(request.body), output_limit(request.body))
-        if self._turns.locked() or pace.wait(tokens) > 0:
-            async with self._turns:
+        if turns.locked() or pace.wait(tokens) > 0:
+            async with turns:
                 while not self.stopping and (left := pace.wait(tokens)) > 0:
                     self._idle(left)
                     await self._sleep(min(left, 0.5))
         if self.stopping:
             raise Stopped
         return pace.send(tokens)
+
+    def _host(self, name: str) -> tuple[Pace, asyncio.Lock]:
+        """A host's pace, and the queue of those who wait for it."""
+        if name not in self._hosts:
+            rates = self.limits.rates.get(name, (self.limits.rpm, self.limits.tpm))
+            self._hosts[name] = Pace(*rates, self._clock), asyncio.Lock()
+        return self._hosts[name]
 
     def _idle(self, seconds: float) -> None:
         """Says why nothing is sent, where nothing is out either."""

@@ -92,6 +92,10 @@ class Gatherer:
             self._add(request)
         raise Waiting
 
+    def fetched(self, call_id: str) -> bool:
+        """Whether a question's outcome came with a batch that this process fetched."""
+        return call_id in self._tries
+
     def resume(self) -> bool:
         """Sends what an earlier run had written down and not sent. Returns whether any batch is open."""
         for batch in self.batches.open():

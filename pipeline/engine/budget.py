@@ -134,5 +134,5 @@ def cap_reached(cap: float, spent: float, worst: float) -> CapReached:
     """The error of a call that could pass the cap, with a cap that would hold it."""
     return CapReached(
         f"the cap of {money(cap)} is reached: ${spent:.4f} are spent, the next call may cost ${worst:.4f}",
-        f"everything is kept; to go on: --max-usd {max(cap * 2, round(spent + worst + 0.005, 2)):g}",
+        max(cap * 2, round(spent + worst + 0.005, 2)),
     )

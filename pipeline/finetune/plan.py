@@ -247,7 +247,7 @@ def _within(bill: Bill | None, plan: Plan, settings: Settings) -> None:
     spent = spent_usd(plan.dataset, besides=plan.record.id) + plan.record.earlier_usd
     if spent + bill.usd_worst > cap:
         raise CapReached(f"{plan.dataset.name}: ${spent:,.2f} spent, and this could cost ${bill.usd_worst:,.2f} more: "
-                         f"over the cap of ${cap:,.2f}", f"--max-usd {spent + bill.usd_worst + 0.005:.2f}")
+                         f"over the cap of ${cap:,.2f}", round(spent + bill.usd_worst + 0.005, 2))
 
 
 def spent_usd(dataset: Dataset, besides: str | None = None) -> float:

@@ -31,6 +31,7 @@ from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.shapes import refuse_unheeded
 from pipeline.store import Dataset, SampleWriter
+from pipeline.store.journal import now
 from pipeline.store.plan import SURPLUS, WANTED
 from pipeline.types import Call, Draw, Problem, Sample
 from pipeline.words import plural
@@ -102,6 +103,8 @@ class _Run:
         self.failures = Failures(dataset)
         self.unpaired = Counter[str]()
         self.marks = {"writer": writer_digest(recipe, writer), "train": train_digest(recipe)}
+        self.began = now()
+        self.fetched: Callable[[str], bool] = lambda _: False
         self.progress = Progress(started=time.monotonic(), kept=0 if options.keeps else None)
         self.notes: list[str] = []
         self.left_out = LeftOut()
@@ -251,8 +254,7 @@ class _Run:
             return asker[0]
 
         async def work(draw: Draw) -> None:
-            outcome, fresh = await self._walk(draw, asker[0], again)
-            self._take(rows, draw, outcome, fresh)
+            self._take(rows, draw, await self._walk(draw, asker[0], again))
 
         _, interrupted = drive(self._surplus_too(), work, make, report)
         return interrupted
@@ -268,6 +270,7 @@ class _Run:
             raise RecipeError(f"--batch sends to {host.namespace}, and this recipe asks {min(others)}, too",
                               "leave out --batch")
         gatherer = Gatherer(host, self.dataset.calls, limits, self.progress)
+        self.fetched = gatherer.fetched
         before = copy(self.left_out)
 
         async def ask(draw: Draw) -> None:
@@ -276,23 +279,21 @@ class _Run:
         async def take(draw: Draw) -> None:
             if gatherer.closed and self.left_out is not before:
                 self.left_out = before  # what was noted while asking is noted once
-            outcome, fresh = await self._walk(draw, gatherer, again)
-            self._take(rows, draw, outcome, fresh)
+            self._take(rows, draw, await self._walk(draw, gatherer, again))
 
         self.left_out = LeftOut()
         return batched(self._surplus_too, ask, take, gatherer, report)
 
-    async def _walk(self, draw: Draw, asker: Asker | Gatherer, again: bool | tuple[str, ...]) -> tuple[Outcome, bool]:
-        """All questions of a draw: what came of them, and whether an answer is one of today."""
-        asking, call, fresh = self.road.ask(draw), None, False
+    async def _walk(self, draw: Draw, asker: Asker | Gatherer, again: bool | tuple[str, ...]) -> Outcome:
+        """All questions of a draw: what came of them."""
+        asking, call = self.road.ask(draw), None
         while isinstance(question := self._next(draw, asking, call), Question):
             request = question.request
             if question.look:
                 call = self.dataset.calls.find(request.id)
             else:
-                fresh = fresh or (question.read and self.dataset.calls.state(request.id) is None)
                 call = await asker.ask(request, again=again)
-        return question, fresh
+        return question
 
     def _next(
         self, draw: Draw, asking: Generator[Question, Call | None, Outcome], call: Call | None
@@ -307,7 +308,7 @@ class _Run:
             self.left_out(misfit(draw, error))
             return None
 
-    def _take(self, rows: SampleWriter, draw: Draw, outcome: Outcome, fresh: bool) -> None:
+    def _take(self, rows: SampleWriter, draw: Draw, outcome: Outcome) -> None:
         """Writes the row of a draw, or notes why there is none."""
         self.failures.saw(draw)
         if isinstance(outcome, Made):
@@ -325,7 +326,7 @@ class _Run:
                 self.unpaired[outcome.why] += 1
         elif isinstance(outcome, Unusable) and outcome.call.failure is None:
             self.failures.unusable(draw, outcome)
-            if fresh:
+            if outcome.call.at >= self.began or self.fetched(outcome.call.id):  # no earlier run has told it
                 self.progress.failed += 1
                 self.progress.failures[outcome.kind] = self.progress.failures.get(outcome.kind, 0) + 1
 

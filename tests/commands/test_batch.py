@@ -108,3 +108,24 @@ def test_what_takes_no_batches(begin: Begin, capsys: pytest.CaptureFixture[str])
     Path("tales.yaml").write_text(RECIPE.replace('{{premise}}"}', '{{premise}}", model: "ollama:other"}'))
     assert main(["generate", "tales", "--batch"]) == 2
     assert "asks ollama, too" in said(capsys)
+
+
+def test_answers_of_a_batch_that_cannot_be_used_count_as_failed_once(
+    begin: Begin, workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PAUSES_S", (0.02, 0.05))
+    begin()
+    (workdir / "tales.yaml").write_text("""\
+synth: 1
+name: tales
+axes: {hero: [baker, pilot, nurse, judge]}
+prompt: {user: "Is a {{hero}} good or bad?", answer: {labels: [good, bad]}}
+train: {user: "{{hero}}"}
+generate: {max_tokens: 400}
+""")
+    assert main(["generate", "tales", "--batch"]) == 3
+    told = re.search(r"0 of 4 rows got an answer.*?\((.*?)\)", said(capsys))
+    assert told is not None
+    assert sum(map(int, re.findall(r"\d+", told[1]))) == 4
+    assert main(["generate", "tales", "--batch"]) == 3
+    assert "(no new failure)" in said(capsys)

@@ -119,8 +119,7 @@ def test_a_name_left_out_is_offered(workdir: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
-        (SynthError, 1), (RecipeError, 2), (YieldError, 3), (DataError, 4), (ProviderError, 5), (CapReached, 5),
-        (MissingExtra, 6),
+        (SynthError, 1), (RecipeError, 2), (YieldError, 3), (DataError, 4), (ProviderError, 5), (MissingExtra, 6),
     ],
 )
 def test_errors_print_their_message_then_the_hint(
@@ -132,6 +131,23 @@ def test_errors_print_their_message_then_the_hint(
     assert captured.err.splitlines() == [
         "error  a.yaml:3: first", "       a.yaml:4: second", "       synth init a", "       or so",
     ]
+
+
+def test_a_reached_cap_names_the_same_command_under_another_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command("status", context_settings={"ignore_unknown_options": True})
+    @click.argument("rest", nargs=-1)
+    def broken(rest: tuple[str, ...]) -> None:
+        raise CapReached("the cap is reached", 4.5)
+
+    monkeypatch.setattr(commands.Verbs, "get_command", lambda self, ctx, name: broken)
+    for given in (["--max-usd", "2"], ["--max-usd=2"], []):
+        assert main(["status", "my plots", *given, "--yes"]) == 5
+        assert capsys.readouterr().err.splitlines() == [
+            "error  the cap is reached", "       everything is kept; to go on:",
+            "       synth status 'my plots' --yes --max-usd 4.5",
+        ]
 
 
 @pytest.mark.parametrize("fault", sorted(MACHINE_FAULTS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import signal
 import time
 
@@ -56,6 +57,8 @@ def test_a_cap_holds_over_kills_and_resumes(synth) -> None:
         bill = told["bill"]
         assert (bill["foreseen"]["calls"], bill["came"]["done"]) == (200, False), "the first bill stands"
         assert bill["came"]["usd"] == pytest.approx(told["spent"]["usd"])
+        onward = shlex.split(ended.err.splitlines()[-1])
+        assert onward == ["synth", *line[:-2], "--max-usd", f"{2 * CAP:g}"], "the same command under another cap"
         raised = synth(*line[:-1], "5", env=ENV)
         assert server.paid().total() * EACH <= 5
         assert "came" in raised.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -141,6 +142,23 @@ async def test_a_host_that_is_closed_is_asked_again_when_it_opens(here: Path) ->
     await asyncio.gather(*tasks)
     assert all(len(times) == 2 for times in sent.values()), "none before the time that the host has named"
     assert ask.progress.waiting is None
+    ask.calls.close()
+
+
+async def test_each_host_has_a_pace_of_its_own(here: Path) -> None:
+    """A judge elsewhere does not wait for the writer's limit, nor the writer for a judge whose door is closed."""
+    def script(asked, turn):
+        return no("rate_limit", status=429, retry_after=5.0) if asked.namespace == "judge" else answer()
+
+    ask = asker(here, Scripted(script), concurrency=50, rates={"judge": (None, None), "scripted": (6000, None)})
+    theirs = [replace(request(number), id=f"judge{number}", namespace="judge") for number in range(10)]
+    waiting = [asyncio.create_task(ask.ask(each)) for each in theirs]
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+    await asyncio.gather(*(ask.ask(request(number)) for number in range(60)))
+    assert 0.2 < time.monotonic() - started < 2.0, "60 at a hundred a second, the first 25 at once"
+    ask.stop()
+    await asyncio.gather(*waiting, return_exceptions=True)
     ask.calls.close()
 
 

@@ -100,4 +100,4 @@ async def test_the_hint_of_a_reached_cap_is_enough_to_go_on() -> None:
     for cap, spent, worst in ((0.0, 0.0, 0.002), (1.0, 0.999, 0.5), (0.01, 0.0, 7.0)):
         with pytest.raises(CapReached) as caught:
             await Budget(cap, spent).take(worst)
-        assert await Budget(float(caught.value.hint.rsplit(" ", 1)[1]), spent).take(worst)
+        assert await Budget(caught.value.enough, spent).take(worst)
