@@ -60,6 +60,7 @@ def wait(process: subprocess.Popen[bytes], started: float) -> Ran:
 def start(folder: Path, server: Server, *options: str) -> subprocess.Popen[bytes]:
     """`synth generate rows` in a folder, its talk into a file there."""
     env = os.environ | {"PYTHONPATH": str(HERE.parent), "OPENAI_API_KEY": "sk-benchmark-0123456789", "NO_COLOR": "1"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled once
     command = [sys.executable, "-m", "pipeline", "generate", "rows", "--base-url", server.base_url, "--yes", *options]
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

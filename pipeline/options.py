@@ -21,7 +21,7 @@ BARE = "value"
 class Options(BaseModel):
     """What a person may set on a plug-in. Frozen, and every key known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class OptionFault(Exception):

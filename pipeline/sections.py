@@ -23,7 +23,7 @@ OURS = {
 class Section(BaseModel):
     """A frozen part of the recipe that knows all its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _scalars(value: Any) -> Any:
@@ -299,7 +299,7 @@ class Export(Section):
 class Finetune(Section):
     """How a model is tuned on the export."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
     backend: str = "lora"
     base: str = "tiny"
 
@@ -307,5 +307,5 @@ class Finetune(Section):
 class Evaluate(Section):
     """How base and tuned model are compared."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
     prompts: int = Field(5, ge=1)

@@ -31,7 +31,7 @@ class Options(BaseModel):
         out: folder to write below; None for the dataset's `exports`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     formats: tuple[Item, ...] = (Item(name="openai-chat"),)
     validation: float = Field(0.0, ge=0, lt=1)
