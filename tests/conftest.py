@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes run tests: their threads would fight over the cores
 settings.register_profile("synth", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("synth")
 
@@ -25,6 +27,29 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real inputs are not at {folder} (set SYNTH_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for SYNTH_CACHE with the tiny base in it: 30 s of work, done once for all processes that run tests."""
+    from pipeline.local.tiny import tiny_base
+
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "tiny-cache"
+    folder.mkdir(exist_ok=True)
+    with (folder.parent / "tiny-cache.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        tiny_base(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Empty caches for models, so that none of this machine's is met."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
+        patch.setenv("SYNTH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,22 +22,15 @@ from tests.backends.lora_jobs import Heard, job, rows, talk
 from tests.local.models import build
 
 pytestmark = [
+    pytest.mark.usefixtures("models_apart"),
     pytest.mark.skipif(bool(_stack.missing()), reason="needs the extra `local`"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning",
                                "ignore::ResourceWarning"),
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
-        patch.setenv("SYNTH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def llama(models_apart: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("llama"))
 
 

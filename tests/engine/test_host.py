@@ -86,9 +86,8 @@ def test_a_host_that_goes_away_in_the_middle(tmp_path: Path, openai_server, monk
     server = openai_server(latency_s=0.05)
 
     def stop_it(progress) -> None:
-        if progress.answered >= 20 and server.process.poll() is None:
-            server.process.kill()
-            server.process.wait()
+        if progress.answered >= 20 and not server.ended():
+            server.kill()
 
     how = Settings(base_url=server.base_url, concurrency=4)
     provider, model = provider_for("openai:story-small", how, ENV)

@@ -31,9 +31,9 @@ RECIPE = parse_recipe(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cache(tiny_cache: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYNTH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SYNTH_CACHE", str(tiny_cache))
         yield
 
 

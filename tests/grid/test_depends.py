@@ -87,10 +87,11 @@ def test_three_that_depend_one_on_the_other_in_a_grid_too_large_to_list() -> Non
     streets = {city: [f"{city}.{k}" for k in range(20)] for cities in lists.values() for city in cities}
     axes = {"street": {"by": "city", "values": streets}, "city": {"by": "country", "values": lists},
             "country": list(lists), **numbers(100)}
-    assert load_axes(recipe_of(axes)).cells == 40 * 50 * 20 * 100
+    recipe = recipe_of(axes, rows=1000)
+    assert load_axes(recipe).cells == 40 * 50 * 20 * 100
     started = time.process_time()
-    draws = list(wanted(recipe_of(axes, rows=1000)))
-    assert time.process_time() - started < 20
+    draws = list(wanted(recipe))
+    assert time.process_time() - started < 15
     assert all(draw.cell["street"].startswith(f"{draw.cell['city']}.") for draw in draws)
     assert all(draw.cell["city"].startswith(f"c{draw.cell['country'][1:]}-") for draw in draws)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,15 @@ from tests.local.models import build
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _stack_is_there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _stack_is_there() -> None:
     absent = _stack.missing()
     if absent:
         pytest.skip(f"needs the extra `local`; missing: {', '.join(absent)}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
-        patch.setenv("SYNTH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _apart(models_apart: None) -> None:
+    pass
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,8 @@ def test_its_template_marks_answers_ends_them_and_refuses_other_roles():
 
 
 @pytest.mark.slow
-def test_it_answers_any_prompt_in_words():
+def test_it_answers_any_prompt_in_words(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SYNTH_CACHE", str(tiny_cache))
     assert base_problems("tiny") == []
     loaded = load("tiny", four_bit=True, device="cpu")
     assert json.loads((loaded.folder / "config.json").read_text())["max_position_embeddings"] == 4096

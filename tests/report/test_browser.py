@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.report import write_report
+from pipeline.store import Dataset
 from tests import made
 from tests.report import stages
 from tests.report.browser import Browser, find
@@ -19,22 +22,24 @@ STICKS_OUT = """[...document.querySelectorAll('main *')].filter(e => !e.closest(
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One for all tests: a page that is opened begins anew."""
     program = find()
     if program is None:
         pytest.skip("no chromium here: apt-get install chromium")
-    with Browser(program, tmp_path / "profile") as opened:
+    with Browser(program, tmp_path_factory.mktemp("profile")) as opened:
         yield opened
 
 
-@pytest.fixture
-def whole(plots: Path, report: Callable[[Path], Page]) -> Path:
+@pytest.fixture(scope="module")
+def whole(_plots: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a dataset that has been down the whole road."""
+    plots = Path(shutil.copytree(_plots, tmp_path_factory.mktemp("whole") / "plots"))
     stages.finetune(plots)
     stages.evaluation(plots)
-    report(plots)
-    return plots / "report.html"
+    with Dataset.open(plots) as dataset:
+        return write_report(dataset)
 
 
 @pytest.mark.parametrize("width", [320, 400, 1200])
