@@ -8,6 +8,16 @@ from pathlib import Path
 from pipeline.store import Dataset
 from pipeline.types import Call, CallRef, Finding, Sample, Usage, Verdict
 
+TALES = """\
+synth: 1
+name: tales
+axes:
+  hero: [baker, pilot, nurse]
+  place: [Lima, Oslo]
+prompt: {user: "A tale of a {{hero}} in {{place}}."}
+train: {user: "{{hero}} in {{place}}"}
+"""
+"""A recipe of six rows; tests add what else they need."""
 GENRES = ("horror", "high fantasy", "romance & comedy")
 
 

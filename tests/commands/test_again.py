@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,19 +26,6 @@ generate: {max_tokens: 500}
 curate: [{length: {min: 10, unit: chars}}]
 export: {formats: [openai-chat]}
 """
-
-
-@pytest.fixture
-def tales(workdir: Path) -> Path:
-    (workdir / "tales.yaml").write_text(RECIPE)
-    return workdir
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
-    with running() as server:
-        yield server
 
 
 def flags(server: Server) -> list[str]:

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import main
 from pipeline.recipe import parse_recipe
+from tests.commands.conftest import KEY
 from tests.servers import Server, running
 
 RECIPE = """\
@@ -31,20 +31,6 @@ generate: {max_tokens: 500}
 curate: [{length: {min: 10, unit: chars}}]
 """
 PRICES = '[prices."story-small"]\ninput = 1000\noutput = {output}\n'
-KEY = "sk-planted-51b2c8"
-
-
-@pytest.fixture
-def tales(workdir: Path) -> Path:
-    (workdir / "tales.yaml").write_text(RECIPE)
-    return workdir
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with running() as server:
-        yield server
 
 
 def real(server: Server, *more: str) -> list[str]:

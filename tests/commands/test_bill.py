@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import main
-from tests.servers import Server, running
+from tests.servers import Server
 
 RECIPE = """\
 synth: 1
@@ -24,17 +23,9 @@ curate: [{length: {min: 600, unit: bytes}}]
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-51b2c8")
-    with running() as server:
-        yield server
-
-
-@pytest.fixture
-def tales(workdir: Path) -> Path:
-    (workdir / "tales.yaml").write_text(RECIPE)
-    (workdir / "synth.toml").write_text('[prices."story-small"]\ninput = 1\noutput = 10\n')
-    return workdir
+def tales(tales: Path) -> Path:
+    (tales / "synth.toml").write_text('[prices."story-small"]\ninput = 1\noutput = 10\n')
+    return tales
 
 
 def line(out: str, title: str) -> str:

@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import main
-from tests.servers import Server, running
+from tests.made import TALES
+from tests.servers import Server
 
-RECIPE = """\
-synth: 1
-name: tales
-axes:
-  hero: [baker, pilot, nurse]
-  place: [Lima, Oslo]
-prompt: {user: "A tale of a {{hero}} in {{place}}."}
-train: {user: "{{hero}} in {{place}}"}
-generate: {max_tokens: 500}
-"""
-
-
-@pytest.fixture
-def tales(workdir: Path) -> Path:
-    (workdir / "tales.yaml").write_text(RECIPE)
-    return workdir
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
-    with running() as server:
-        yield server
+RECIPE = TALES + "generate: {max_tokens: 500}\n"
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

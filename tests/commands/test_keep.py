@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,19 +22,6 @@ train: {user: "{{hero}} in {{place}}", assistant: "{{answer}}"}
 generate: {max_tokens: 400}
 curate: [{length: {min: 1000, unit: bytes}}, exact_duplicate]
 """
-
-
-@pytest.fixture
-def tales(workdir: Path) -> Path:
-    (workdir / "tales.yaml").write_text(RECIPE)
-    return workdir
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
-    with running(keep=True) as server:
-        yield server
 
 
 def real(server: Server, *more: str) -> list[str]:

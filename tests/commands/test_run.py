@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import main
-from tests.servers import Server, running
+from tests.servers import Server
 
 RECIPE = """\
 synth: 1
@@ -20,19 +19,6 @@ train: {user: "{{hero}} in {{place}}", assistant: "{{answer}}"}
 generate: {max_tokens: 500}
 curate: [{length: {min: 10, unit: chars}}]
 """
-
-
-@pytest.fixture
-def tales(workdir: Path) -> Path:
-    (workdir / "tales.yaml").write_text(RECIPE)
-    return workdir
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
-    with running() as server:
-        yield server
 
 
 def real(server: Server, *more: str) -> list[str]:

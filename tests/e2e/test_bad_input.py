@@ -9,19 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.made import TALES
 from tests.servers import running
 
-GOOD = """\
-synth: 1
-name: tales
-axes:
-  hero: [baker, pilot, nurse]
-  place: [Lima, Oslo]
-prompt: {user: "A tale of a {{hero}} in {{place}}."}
-train: {user: "{{hero}} in {{place}}"}
-generate: {max_tokens: 2000}
-export: {formats: [openai-chat]}
-"""
+GOOD = TALES + "generate: {max_tokens: 2000}\nexport: {formats: [openai-chat]}\n"
 RECIPE, DATA, PROVIDER = 2, 4, 5
 KEY = "sk-planted-0123456789abcdefghijklmnopqrstuvwxyz"
 

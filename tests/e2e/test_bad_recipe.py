@@ -7,17 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-GOOD = """\
-synth: 1
-name: tales
-axes:
-  hero: [baker, pilot, nurse]
-  place: [Lima, Oslo]
-prompt: {user: "A tale of a {{hero}} in {{place}}."}
-train: {user: "{{hero}} in {{place}}"}
-generate: {max_tokens: 2000}
-export: {formats: [openai-chat]}
-"""
+from tests.made import TALES
+
+GOOD = TALES + "generate: {max_tokens: 2000}\nexport: {formats: [openai-chat]}\n"
 RECIPE, DATA = 2, 4
 TYPOS = yaml.safe_load((Path(__file__).parent / "typos.yaml").read_text(encoding="utf-8"))
 
