@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.nursery import Nursery
 
 GUARD = '''
 import os, socket
@@ -66,20 +72,39 @@ def sealed_env(home: Path) -> dict[str, str]:
 class Synth:
     """`synth("run", "plots")` in the test's folder, and readers of what it leaves there."""
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
-        self.folder, self.env, self.command = folder, env, command()
+    def __init__(self, folder: Path, env: dict[str, str], forked: bool) -> None:
+        self.folder, self.env, self.command, self.forked = folder, env, command(), forked
 
     def __call__(self, *args: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None,
                  code: int | None = 0, timeout: float = 120) -> Ran:
         """Runs to the end; fails the test unless the exit code is `code` (None: any)."""
         started = time.monotonic()
-        done = subprocess.run([*self.command, *map(str, args)], cwd=cwd or self.folder, env=self.env | (env or {}),
-                              capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False)
-        ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode(), time.monotonic() - started)
+        run = self._fork if self.forked else self._start
+        status, out, err = run([*map(str, args)], cwd or self.folder, self.env | (env or {}), timeout)
+        ran = Ran(status, out.decode(), err.decode(), time.monotonic() - started)
         assert "Traceback" not in ran.err, ran.err
         line = f"synth {' '.join(map(str, args))}"
         assert code is None or ran.code == code, f"{line}: exit code {ran.code}\n{ran.out}\n{ran.err}"
         return ran
+
+    def _start(self, args: list[str], cwd: Path, env: dict[str, str], timeout: float) -> tuple[int, bytes, bytes]:
+        done = subprocess.run([*self.command, *args], cwd=cwd, env=env, capture_output=True, stdin=subprocess.DEVNULL,
+                              timeout=timeout, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def _fork(self, args: list[str], cwd: Path, env: dict[str, str], timeout: float) -> tuple[int, bytes, bytes]:
+        ours, theirs = os.pipe()
+        with open(os.devnull, "rb") as null, TemporaryFile() as out, TemporaryFile() as err, open(ours, "rb") as code:
+            request = {"args": args, "cwd": str(cwd), "env": env}
+            pid = _nursery().fork(request, [null.fileno(), out.fileno(), err.fileno(), theirs])
+            os.close(theirs)
+            if not select.select([code], [], [], timeout)[0]:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(args, timeout)
+            status = code.read()  # to its end: the process is gone
+            out.seek(0)
+            err.seek(0)
+            return int(status or -signal.SIGKILL), out.read(), err.read()
 
     def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Starts it in a process group of its own, output into a file of the folder's parent."""
@@ -116,17 +141,26 @@ class Synth:
         return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def _standing(base: Path) -> Iterator[Synth]:
+@cache
+def _nursery() -> Nursery:
+    return Nursery("tests.e2e.commands", {**os.environ, "PYTHONPATH": "", "NO_COLOR": "1"})
+
+
+def _standing(base: Path, forked: bool = False) -> Iterator[Synth]:
     (base / "here").mkdir()
-    yield Synth(base / "here", sealed_env(base / "home"))
+    yield Synth(base / "here", sealed_env(base / "home"), forked)
     left = base / "home" / "left"
     assert not left.exists(), f"a command tried to reach {left.read_text()}"
 
 
 @pytest.fixture
-def synth(tmp_path: Path) -> Iterator[Synth]:
-    """The installed command, standing in an empty folder."""
-    yield from _standing(tmp_path)
+def synth(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Synth]:
+    """The installed command, standing in an empty folder.
+
+    With the mark `forked`, what is run to its end is the same command, forked from a process that has its modules
+    loaded: a second less each. What is started to be killed is always the installed one.
+    """
+    yield from _standing(tmp_path, request.node.get_closest_marker("forked") is not None)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 from tests.made import TALES
 from tests.servers import running
 
+pytestmark = pytest.mark.forked
 GOOD = TALES + "generate: {max_tokens: 2000}\nexport: {formats: [openai-chat]}\n"
 RECIPE, DATA, PROVIDER = 2, 4, 5
 KEY = "sk-planted-0123456789abcdefghijklmnopqrstuvwxyz"

@@ -9,6 +9,7 @@ import yaml
 
 from tests.made import TALES
 
+pytestmark = pytest.mark.forked
 GOOD = TALES + "generate: {max_tokens: 2000}\nexport: {formats: [openai-chat]}\n"
 RECIPE, DATA = 2, 4
 TYPOS = yaml.safe_load((Path(__file__).parent / "typos.yaml").read_text(encoding="utf-8"))

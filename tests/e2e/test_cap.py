@@ -12,6 +12,7 @@ import pytest
 
 from tests.servers import running
 
+pytestmark = pytest.mark.forked
 ENV = {"OPENAI_API_KEY": "sk-loopback-e2e"}
 EACH = 0.01
 """Dollars of each answer: 100 tokens, and a price for what is written alone."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.servers import running
 
+pytestmark = pytest.mark.forked
 ROWS = 60
 RECIPE = """\
 synth: 1

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.conftest import Synth
 from tests.servers import Server, running
 
+pytestmark = pytest.mark.forked
 KEY = "sk-loopback-e2e-0123456789"
 ENV = {"OPENAI_API_KEY": KEY}
 STOPS = {"half_upload": "while a file is on its way", "uploaded": "between upload and its answer",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.servers import Server, running
 
+pytestmark = pytest.mark.forked
 RECIPE = """\
 synth: 1
 name: tales

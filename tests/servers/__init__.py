@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import select
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from collections import Counter
@@ -20,7 +16,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.nursery import Nursery
 
 
 class Server:
@@ -85,18 +81,8 @@ class Server:
 
 
 @cache
-def _nursery() -> socket.socket:
-    """The end of a socket to the process that forks servers; it ends with this process."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen([sys.executable, "-m", "tests.servers.nursery"], cwd=ROOT, stdin=theirs)
-
-    def end() -> None:
-        ours.close()
-        process.wait(5)
-
-    atexit.register(end)
-    return ours
+def _nursery() -> Nursery:
+    return Nursery("tests.servers.openai_server")
 
 
 def start(ledger: Path | None = None, **options: Any) -> Server:
@@ -107,15 +93,11 @@ def start(ledger: Path | None = None, **options: Any) -> Server:
         options: fields of `openai_server.Options`, as `latency_s=0.05, rates={"rate_limit": 0.1}`.
     """
     path = ledger or Path(tempfile.mkdtemp(prefix="ledger-")) / "ledger.jsonl"
-    nursery = _nursery()
     (stdin, its), (out, stdout) = os.pipe(), os.pipe()
-    line = orjson.dumps({"ledger": str(path), **options}, option=orjson.OPT_APPEND_NEWLINE)
-    sent = socket.send_fds(nursery, [line], [stdin, stdout])
-    nursery.sendall(line[sent:])
-    pid = nursery.recv(64)
+    pid = _nursery().fork({"ledger": str(path), **options}, [stdin, stdout])
     os.close(stdin)
     os.close(stdout)
-    return Server(int(pid), its, os.fdopen(out, "rb"), path, bool(options.get("tls")))
+    return Server(pid, its, os.fdopen(out, "rb"), path, bool(options.get("tls")))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from typing import Any
 
 import orjson
 
+from tests import nursery
 from tests.servers._answers import ANSWERED, ERRORS, FAULTS, MARKER, Reply, completion, error, faulty, tokens
 from tests.servers._batches import Batches
 from tests.servers._tuning import Tuning
@@ -383,4 +384,7 @@ async def serve(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Options(**orjson.loads(sys.argv[1]))))
+    if sys.argv[1:]:
+        asyncio.run(serve(Options(**orjson.loads(sys.argv[1]))))
+    else:
+        nursery.serve(lambda options: asyncio.run(serve(Options(**options))))
