@@ -52,7 +52,7 @@ def as_prose(value: object) -> str:
 @pytest.mark.parametrize("answer", [json.dumps(GOOD), as_prose(GOOD)])
 def test_one_call_makes_a_recipe(here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str],
                                  answer: str) -> None:
-    server = openai_server(answers=[answer], key=KEY)
+    server = openai_server(answer=answer, key=KEY)
     assert init(server) == 0
     out = said(capsys)
     assert out.index("bill   1 new call, about $0.") < out.index("mood: dropped 'happily'")
@@ -76,7 +76,7 @@ def test_one_call_makes_a_recipe(here: Path, openai_server: Start, capsys: pytes
 def test_a_host_with_another_name_for_the_output_limit(
     here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = openai_server(answers=[json.dumps(GOOD)], refuses={"max_tokens": "max_completion_tokens"})
+    server = openai_server(answer=json.dumps(GOOD), refuses={"max_tokens": "max_completion_tokens"})
     assert init(server) == 5
     cure = '[providers.openai.parameters]\nmax_tokens = "max_completion_tokens"\n'
     assert cure.replace("]\n", "] ").strip() in said(capsys)
@@ -86,7 +86,7 @@ def test_a_host_with_another_name_for_the_output_limit(
 
 
 def test_the_same_idea_is_paid_once(here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    server = openai_server(answers=[json.dumps(GOOD)])
+    server = openai_server(answer=json.dumps(GOOD))
     assert init(server) == 0
     assert init(server) == 4
     assert "notes.yaml: is there already; nothing was written" in said(capsys)
@@ -105,7 +105,7 @@ def test_the_same_idea_is_paid_once(here: Path, openai_server: Start, capsys: py
 def test_an_answer_that_cannot_be_used_is_asked_for_once_more(
     here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = openai_server(answers=[REFUSES, json.dumps(GOOD)], keep=True)
+    server = openai_server(script={"cannot be used": json.dumps(GOOD), "": REFUSES}, keep=True)
     assert init(server) == 0
     assert load_recipe(here / "notes.yaml").axes["place"].values == PLACES
     first, second = server.received()
@@ -122,7 +122,7 @@ def test_an_answer_that_cannot_be_used_is_asked_for_once_more(
 def test_two_refusals_end_with_the_text_and_what_to_type(
     here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = openai_server(answers=[REFUSES])
+    server = openai_server(answer=REFUSES)
     assert init(server) == 5
     out = said(capsys)
     assert "two answers, and none can be used: it is not JSON" in out
@@ -147,7 +147,7 @@ def test_a_refusal_in_its_own_field_is_not_asked_twice(
 def test_an_axis_that_stays_short_will_do(
     here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = openai_server(answers=[json.dumps(SHORT)])
+    server = openai_server(answer=json.dumps(SHORT))
     assert init(server) == 0
     assert len(server.received()) == 2
     assert "mood has only 3 values: synth plan notes --more mood=8" in said(capsys)
@@ -155,7 +155,7 @@ def test_an_axis_that_stays_short_will_do(
 
 
 def test_the_cap_and_consent(here: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    server = openai_server(answers=[json.dumps(GOOD)])
+    server = openai_server(answer=json.dumps(GOOD))
     assert init(server, "--max-usd", "0.001") == 5
     assert "the cap of $0.001 is reached" in said(capsys)
     (here / "synth.toml").write_text("")
@@ -271,7 +271,7 @@ def test_more_is_proposed_then_written_for_nothing(
     notes: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer = '```json\n["Chile", "PERU", "Nepal", "a, b", "Chile"]\n```'
-    server = openai_server(answers=[answer], keep=True)
+    server = openai_server(answer=answer, keep=True)
     assert main(["run", "notes", "--model", "openai:story-small", "--base-url", server.base_url]) == 0
     paid = len(server.received())
     assert paid == 6
@@ -292,7 +292,7 @@ def test_more_is_proposed_then_written_for_nothing(
 
 
 def test_more_of_a_file_and_as_json(notes: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    server = openai_server(answers=['{"values": ["shy", "bold"]}'])
+    server = openai_server(answer='{"values": ["shy", "bold"]}')
     assert more(server, "--more", "mood=2", "--write", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["more"] == [{"axis": "mood", "values": ["shy", "bold"], "dropped": []}]
@@ -303,7 +303,7 @@ def test_more_of_a_file_and_as_json(notes: Path, openai_server: Start, capsys: p
 
 
 def test_more_that_cannot_be_used(notes: Path, openai_server: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    server = openai_server(answers=["Peru and so on", '["Peru", "Kenya"]'])
+    server = openai_server(script={"cannot be used": '["Peru", "Kenya"]', "": "Peru and so on"})
     assert more(server, "--more", "place=2", "--write") == 0
     assert "nothing to add" in said(capsys)
     assert (notes / "notes.yaml").read_text() == RECIPE

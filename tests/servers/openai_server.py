@@ -58,7 +58,6 @@ class Options:
         context: tokens that a prompt may have.
         answer: a fixed text in place of stories.
         refuses: key of a body -> the name to use instead ("" where there is none); refused as OpenAI does it.
-        answers: texts in turn in place of stories; the last one for all that come after.
         script: pattern -> text; the first pattern that is found in the model's name and the conversation answers.
         keep: writes the last user message into `received` lines.
         tune: how files and jobs behave: fields of `_tuning.Plan`.
@@ -82,7 +81,6 @@ class Options:
     context: int | None = None
     answer: str | None = None
     refuses: dict[str, str] = field(default_factory=dict)
-    answers: list[str] = field(default_factory=list)
     script: dict[str, str] = field(default_factory=dict)
     keep: bool = False
     tls: tuple[str, str] | None = None
@@ -198,8 +196,7 @@ class Service:
         else:
             asked = f"{model}\n{text}"
             scripted = (said for found, said in options.script.items() if re.search(found, asked, re.S))
-            turn = min(self.paid, len(options.answers) - 1)
-            said = next(scripted, options.answers[turn] if options.answers else options.answer)
+            said = next(scripted, options.answer)
             kind, reply = "ok", Reply(200, orjson.dumps(completion(request, seed, answer=said)), paid=True)
         if kind == "ok" or kind in ANSWERED:
             reply = reply._replace(headers=reply.headers + self.limit_headers())
