@@ -19,7 +19,8 @@ from pipeline.providers import batch_host, build
 from pipeline.settings import ProviderEntry, Settings
 from pipeline.store.calls import CallStore
 from pipeline.types import Call, CallRequest
-from tests.servers import ROOT, Server
+from tests.nursery import ROOT
+from tests.servers import Server
 
 Start = Callable[..., Server]
 PRICE = Price(1.0, 2.0, None, "2026-11", "a test")
