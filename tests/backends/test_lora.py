@@ -27,6 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning",
                                "ignore::ResourceWarning"),
 ]
+WEIGHTS = "adapter/adapter_model.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,15 @@ def done(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, H
     heard = Heard()
     tuned = backend.run(todo, heard)
     return todo.folder, heard, tuned
+
+
+@pytest.fixture(scope="module")
+def whole(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Heard, bytes]:
+    """25 steps without a stop: what was heard, and the adapter's bytes."""
+    heard = Heard()
+    backend, todo = job(tmp_path_factory.mktemp("whole"), llama, max_steps=25)
+    backend.run(todo, heard)
+    return heard, (todo.folder / WEIGHTS).read_bytes()
 
 
 def test_loss_falls_and_the_fall_is_seen_from_step_0(done: tuple[Path, Heard, Any]):
@@ -125,15 +135,17 @@ def test_the_same_job_gives_the_same_bytes(llama: Path, tmp_path: Path):
     for name in ("one", "other"):
         backend, todo = job(tmp_path / name, llama, max_steps=4, dropout=0.1)
         backend.run(todo, Heard())
-        made.append((todo.folder / "adapter/adapter_model.safetensors").read_bytes())
+        made.append((todo.folder / WEIGHTS).read_bytes())
     assert made[0] == made[1]
     backend, todo = job(tmp_path / "third", llama, max_steps=4, dropout=0.1, seed=8)
     backend.run(todo, Heard())
-    assert (todo.folder / "adapter/adapter_model.safetensors").read_bytes() != made[0]
+    assert (todo.folder / WEIGHTS).read_bytes() != made[0]
 
 
 @pytest.mark.parametrize("last", [9, 24])
-def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(llama: Path, tmp_path: Path, last: int):
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
+    llama: Path, whole: tuple[Heard, bytes], tmp_path: Path, last: int
+):
     words = [sys.executable, "-m", "tests.backends.lora_jobs", str(tmp_path / "killed"), str(llama), "25", str(last)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     killed = subprocess.run(words, capture_output=True, text=True, env=env, cwd=Path(__file__).parents[2], check=False)
@@ -141,20 +153,17 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(llama: Path, tmp_p
     first = [json.loads(line) for line in killed.stdout.splitlines()]
     assert [line["step"] for line in first] == list(range(last + 1))
 
-    heard, whole = Heard(), Heard()
+    heard = Heard()
     backend, todo = job(tmp_path / "killed", llama, max_steps=25)
     again = backend.run(todo, heard)
     kept = last - last % 3  # a checkpoint each third step; the line of the last step comes before its checkpoint
     kept = kept if last % 3 else kept - 3
     assert [line["step"] for line in heard.lines] == list(range(kept + 1, 26)), "it goes on at the last checkpoint"
     assert again.metrics["steps"] == 25
-    backend, todo = job(tmp_path / "whole", llama, max_steps=25)
-    backend.run(todo, whole)
     timeless = [[{key: value for key, value in line.items() if key != "at"} for line in each.lines]
-                for each in (heard, whole)]
+                for each in (heard, whole[0])]
     assert timeless[0] == timeless[1][kept + 1 :], "the same losses, to the last digit"
-    name = "ft/adapter/adapter_model.safetensors"
-    assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert (todo.folder / WEIGHTS).read_bytes() == whole[1]
     assert not (tmp_path / "killed/ft/checkpoints").exists()
 
 
@@ -220,8 +229,7 @@ def test_killed_between_the_last_step_and_the_adapter_nothing_is_trained_again(l
     assert heard.lines == []
     backend, other = job(tmp_path / "other", llama, max_steps=3)
     backend.run(other, Heard())
-    name = "adapter/adapter_model.safetensors"
-    assert (todo.folder / name).read_bytes() == (other.folder / name).read_bytes()
+    assert (todo.folder / WEIGHTS).read_bytes() == (other.folder / WEIGHTS).read_bytes()
 
 
 def test_a_loss_that_is_no_number_stops_with_a_sentence(llama: Path, tmp_path: Path):

@@ -66,6 +66,7 @@ def in_order(order: str, folder: Path, names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: (name.casefold(), name))
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize("order", ["given", "name", "name-ignorecase"])
 @pytest.mark.parametrize("escaped", [False, True])
 def test_folders_joined_byte_for_byte(synth, folders: dict[str, tuple[str, str]], order: str, escaped: bool) -> None:
@@ -80,6 +81,7 @@ def test_folders_joined_byte_for_byte(synth, folders: dict[str, tuple[str, str]]
     assert path.read_bytes() == want
 
 
+@pytest.mark.forked
 def test_export_keeps_the_order_of_the_import_in_every_format(synth, folders: dict[str, tuple[str, str]]) -> None:
     synth("import", "mine", "--prompts", "prompts/", "--completions", "completions/", "--order", "name-ignorecase")
     synth("export", "mine", "--format", "openai-chat", "--split", "none")
@@ -88,6 +90,7 @@ def test_export_keeps_the_order_of_the_import_in_every_format(synth, folders: di
     assert [row["messages"][-1]["content"] for row in synth.rows(path)] == want
 
 
+@pytest.mark.forked
 def test_a_file_without_its_partner_is_a_problem_not_an_abort(synth, folders: dict[str, tuple[str, str]]) -> None:
     synth.write("prompts/alone.txt", "no completion")
     ran = synth("import", "mine", "--prompts", "prompts/", "--completions", "completions/", "--order", "name")
@@ -95,6 +98,7 @@ def test_a_file_without_its_partner_is_a_problem_not_an_abort(synth, folders: di
     assert len(synth.rows(synth.dataset("mine") / "samples.jsonl")) == len(folders)
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize("rule", ["length: {min: 1 KB}", "length: {min: 1 KB, unit: bytes}", "length: {min: 1k}"])
 def test_one_kilobyte_is_refused_with_the_choices(synth, folders: dict[str, tuple[str, str]], rule: str) -> None:
     synth("import", "mine", "--prompts", "prompts/", "--completions", "completions/", "--order", "name")
