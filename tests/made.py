@@ -18,6 +18,16 @@ prompt: {user: "A tale of a {{hero}} in {{place}}."}
 train: {user: "{{hero}} in {{place}}"}
 """
 """A recipe of six rows; tests add what else they need."""
+TWELVE = """\
+synth: 1
+name: tales
+seed: 3
+axes:
+  hero: [baker, pilot, nurse, judge]
+  place: [Lima, Oslo, Cairo]
+prompt: {user: "A tale of a {{hero}} in {{place}}."}
+"""
+"""The same of twelve, without what is trained on."""
 GENRES = ("horror", "high fantasy", "romance & comedy")
 
 

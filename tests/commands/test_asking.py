@@ -16,16 +16,10 @@ import pytest
 from pipeline.commands import main
 from pipeline.recipe import parse_recipe
 from tests.commands.conftest import KEY
+from tests.made import TWELVE
 from tests.servers import Server, running
 
-RECIPE = """\
-synth: 1
-name: tales
-seed: 3
-axes:
-  hero: [baker, pilot, nurse, judge]
-  place: [Lima, Oslo, Cairo]
-prompt: {user: "A tale of a {{hero}} in {{place}}."}
+RECIPE = TWELVE + """\
 train: {user: "{{hero}} in {{place}}", assistant: "{{answer}}"}
 generate: {max_tokens: 500}
 curate: [{length: {min: 10, unit: chars}}]

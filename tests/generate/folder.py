@@ -15,18 +15,12 @@ from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.types import CallRequest, Sample
 from tests.engine.scripted import Said, Scripted, answer
+from tests.made import TWELVE
 
 PRICE = Price(1.0, 10.0, None, "2026-11", "a test")
 Says = Callable[[str, int], Said | str]
 
-RECIPE = """\
-synth: 1
-name: tales
-seed: 3
-axes:
-  hero: [baker, pilot, nurse, judge]
-  place: [Lima, Oslo, Cairo]
-prompt: {user: "A tale of a {{hero}} in {{place}}."}
+RECIPE = TWELVE + """\
 train: {user: "{{hero}}, {{place}}"}
 generate: {model: "scripted:m", max_tokens: 100}
 """
