@@ -54,7 +54,7 @@ def described(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     command = [program, "mock", description, "-h", "127.0.0.1", "-p", str(port), "--errors"]
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 240  # 20 s of work, on a machine that may be busy
             while b"Prism is listening" not in log.read_bytes():
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
