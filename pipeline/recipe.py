@@ -85,6 +85,9 @@ class Recipe(Section):
             if step.name in places:
                 raise _faults.fault(f"'{step.name}' names two things", "steps", index, "name")
             places[step.name] = ("steps", index, "name")
+        if "examples" in places and any(step.examples for step in asks):
+            raise _faults.fault("'examples' names two things: this, and the rows that a prompt shows",
+                                *places["examples"])
         for name, at in places.items():
             if not VARIABLE.fullmatch(name) or name in RESERVED[:1] or (name in RESERVED and name in self.axes):
                 reserved = ", ".join(RESERVED)
@@ -101,8 +104,8 @@ class Recipe(Section):
         # looked at many times for each row, and a private attribute of pydantic takes ten times as long
         made: tuple[Prompt, list[Step]] | None = self.__dict__.get("_asked")
         if made is None or made[0] is not prompt:  # a copy may have another
-            step = Step(name="answer", user=prompt.user, system=prompt.system, salt=prompt.salt, answer=prompt.answer)
-            made = self.__dict__["_asked"] = prompt, [step]
+            given: dict[str, Any] = {key: getattr(prompt, key) for key in Prompt.model_fields}
+            made = self.__dict__["_asked"] = prompt, [Step(name="answer", **given)]
         return made[1]
 
     @property

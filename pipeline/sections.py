@@ -56,6 +56,10 @@ def _json(value: Any, where: str = "params") -> Any:
     return value
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict) else value
+
+
 class Numbers(Section):
     """A range of numbers, both ends included."""
 
@@ -156,12 +160,27 @@ class Answer(Section):
         return self
 
 
+class Examples(Section):
+    """Rows of a file that a prompt shows, drawn for each row by hash: templates get them as `examples`."""
+
+    file: str = Field(description="JSONL, JSON, CSV, TSV or Parquet, each also .gz")
+    n: int = Field(3, ge=1, le=1000, description="how many each prompt shows")
+    where: list[str] = Field(default_factory=list, description="conditions on the columns; all must hold")
+    encoding: str | None = Field(None, description="utf-8 where it is not given")
+
+
+Skip = Annotated[list[str | dict[str, Any]], BeforeValidator(_listed)]
+"""Conditions, or row rules by name or as `{length: {min: 80, unit: chars}}`; one that holds is enough."""
+
+
 class Prompt(Section):
     """What the writer is asked. Texts, or files beside the recipe."""
 
     user: str
     system: str | None = None
     salt: bool = Field(False, description="a short code per row at the head of the prompt, so that equal cells differ")
+    examples: Examples | None = Field(None, description="rows of a file that the prompt shows")
+    skip_when: Skip = Field(default_factory=list, description="conditions under which a row is not asked for")
     answer: Answer | None = Field(None, description="what an answer has to be to be used: labels, or JSON")
 
     @model_validator(mode="before")
@@ -210,6 +229,9 @@ class Step(Parameters):
     user: str
     system: str | None = None
     salt: bool = False
+    examples: Examples | None = Field(None, description="rows of a file that the prompt shows")
+    skip_when: Skip = Field(
+        default_factory=list, description="conditions, or rules on the answer before, under which it is not asked")
     answer: Answer | None = Field(None, description="what an answer has to be to be used: labels, or JSON")
     model: str | None = Field(None, description="who answers this step, as openai:gpt-4.1; `generate.model` else")
 

@@ -171,6 +171,9 @@ def _lineage(dataset: Dataset, row: Row) -> None:
     ]
     if sample.source:
         rows.append(("from", _source(sample.source)))
+    for step, refs in sample.provenance.get("examples", {}).items():
+        lines = ", ".join(f"{console.near(Path(str(ref.get('file'))))}:{ref.get('number')}" for ref in refs)
+        rows.append((f"{step} was shown", lines))
     if sample.provenance.get("created"):
         rows.append(("made", str(sample.provenance["created"])))
     if not rows:

@@ -15,6 +15,7 @@ from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.keep import Outlook
+from pipeline.grid.shots import mark_of
 from pipeline.grid.source import passing
 from pipeline.hosts.parameters import told
 from pipeline.marks import Marks
@@ -84,8 +85,9 @@ def writer_digest(recipe: Recipe, writer: Writer) -> str:
         [step.name, recipe.template(step.user), recipe.template(step.system) if step.system else None,
          [recipe.seed] if step.salt else None,
          {key: value for key, value in parameters(recipe, step).items() if key not in NOT_IN_THE_ANSWER},
-         *([[step.model, spec_of(recipe, step.answer)]] if step.model or step.answer else [])]
-        for step in recipe.asks
+         *([[step.model, spec_of(recipe, step.answer)]] if step.model or step.answer else []),
+         *mark_of(recipe, index)]
+        for index, step in enumerate(recipe.asks)
     ]
     return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe))
 

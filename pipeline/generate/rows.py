@@ -10,6 +10,7 @@ from pipeline.digest import digest
 from pipeline.errors import DataError, RecipeError
 from pipeline.formats import find
 from pipeline.grid.fill import train_messages
+from pipeline.grid.shots import shown
 from pipeline.json_text import Unread
 from pipeline.marks import Marks
 from pipeline.recipe import Recipe
@@ -48,8 +49,14 @@ def row_of_calls(recipe: Recipe, draw: Draw, made: Made, marks: Mapping[str, Any
     return Sample(
         id=sample_id(draw, [ref.id for ref in made.refs]), cell=draw.cell, fields=_fields(recipe, draw, made),
         messages=messages, rejected=rejected, label=_label(recipe, made), calls=made.refs,
-        source=draw.source, provenance={**marks, **_provenance(draw, made)},
+        source=draw.source, provenance={**marks, **_provenance(draw, made), **_shown(recipe, draw)},
     )
+
+
+def _shown(recipe: Recipe, draw: Draw) -> dict[str, Any]:
+    """The examples that the prompts showed, where there were any."""
+    found = shown(recipe, draw)
+    return {"examples": found} if found else {}
 
 
 def _turns(recipe: Recipe, draw: Draw, made: Made) -> tuple[list[Message], list[Message] | None]:

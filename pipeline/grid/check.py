@@ -9,6 +9,8 @@ from ..errors import RecipeError, did_you_mean
 from ..recipe import Recipe
 from .axes import Axes
 from .prompts import JUDGE, step_labels, template_makers
+from .shots import NAME as EXAMPLES
+from .shots import shots_of, shows, unmentioned
 from .template import Template
 
 ALWAYS = ("cell", "fields")
@@ -43,7 +45,7 @@ def check_templates(recipe: Recipe, axes: Axes | None, columns: Sequence[str]) -
     """
     names = axes.names if axes else ()
     faults = list(_two_things(recipe, names, columns))
-    hint = ""
+    hint, variables = "", dict[str, frozenset[str]]()
     for label, make in template_makers(recipe).items():
         if label == "train.assistant" and recipe.train.messages is not None:
             continue
@@ -53,6 +55,7 @@ def check_templates(recipe: Recipe, axes: Axes | None, columns: Sequence[str]) -
             faults.append(error.message)
             hint = hint or error.hint
             continue
+        variables[label] = template.variables
         known = known_in(recipe, label, names, columns)
         unknown = [text for _, text in sorted(_unknown(recipe, label, template, known, names, columns))]
         if unknown and not hint and known.names:
@@ -62,8 +65,12 @@ def check_templates(recipe: Recipe, axes: Axes | None, columns: Sequence[str]) -
     if column is not None and column not in columns:
         near = _proposal(column, columns)
         faults.append(f"{recipe.at('train', 'messages')}: train.messages: there is no column '{column}'{near}")
+    for fault, cure in unmentioned(recipe, variables):
+        faults.append(fault)
+        hint = hint or cure
     if faults:
         raise RecipeError("\n".join(faults), hint)
+    shots_of(recipe)  # the rows that prompts show, and what is wrong with them
 
 
 def known_in(recipe: Recipe, label: str, axes: Sequence[str], columns: Sequence[str]) -> Known:
@@ -77,7 +84,8 @@ def known_in(recipe: Recipe, label: str, axes: Sequence[str], columns: Sequence[
         seen = ["answer"] if recipe.pairs.judge.margin is not None else ["answer_a", "answer_b"]
         return Known(list(dict.fromkeys([*axes, *usable, *steps[:-1], "prompt", *seen])), steps[-1:], False)
     index = step_labels(recipe).index(label.rpartition(".")[0])
-    return Known(list(dict.fromkeys([*axes, *usable, *steps[:index]])), steps[index:], False)
+    shown = [EXAMPLES] if shows(recipe, label) else []
+    return Known(list(dict.fromkeys([*axes, *usable, *steps[:index], *shown])), steps[index:], False)
 
 
 def _two_things(recipe: Recipe, axes: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
@@ -111,6 +119,10 @@ def _reason(recipe: Recipe, name: str, known: Known) -> str:
         return "is not known: salt is for the writer's prompt alone"
     if known.train and name == "answer" and not recipe.asks:
         return "is not known: there is no prompt, so that nothing is answered; name a column"
+    if name == EXAMPLES and not known.later:
+        return "is not known: examples are for the writer's prompt alone"
+    if name == EXAMPLES:
+        return f"is not known: `{EXAMPLES}: {{file: seed.jsonl, n: 3}}` beside it draws rows to show"
     if name in known.later:
         return "is its own answer" if name == known.later[0] else "is the answer of a later step"
     return f"is not known{_proposal(name, known.names)}"

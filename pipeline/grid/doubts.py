@@ -9,6 +9,7 @@ from ..errors import RecipeError
 from ..recipe import Recipe
 from .check import known_in
 from .prompts import Prompts, prompts_of
+from .shots import shots_of
 from .template import Template
 
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -19,7 +20,7 @@ def doubts(recipe: Recipe, columns: Sequence[str] = ()) -> list[str]:
     """What is probably not meant, a sentence each with its place.
 
     A variable in single braces, which stays as it is written; an axis that no prompt names, so that the writer does
-    not know its value.
+    not know its value; rows of an examples' file that cannot be shown.
 
     Args:
         recipe: the recipe. Where its templates have faults, nothing is said: whoever uses them names those.
@@ -38,7 +39,7 @@ def doubts(recipe: Recipe, columns: Sequence[str] = ()) -> list[str]:
             though = ", though the tuned model sees it" if any(_names(template, axis) for template in trained) else ""
             place = recipe.at("axes", axis)
             found.append(f"{place}: no prompt names the axis '{axis}': the writer does not know its value{though}")
-    return found
+    return found + [said for shots in shots_of(recipe) if shots and (said := shots.said())]
 
 
 def _names(template: Template, axis: str) -> bool:

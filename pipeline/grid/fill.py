@@ -12,6 +12,7 @@ from ..types import Draw, Message
 from .check import check_templates
 from .conversation import conversation
 from .prompts import prompts_of
+from .shots import examples_of
 
 __all__ = ["check_templates", "fill", "judge_messages", "salt_of", "train_messages"]
 
@@ -37,7 +38,7 @@ def fill(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], step_index: int
     """
     prompts = prompts_of(recipe)
     step, system, user = prompts.steps[step_index]
-    context = _context(draw, answers)
+    context = {**_context(draw, answers), **examples_of(recipe, step_index, draw)}
     placed = any("salt" in template.variables for template in (system, user) if template)
     salt = context["salt"] = salt_of(recipe, draw) if step.salt or placed else ""
     messages = [{"role": "system", "content": system.render(context)}] if system else []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..digest import hash_int
-from ..errors import DataError, RecipeError, did_you_mean
+from ..errors import DataError, RecipeError
 from ..recipe import Recipe
 from ..sections import Source
 from ..types import Draw, Problem
@@ -16,6 +16,8 @@ from .check import check_templates
 from .conversation import conversation
 from .crossing import Crossing
 from .prompts import Prompts, prompts_of
+from .shots import NAME as EXAMPLES
+from .shots import beside, shows
 from .template import Condition
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ class _Needs(NamedTuple):
         for label, template in prompts.named.items():
             if label == "train.assistant" and recipe.train.messages is not None:
                 continue
-            made = {*axes.names, *steps, "cell", "fields", "salt"}
+            made = {*axes.names, *steps, "cell", "fields", "salt", *([EXAMPLES] if shows(recipe, label) else [])}
             if label.startswith("train.") and steps:
                 made.add("answer")
             needed |= template.needed - made
@@ -183,12 +185,7 @@ def _columns(recipe: Recipe, source: Source) -> list[str]:
 
     if source.file is None:
         return list(_FOLDER_COLUMNS)
-    path = recipe.folder / source.file
-    if not path.is_file():
-        here = path.parent.is_relative_to(recipe.folder) and path.parent.is_dir()
-        beside = [other.relative_to(recipe.folder).as_posix() for other in path.parent.iterdir()] if here else []
-        raise RecipeError(f"{recipe.at('source', 'file')}: no file {path}", did_you_mean(source.file, sorted(beside)))
-    return columns(path, encoding=source.encoding)
+    return columns(beside(recipe, source.file, recipe.at("source", "file")), encoding=source.encoding)
 
 
 class _Picked(NamedTuple):

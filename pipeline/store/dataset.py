@@ -334,13 +334,15 @@ def _finding(line: dict[str, Any]) -> Finding:
 
 
 def _files_of(recipe: Recipe) -> set[str]:
-    """Files beside the recipe that it names, sources left out: prompts and axis files."""
+    """Files beside the recipe that it names, sources left out: prompts, examples in them, and axis files."""
     texts = {text for step in recipe.asks for text in (step.user, step.system) if text}
     texts |= {text for text in (recipe.train.user, recipe.train.system, recipe.train.assistant) if text}
     if recipe.pairs is not None:
         texts |= {text for text in (recipe.pairs.judge.user, recipe.pairs.judge.system) if text}
     named = {text for text in texts if "\n" not in text and "{{" not in text and text.endswith(TEXT_FILES)}
     named |= {step.answer.schema_ for step in recipe.asks if step.answer and isinstance(step.answer.schema_, str)}
+    source = recipe.source.file if recipe.source else None
+    named |= {step.examples.file for step in recipe.asks if step.examples and step.examples.file != source}
     return named | {axis.file for axis in recipe.axes.values() if axis.file}
 
 
