@@ -264,6 +264,8 @@ class Pairs(Section):
 
     second: Second = Field(default_factory=lambda: Second.model_validate({}))
     judge: Judge
+    skip_when: Skip = Field(
+        default_factory=list, description="conditions, or rules on the first answer, under which no second is asked")
 
 
 class Train(Section):

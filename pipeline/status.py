@@ -56,6 +56,7 @@ class Standing(NamedTuple):
         edits: what a hand changed and nobody decided on, as `2 rows deleted by hand`.
         bill: the last run's bill, and what it came to; None where none was written down.
         gone: rows that samples.jsonl held before it was deleted as a whole: they are made again for nothing.
+        skipped: why -> draws that the last run skipped: they have no row.
         batched: questions that are on their way in batches.
         busy: who is at work on it, as `generate (pid 12 on host)`.
         next: the command to type.
@@ -80,6 +81,7 @@ class Standing(NamedTuple):
     edits: str
     bill: Reckoning | None
     gone: int
+    skipped: dict[str, int]
     batched: int
     busy: str
     next: str
@@ -119,6 +121,7 @@ def standing(path: Path, settings: Settings) -> Standing:
             model=generate.get("model"), tuned=tuned, judged=judged,
             tuned_usd=tuned_usd(path), edits=str(edits) if edits else "", bill=reckon(dataset),
             gone=counts.get("written", 0) + counts.get("edited", 0), busy=busy, next="",
+            skipped=dict(generate.get("skipped") or {}),
             batched=sum(batch.lines for batch in Batches(dataset.calls.folder).open()),
         )
         return found._replace(next=_next(found, dataset, settings))
@@ -213,7 +216,7 @@ def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
     states = dataset.plan.states()
     failed += sum(states.get(str(line["draw"])) == WANTED for line in dataset.unusable())
     ties = (dataset.manifest().get("generate") or {}).get("unpaired", 0)
-    left = failed + ties + dataset.decisions().get("deleted", 0)  # none is asked for again
+    left = failed + ties + sum(found.skipped.values()) + dataset.decisions().get("deleted", 0)  # none is asked for again
     if found.gone or (found.wanted is not None and found.rows - found.rewrites < found.wanted - left):
         return f"synth generate {name}{model}"
     if failed and not found.rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -56,6 +57,11 @@ def price(usd: float) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 row`, `1,944 rows`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def causes(counts: Mapping[str, int]) -> str:
+    """`5 by premise|length < 80, 2 by refusal`: the most frequent first."""
+    return ", ".join(f"{count:,} by {why}" for why, count in sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
 def duration(seconds: float) -> str:

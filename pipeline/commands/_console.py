@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from pipeline.words import causes as causes
 from pipeline.words import duration as duration
 from pipeline.words import money as money
 from pipeline.words import number as number

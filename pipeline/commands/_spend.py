@@ -93,6 +93,8 @@ def who(writer: Writer) -> str:
 def bill(plan: Bill, target: Target, writer: Writer) -> str:
     """`34 new calls, about $0.02, at most $0.11, cap none`."""
     calls = console.plural(plan.new_calls, "new call")
+    if getattr(getattr(plan, "forecast", None), "skipped", None):
+        calls = f"at most {calls}"
     if repairs := getattr(plan, "repairs", 0):
         calls = f"{calls} and at most {console.plural(repairs, 'repair')}"
     if writer.provider.rehearsal or not plan.new_calls:

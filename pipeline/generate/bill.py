@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from pipeline.types import CallRequest, Usage
 
 from .history import FEWEST, NO_RULES, Answers, History, of_mean, of_share
 from .questions import Question
+from .skip import SkipTally, share_of
 
 OUTPUT_PRIOR = Range(0.2, 0.6, 1.0)
 """Expected share of the output limit, until the writer's own answers tell. A guess, printed as one."""
@@ -49,7 +51,7 @@ class Forecast(NamedTuple):
 
     Attributes:
         steps: those of which calls are missing.
-        calls: calls that would be sent.
+        calls: calls that would be sent; where rows may be skipped on the way, about so many.
         prompts: different prompts among them.
         exact: whether input tokens are counted by the model's own vocabulary, with nothing unknown in the prompts.
         calibrated: whether a count without it was set right by what this host counted in answered prompts.
@@ -64,6 +66,8 @@ class Forecast(NamedTuple):
         compares: whether rules that compare rows have no part in it.
         kept: rows wanted that curation would keep, those that are there included; None where nothing tells.
         usd_per_kept: of the rows to be made; None without price or rows kept.
+        skipped: of those, rows that `skip_when` will give up on the way; None where none may be.
+        decided: of how many draws that is made; 0 for a guess.
     """
 
     steps: tuple[StepBill, ...]
@@ -84,6 +88,8 @@ class Forecast(NamedTuple):
     compares: bool
     kept: Range | None
     usd_per_kept: Range | None
+    skipped: Range | None = None
+    decided: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it: a range is an object of low, middle and high."""
@@ -141,6 +147,7 @@ class _Step:
         self.name, self.limit, self.price = part
         self.calls = self.blind = self.tokens = 0
         self.mentions: dict[int, int] = {}
+        self.undecided = Counter[tuple[int, ...]]()
 
 
 class Missing:
@@ -153,6 +160,7 @@ class Missing:
     Attributes:
         repairs: further calls at most, of answers that are held to something; in `worst` alone.
         linked: whether it was noted how often each prompt holds the answers of earlier steps.
+        skips: what became of draws that may be skipped; None where none may be.
     """
 
     def __init__(self, model: str, steps: Sequence[Part]) -> None:
@@ -163,12 +171,20 @@ class Missing:
         self.calls = self.repairs = self.prompts = self.rows = 0
         self.exact = True
         self.linked = False
+        self.undecided = Counter[tuple[int, ...]]()
+        self.skips: SkipTally | None = None
         self._seen = Marks()
 
-    def add(self, missing: list[Question]) -> None:
-        """Takes in what is missing of one draw, in order. What follows an unknown answer is told apart by it."""
+    def add(self, missing: list[Question], undecided: tuple[int, ...] = ()) -> None:
+        """Takes in what is missing of one draw, in order. What follows an unknown answer is told apart by it.
+
+        Args:
+            missing: its questions.
+            undecided: places at which the draw may still be skipped.
+        """
         name = ""
         self.rows += bool(missing)
+        self.undecided[undecided] += bool(missing)
         for place, question in enumerate(missing):
             request, told = question.request, f"{name}{question.request.id}"
             name = name if question.maybe else told
@@ -178,7 +194,9 @@ class Missing:
                 self._repair(question)
                 continue
             self.prompts += place > 0 or request.repeat == 0 or self._seen.add(_alone(request))
-            self._count(question, self.steps[question.step], blind=place > 0)
+            step = self.steps[question.step]
+            step.undecided[tuple(place for place in undecided if place <= question.step)] += 1
+            self._count(question, step, blind=place > 0)
 
     def _repair(self, question: Question) -> None:
         """A call that may be needed: its conversation holds an answer that is not known, up to its limit."""
@@ -229,41 +247,47 @@ def forecast(missing: Missing, told: History, wanted: int, reused: int, pace: Pa
         pace: None where nobody real is asked: no seconds then.
     """
     steps, outputs, exact = list[StepBill](), list[Range](), missing.exact
+    goes_on = missing.skips.goes_on() if missing.skips else {}
+    shares = [share_of(step.undecided, goes_on) for step in missing.steps]
+    rows = share_of(missing.undecided, goes_on).times(missing.rows)
     sums: list[tuple[Range | None, float | None]] = []
-    for step, came in zip(missing.steps, told.steps, strict=True):
+    for step, came, part in zip(missing.steps, told.steps, shares, strict=True):
         each = _output(step, came)
         outputs.append(each)
         before = [outputs[earlier].times(count * step.blind) for earlier, count in step.mentions.items()]
         asked = _input(step, came, missing.exact)
         for more in before:
             asked = asked.plus(more)
-        exact = exact and not (step.blind and step.mentions)
+        exact = exact and not (step.blind and step.mentions) and part == sure(1.0)
         rest = len(came.output) if len(came.output) >= FEWEST else 0
         if step.calls:
-            steps.append(StepBill(step.name, step.calls, asked, each.times(step.calls), rest))
-            sums.append((_usd(step.price, came, asked, steps[-1].output_tokens),
+            steps.append(StepBill(step.name, step.calls, asked.by(part), each.times(step.calls).by(part), rest))
+            sums.append((_usd(step.price, came, *steps[-1][2:4]),
                          step.price.batch if step.price else None))
     asked, written = _sum(step.input_tokens for step in steps), _sum(step.output_tokens for step in steps)
     usd = _capped(_total(found for found, _ in sums), missing.worst)
     share = of_share(told.kept, told.judged, missing.rows) if missing.rows else _known(told)
     share = sure(1.0) if told.by == NO_RULES else share
-    kept = sure(reused * share.middle).plus(share.times(missing.rows)) if share else None
+    kept = sure(reused * share.middle).plus(share.by(rows)) if share else None
     batch = _total(found.times(factor) if found and factor is not None else None for found, factor in sums)
     return Forecast(
-        steps=tuple(steps), calls=missing.calls, prompts=missing.prompts, exact=exact,
+        steps=tuple(steps), prompts=missing.prompts, exact=exact,
         calibrated=not missing.exact and all(len(came.input) >= FEWEST for came in told.steps),
         answers=min((step.answers for step in steps), default=0),
         input_tokens=asked, output_tokens=written, usd=usd,
         batch_usd=_capped(batch, missing.worst) if missing.calls else None,
-        seconds=_seconds(missing, told, asked, written, pace) if pace and missing.calls else None,
+        seconds=_seconds(missing, told, asked, written, shares, pace) if pace and missing.calls else None,
         timed=all(len(came.seconds) >= FEWEST for came in told.steps),
+        calls=round(sum(step.calls * part.middle for step, part in zip(missing.steps, shares, strict=True))),
         rows=missing.rows, judged=told.judged, by=told.by, compares=told.compares, kept=kept,
-        usd_per_kept=_per_kept(usd, share, missing.rows),
+        usd_per_kept=_per_kept(usd, share, rows),
+        skipped=None if rows == sure(missing.rows) else Range(*(missing.rows - end for end in reversed(rows))),
+        decided=missing.skips.decided if missing.skips else 0,
     )
 
 
 def wall_time(
-    calls: int, input_tokens: float, output_tokens: float, latency_s: float, pace: Pace
+    calls: float, input_tokens: float, output_tokens: float, latency_s: float, pace: Pace
 ) -> float:
     """Seconds that calls take: bound by how many go at a time, by requests a minute, or by tokens a minute.
 
@@ -322,18 +346,21 @@ def _capped(found: Range | None, worst: float | None) -> Range | None:
     return Range(*(min(end, worst) for end in found))
 
 
-def _seconds(missing: Missing, told: History, asked: Range, written: Range, pace: Pace) -> Range:
+def _seconds(
+    missing: Missing, told: History, asked: Range, written: Range, shares: Sequence[Range], pace: Pace
+) -> Range:
     """Seconds of the run; steps of a row follow one another, rows go side by side."""
     each = []
     for end in range(3):
-        total = 0.0
-        for step, came in zip(missing.steps, told.steps, strict=True):
+        total = sent = 0.0
+        for step, came, part in zip(missing.steps, told.steps, shares, strict=True):
+            calls = step.calls * part[end]
+            sent += calls
             if len(came.seconds) >= FEWEST:
-                total += step.calls * fmean(came.seconds)
+                total += calls * fmean(came.seconds)
             elif step.calls:
-                total += step.calls * (START_S + TOKEN_S * _output(step, came)[end])
-        latency = total / missing.calls
-        each.append(wall_time(missing.calls, asked[end], written[end], latency, pace))
+                total += calls * (START_S + TOKEN_S * _output(step, came)[end])
+        each.append(wall_time(sent, asked[end], written[end], total / sent, pace) if sent else 0.0)
     return Range(*each)
 
 
@@ -341,11 +368,12 @@ def _known(told: History) -> Range | None:
     return sure(told.kept / told.judged) if told.judged else None
 
 
-def _per_kept(usd: Range | None, share: Range | None, rows: int) -> Range | None:
+def _per_kept(usd: Range | None, share: Range | None, rows: Range) -> Range | None:
     """Dollars for each row kept: the low end where all goes well, the high end where nothing does."""
-    if usd is None or share is None or not rows or not share.low or not usd.high:
+    if usd is None or share is None or not rows.low or not share.low or not usd.high:
         return None
-    return Range(usd.low / (rows * share.high), usd.middle / (rows * share.middle), usd.high / (rows * share.low))
+    kept = rows.by(share)
+    return Range(usd.low / kept.high, usd.middle / kept.middle, usd.high / kept.low)
 
 
 def _sum(ranges: Any) -> Range:

@@ -65,14 +65,14 @@ class History(NamedTuple):
     compares: bool
 
 
-def history(recipe: Recipe, dataset: Dataset, writer: str, model: str) -> History:
+def history(recipe: Recipe, dataset: Dataset, writers: Collection[str], model: str) -> History:
     """Reads all rows once, holds LOOKED_AT of them, and looks their calls up.
 
     Args:
-        writer: the digest of prompt, parameters and model, which rows carry.
+        writers: the digest of prompt, parameters and model, which rows carry; several where they ask the same.
         model: whose tokens are counted.
     """
-    looked = _looked(dataset, writer)
+    looked = _looked(dataset, writers)
     calls = [row.calls for row, _ in looked]
     roles = [{f"step:{step.name}"} for step in recipe.asks]
     if recipe.pairs is not None:
@@ -124,11 +124,11 @@ def _student(free: int) -> float:
     return z + first / free + second / free**2 + third / free**3
 
 
-def _looked(dataset: Dataset, writer: str) -> list[tuple[Sample, Verdict | None]]:
+def _looked(dataset: Dataset, writers: Collection[str]) -> list[tuple[Sample, Verdict | None]]:
     """The rows with the smallest ids, which are digests: a choice by chance, and the same one each time."""
     held: list[tuple[int, str, Sample, Verdict | None]] = []
     for sample, verdict in joined(dataset):
-        if sample.parent is not None or sample.provenance.get("writer") != writer:
+        if sample.parent is not None or sample.provenance.get("writer") not in writers:
             continue
         entry = (-int.from_bytes(sample.id.encode(), "big"), sample.id, sample, verdict)
         if len(held) < LOOKED_AT:

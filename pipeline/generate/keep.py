@@ -15,11 +15,11 @@ from pipeline.store import Dataset
 from pipeline.types import Draw
 
 from .history import judged_by
-from .questions import Question
+from .questions import Outcome, Question
 from .rows import sample_id
 
-Calls = Callable[[Draw], tuple[list[Question], list[str]]]
-"""The calls of a draw that have no answer, and the ids of all."""
+Calls = Callable[[Draw], tuple[list[Question], list[str], Outcome]]
+"""The calls of a draw that have no answer, the ids of all, and what comes of it as far as that is known."""
 
 
 class Asked(NamedTuple):
@@ -37,7 +37,7 @@ def asked_for(recipe: Recipe, axes: Axes, dataset: Dataset, calls: Calls) -> Ite
         if draw.source is not None or not legal(draw.cell):
             continue
         try:
-            missing, ids = calls(draw)
+            missing, ids, _ = calls(draw)
         except (RecipeError, DataError):  # its templates fail on its values: there is no question to ask
             yield Asked(draw, None, failed=True)
             continue

@@ -27,7 +27,8 @@ def pair_of(road: Road, trail: Trail, said: dict[str, Said]) -> Generator[Questi
     """The two answers of the last step and their judgement, behind the answers of the steps before it.
 
     Raises:
-        Lost: an answer that cannot be used, a judge who cannot be read, equal answers, a tie.
+        Lost: an answer that cannot be used, a judge who cannot be read, equal answers, a tie, a first answer that
+            `skip_when` skips.
     """
     assert road.recipe.pairs is not None
     index, name = len(road.recipe.asks) - 1, road.recipe.asks[-1].name
@@ -36,6 +37,9 @@ def pair_of(road: Road, trail: Trail, said: dict[str, Said]) -> Generator[Questi
     other = road.step(trail, index, said, OTHER, over, over.model)
     same = wanted.writer.name == other.writer.name and wanted.parameters == other.parameters
     first = yield from road.answer(trail, wanted)
+    if trail.guess:
+        trail.unknown.add(name)
+    road.skips.refuse(trail, index + 1, {**said, name: first})
     other = other._replace(step=index + 1, repeat=other.repeat + SECOND if same else other.repeat)
     second = yield from road.answer(trail, other)
     known = not trail.guess
@@ -48,7 +52,7 @@ def pair_of(road: Road, trail: Trail, said: dict[str, Said]) -> Generator[Questi
     roles = {won: "chosen", OTHER if won == FIRST else FIRST: "rejected"}
     refs = tuple(CallRef(ref.id, roles.get(ref.role, ref.role)) for ref in trail.refs)
     chosen, rejected = (first, second) if won == FIRST else (second, first)
-    return Made(refs, tuple(trail.calls), {**said, name: chosen}, rejected, tuple(trail.instead))
+    return Made(refs, tuple(trail.calls), {**said, name: chosen}, rejected, tuple(trail.instead), tuple(trail.undecided))
 
 
 def _judged(

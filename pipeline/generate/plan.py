@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.digest import NOT_IN_THE_ANSWER, digest
@@ -33,9 +34,13 @@ from .bill import Forecast, Missing, Pace, forecast, foreseen
 from .history import history
 from .keep import asked_for, keep_outlook
 from .parts import note_mentions, parts_of
-from .questions import Made, Question, Retry, Writer, parameters
+from .questions import Made, Outcome, Question, Retry, Skipped, Writer, parameters
 from .road import road_of
 from .rows import sample_id
+from .skip import SkipTally
+from .skip import mark_of as skip_mark
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class RunPlan(NamedTuple):
@@ -55,6 +60,7 @@ class RunPlan(NamedTuple):
         prompts: two prompts as the writer would get them.
         measured: whether the expectation rests on answers of this writer in this dataset.
         forecast: the whole bill, each number as a range.
+        skipped: why -> draws that are not asked for any further; nothing is missing of these.
     """
 
     cells: int
@@ -72,11 +78,13 @@ class RunPlan(NamedTuple):
     forecast: Forecast
     repairs: int = 0
     barren: int = 0
+    skipped: Mapping[str, int] = NOTHING
 
 
-def writer_digest(recipe: Recipe, writer: Writer) -> str:
+def writer_digest(recipe: Recipe, writer: Writer, *, skips: bool = True) -> str:
     """Names prompt, parameters and model: rows of another writer are an earlier version.
 
+    And, with `skips`, what is skipped, so that rows of draws that are skipped now stand aside.
     Rows that nothing is asked for have no writer: whatever model this machine names, they are the same.
     """
     if not recipe.asks:
@@ -89,7 +97,8 @@ def writer_digest(recipe: Recipe, writer: Writer) -> str:
          *mark_of(recipe, index)]
         for index, step in enumerate(recipe.asks)
     ]
-    return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe))
+    return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe),
+                  *(skip_mark(recipe) if skips else []))
 
 
 def _paired(recipe: Recipe) -> list[object]:
@@ -185,7 +194,7 @@ def _paid_row(recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer) -> s
     if not recipe.asks or draw.source is not None:
         return None
     try:
-        missing, ids = _calls_of(recipe, draw, dataset, writer)
+        missing, ids, _ = _calls_of(recipe, draw, dataset, writer)
     except (RecipeError, DataError):
         return None
     return None if missing or not ids else sample_id(draw, ids)
@@ -219,6 +228,7 @@ def plan_run(
     road_of(recipe, writer, dataset.path, asked_instead(dataset), retry)  # what is wrong with it is no row's fault
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = barren = 0
+    tally = SkipTally(recipe)
     bill = Missing(writer.model, parts_of(recipe, writer))
     states, keys = dataset.plan.states(), Marks()
     noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
@@ -229,19 +239,21 @@ def plan_run(
             keys.add(draw.key)
             states.put(draw.key, WANTED)
         try:
-            missing, ids = _calls_of(recipe, draw, dataset, writer, retry)
+            missing, ids, outcome = _calls_of(recipe, draw, dataset, writer, retry)
         except (RecipeError, DataError) as error:
             if problem is not None:
                 problem(misfit(draw, error))
             continue
         reused += not missing and (not recipe.asks or bool(ids))
-        barren += bool(recipe.asks) and not missing and not ids
+        barren += bool(recipe.asks) and not missing and not ids and not isinstance(outcome, Skipped)
+        tally.add(outcome)
         if changed and ids and not missing:
             whole.add(sample_id(draw, ids))
         if len(missing) > 1 and not bill.linked:
             note_mentions(recipe, draw, bill)
-        bill.add(missing)
-    past = history(recipe, dataset, mine, writer.model)
+        bill.add(missing, outcome.undecided if isinstance(outcome, Made) else ())
+    bill.skips = tally
+    past = history(recipe, dataset, {mine, writer_digest(recipe, writer, skips=False)}, writer.model)
     ahead = forecast(bill, past, count, reused, pace if not writer.provider.rehearsal else None)
     ruled_out = False
     for draw, state in transitions(recipe, axes, dataset, writer, keys) if rows is None else ():
@@ -254,7 +266,7 @@ def plan_run(
         new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
         usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
-        repairs=bill.repairs, barren=barren,
+        repairs=bill.repairs, barren=barren, skipped=dict(tally.skipped),
     )
 
 
@@ -316,8 +328,8 @@ def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
 
 def _calls_of(
     recipe: Recipe, draw: Draw, dataset: Dataset, writer: Writer, retry: Retry | None = None
-) -> tuple[list[Question], list[str]]:
-    """The calls of a draw that have no answer, and the ids of all that its row is made of.
+) -> tuple[list[Question], list[str], Outcome]:
+    """The calls of a draw that have no answer, the ids of all that its row is made of, and what comes of it.
 
     Those that may be needed are among the missing, marked so. There are no ids where no row comes of it.
     """
@@ -331,7 +343,8 @@ def _calls_of(
                 missing.append(question)
             question = asking.send(answer)
     except StopIteration as end:
-        return missing, [ref.id for ref in end.value.refs] if isinstance(end.value, Made) else []
+        outcome: Outcome = end.value
+        return missing, [ref.id for ref in outcome.refs] if isinstance(outcome, Made) else [], outcome
 
 
 def _stored(dataset: Dataset, question: Question, retry: Retry | None = None) -> Call | None:

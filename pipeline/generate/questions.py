@@ -103,6 +103,7 @@ class Made(NamedTuple):
         said: step -> its answer.
         rejected: of a pair, the answer that lost.
         instead: ids of calls that failed and were made up for.
+        undecided: places at which an answer that is not known yet may still skip it; see `skip`.
     """
 
     refs: tuple[CallRef, ...]
@@ -110,6 +111,7 @@ class Made(NamedTuple):
     said: dict[str, Said]
     rejected: Said | None = None
     instead: tuple[str, ...] = ()
+    undecided: tuple[int, ...] = ()
 
 
 class Unusable(NamedTuple):
@@ -134,11 +136,23 @@ class Unpaired(NamedTuple):
     why: str
 
 
+class Skipped(NamedTuple):
+    """A draw that is not asked for any further: no row, and no failure.
+
+    Attributes:
+        place: the step before which it was skipped; behind the last, the second answer of a pair.
+        why: the condition or rule of `skip_when`.
+    """
+
+    place: int
+    why: str
+
+
 class Passed(NamedTuple):
     """Nothing was asked for a draw yet, and only what failed is asked again."""
 
 
-Outcome = Made | Unusable | Unpaired | Passed | None
+Outcome = Made | Unusable | Unpaired | Skipped | Passed | None
 """None: its templates fail."""
 
 
@@ -161,13 +175,15 @@ class Wanted(NamedTuple):
 
 @dataclass
 class Trail:
-    """What one draw has gathered so far."""
+    """What one draw has gathered so far; `unknown` are the steps in whose place something else stands."""
 
     draw: Draw
     refs: list[CallRef] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     instead: list[str] = field(default_factory=list)
     guess: bool = False
+    unknown: set[str] = field(default_factory=set)
+    undecided: list[int] = field(default_factory=list)
 
     def note(self, role: str, call: Call) -> None:
         """Takes in a call that the row is made of."""

@@ -28,6 +28,7 @@ from pipeline.types import Call, CallRequest, Draw, FailureClass, Message
 from .answers import Json, Reader, Said, readers_of, variable
 from .pairs import pair_of
 from .questions import Asking, Lost, Made, Outcome, Passed, Question, Retry, Trail, Unusable, Wanted, Writer, parameters
+from .skip import Skips
 
 FURTHER = 1_000_000
 """Repeats between a try and the next one of the same question: more than any cell has repeats."""
@@ -55,14 +56,15 @@ class Road:
         retry: what is asked again; without it failures stand.
 
     Raises:
-        RecipeError: an answer that is held to what cannot be read, or a model that nobody goes by.
+        RecipeError: an answer that is held to what cannot be read, a rule of `skip_when` that is none, or a model that
+            nobody goes by.
     """
 
     def __init__(
         self, recipe: Recipe, writer: Writer, dataset: Path, instead: tuple[str, ...] = (), retry: Retry | None = None
     ) -> None:
         self.recipe, self.writer, self.retry = recipe, writer, retry
-        self.readers = readers_of(recipe, dataset)
+        self.readers, self.skips = readers_of(recipe, dataset), Skips(recipe, dataset)
         self.writers = [writer.of(step.model) for step in recipe.asks]
         self.sends = [{**parameters(recipe, step), **_sent(recipe, step, reader)}
                       for step, reader in zip(recipe.asks, self.readers, strict=True)]
@@ -100,11 +102,14 @@ class Road:
         said: dict[str, Said] = {}
         last = len(self.recipe.asks) - 1
         for index, step in enumerate(self.recipe.asks):
+            self.skips.refuse(trail, index, said)
             if index == last and self.recipe.pairs is not None:
                 return (yield from pair_of(self, trail, said))
             wanted = self.step(trail, index, said)._replace(read=index < last or self.readers[index] is not None)
             said[step.name] = yield from self.answer(trail, wanted)
-        return Made(tuple(trail.refs), tuple(trail.calls), said, None, tuple(trail.instead))
+            if trail.guess:
+                trail.unknown.add(step.name)
+        return Made(tuple(trail.refs), tuple(trail.calls), said, None, tuple(trail.instead), tuple(trail.undecided))
 
     def step(
         self, trail: Trail, index: int, said: Mapping[str, Said], role: str = "", over: Parameters | None = None,

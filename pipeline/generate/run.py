@@ -39,9 +39,10 @@ from pipeline.words import plural
 from .failures import Failures
 from .pairs import TIE
 from .plan import answered, asked_instead, misfit, outlook_of, paid_cells, settled_draws, transitions, writer_digest
-from .questions import Made, Outcome, Passed, Question, Retry, Unpaired, Unusable, Writer, parameters
+from .questions import Made, Outcome, Passed, Question, Retry, Skipped, Unpaired, Unusable, Writer, parameters
 from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
+from .skip import note as skip_note
 from .told import Generated, LeftOut, Options
 
 HELD = 10_000
@@ -101,7 +102,7 @@ class _Run:
         self.options, self.axes = options, axes
         self.writer = writer = road.writer
         self.failures = Failures(dataset)
-        self.unpaired = Counter[str]()
+        self.unpaired, self.skipped = Counter[str](), Counter[str]()
         self.marks = {"writer": writer_digest(recipe, writer), "train": train_digest(recipe)}
         self.began = now()
         self.fetched: Callable[[str], bool] = lambda _: False
@@ -144,6 +145,9 @@ class _Run:
                             for reason, count in sorted(self.unpaired.items()))
             self.notes.append(f"{self.unpaired.total():,} of {self.wanted:,} draws gave no pair: {why}")
             self.dataset.note("generate", {**self.dataset.manifest()["generate"], "unpaired": self.unpaired.total()})
+        if self.skipped:
+            self.notes.append(skip_note(self.skipped, self.wanted))
+            self.dataset.note("generate", {**self.dataset.manifest()["generate"], "skipped": dict(self.skipped)})
         self._floor(interrupted)
         return Generated(
             self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes), self.again
@@ -321,9 +325,9 @@ class _Run:
             self._add(rows, sample)
         elif isinstance(outcome, Passed):
             self.passed += 1
-        elif isinstance(outcome, Unpaired):
+        elif isinstance(outcome, Unpaired | Skipped):
             if draw.key in self.keys:
-                self.unpaired[outcome.why] += 1
+                (self.unpaired if isinstance(outcome, Unpaired) else self.skipped)[outcome.why] += 1
         elif isinstance(outcome, Unusable) and outcome.call.failure is None:
             self.failures.unusable(draw, outcome)
             if outcome.call.at >= self.began or self.fetched(outcome.call.id):  # no earlier run has told it
@@ -363,7 +367,10 @@ class _Run:
         meant = self.wanted - self.passed
         if interrupted or not meant or self.progress.elsewhere:
             return
-        share = (self.answered + self.unpaired.total()) / meant
+        share = (self.answered + self.unpaired.total() + self.skipped.total()) / meant
+        if self.answered == 0 and self.skipped.total() == meant:
+            raise YieldError(f"{skip_note(self.skipped, meant)}; no row is left, and what was paid is kept",
+                             f"loosen `skip_when`; synth plan {self.dataset.name}")
         if self.answered == 0 or share < self.recipe.generate.floor:
             classes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.progress.failures.items()))
             raise YieldError(

@@ -11,6 +11,7 @@ from .axes import Axes
 from .prompts import JUDGE, step_labels, template_makers
 from .shots import NAME as EXAMPLES
 from .shots import shots_of, shows, unmentioned
+from .skipping import skip_faults
 from .template import Template
 
 ALWAYS = ("cell", "fields")
@@ -65,7 +66,7 @@ def check_templates(recipe: Recipe, axes: Axes | None, columns: Sequence[str]) -
     if column is not None and column not in columns:
         near = _proposal(column, columns)
         faults.append(f"{recipe.at('train', 'messages')}: train.messages: there is no column '{column}'{near}")
-    for fault, cure in unmentioned(recipe, variables):
+    for fault, cure in (*unmentioned(recipe, variables), *skip_faults(recipe, names, columns)):
         faults.append(fault)
         hint = hint or cure
     if faults:

@@ -18,6 +18,7 @@ from .crossing import Crossing
 from .prompts import Prompts, prompts_of
 from .shots import NAME as EXAMPLES
 from .shots import beside, shows
+from .skipping import needed_columns
 from .template import Condition
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class _Needs(NamedTuple):
             needed |= template.needed - made
             needed |= {part.key for part in template.parts if part.variable == "fields" and not part.optional}
             printed |= template.printed - made
+        needed |= needed_columns(recipe) - {*axes.names, *steps, "cell", "fields"}
         if recipe.source is not None and recipe.source.format is not None and not steps:
             return cls((), (), None)  # rows are conversations of a format, which reads them itself
         return cls(tuple(sorted(needed)), tuple(sorted(printed)), recipe.train.messages)

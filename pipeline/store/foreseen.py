@@ -29,6 +29,10 @@ class Range(NamedTuple):
         """All three, multiplied by what is known."""
         return Range(self.low * factor, self.middle * factor, self.high * factor)
 
+    def by(self, other: Range) -> Range:
+        """End by end multiplied, as if both erred in the same direction."""
+        return Range(self.low * other.low, self.middle * other.middle, self.high * other.high)
+
     def told(self, show: Callable[[float], str] = about, to: str = " to ") -> str:
         """`79,200 to 396,000`; one number where both ends read the same."""
         low, high = show(self.low), show(self.high)

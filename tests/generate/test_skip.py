@@ -1,0 +1,277 @@
+"""`skip_when`: rows that are lost already are not paid for any further, and are neither failures nor rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import main
+from pipeline.errors import RecipeError, YieldError
+from pipeline.run import Kept, keep_rows
+from pipeline.store import Dataset
+from pipeline.store.foreseen import Range
+from tests.engine.scripted import no
+from tests.generate.folder import Folder
+from tests.generate.test_pairs import PAIRS, Court
+
+RECIPE = """\
+synth: 1
+name: tales
+seed: 3
+axes:
+  hero: [baker, pilot, nurse, judge]
+  place: [Lima, Oslo, Cairo]
+steps:
+  - {name: premise, user: "PREMISE of a {{hero}} in {{place}}.", max_tokens: 40}
+  - {name: answer, user: "PLOT of {{premise}}", skip_when: "premise|length < 20"}
+train: {user: "{{hero}}, {{place}}"}
+generate: {model: "scripted:m", max_tokens: 100, floor: 0.9}
+"""
+REFUSAL = "I'm sorry, but I can't help with that."
+
+
+def says(prompt: str, turn: int) -> str:
+    """Premises of bakers are short, those of pilots refuse."""
+    if not prompt.startswith("PREMISE"):
+        return f"plot: {prompt}"
+    place = prompt.split()[-1]
+    if "baker" in prompt:
+        return f"no {place[0]}"
+    return f"{REFUSAL} {place[0]}" if "pilot" in prompt else f"A long premise, and longer still: {prompt}"
+
+
+@pytest.fixture
+def tales(tmp_path: Path) -> Folder:
+    folder = Folder(tmp_path, RECIPE)
+    folder.says = says
+    return folder
+
+
+def kinds(folder: Folder) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for prompt, count in folder.prompts.items():
+        found[prompt.split()[0]] += count
+    return found
+
+
+def test_a_draw_that_is_skipped_is_no_row_no_failure_and_pays_for_nothing_more(tales: Folder) -> None:
+    done = tales.run()
+    assert kinds(tales) == {"PREMISE": 12, "PLOT": 9}
+    assert (done.standing, done.added) == (9, 9)
+    assert "3 of 12 draws were skipped: 3 by premise|length < 20" in done.notes
+    assert tales.failures() == []
+    assert {row.cell["hero"] for row in tales.rows()} == {"pilot", "nurse", "judge"}
+    plan = tales.plan()
+    assert (plan.new_calls, plan.reused, plan.barren, plan.skipped) == (0, 9, 0, {"premise|length < 20": 3})
+    with Dataset.open(tales.home) as dataset:
+        assert dataset.manifest()["generate"]["skipped"] == {"premise|length < 20": 3}
+    assert tales.asked() == 0
+
+
+def test_loosened_only_what_is_missing_is_paid_and_tightened_its_rows_stand_aside(tales: Folder) -> None:
+    tales.run()
+    tales.edit("length < 20", "length < 3")
+    assert tales.plan().new_calls == 3
+    assert tales.asked() == 3
+    assert kinds(tales) == {"PREMISE": 12, "PLOT": 12}
+    assert len(tales.standing()) == 12
+    tales.edit("length < 3", "length < 45")
+    plan = tales.plan()
+    assert plan.aside == {"earlier": 6}
+    assert plan.skipped == {"premise|length < 45": 6}
+    assert tales.asked() == 0
+    assert {row.cell["hero"] for row in tales.standing()} == {"nurse", "judge"}
+    tales.edit("length < 45", "length < 3")
+    assert tales.plan().aside == {}
+    assert tales.asked() == 0
+    assert len(tales.standing()) == 12, "they come back for nothing"
+
+
+def test_a_rule_judges_the_answer_before_with_its_own_code_and_options(tales: Folder) -> None:
+    tales.edit('"premise|length < 20"', "[refusal, {length: {min: 10, unit: chars}}, \"place == 'Oslo'\"]")
+    done = tales.run()
+    (note,) = [note for note in done.notes if "skipped" in note]
+    assert note == "8 of 12 draws were skipped: 3 by length, 3 by refusal, 2 by place == 'Oslo'"
+    assert kinds(tales)["PLOT"] == 4
+    assert {row.cell["hero"] for row in tales.rows()} == {"nurse", "judge"}
+
+
+def test_finish_reason_and_the_refusal_field_of_the_call_before_are_seen(tales: Folder) -> None:
+    from pipeline.engine import Answer
+    from pipeline.types import Usage
+
+    def script(prompt: str, turn: int) -> object:
+        if prompt.startswith("PREMISE") and "nurse" in prompt:
+            return Answer({"role": "assistant", "content": "A long premise that ends in the mid"}, "length", Usage(9, 9), "m")
+        if prompt.startswith("PREMISE") and "judge" in prompt:
+            return Answer({"role": "assistant", "content": None, "refusal": "No."}, "stop", Usage(9, 9), "m")
+        return says(prompt, turn)
+
+    tales.says = script
+    tales.edit('"premise|length < 20"', "[finish_reason, refusal]")
+    done = tales.run()
+    assert any("9 of 12 draws were skipped: 6 by refusal, 3 by finish-reason" in n or
+               "6 by refusal, 3 by finish_reason" in n for n in done.notes), done.notes
+
+
+def test_before_the_first_step_axes_decide_and_the_plan_knows(tales: Folder) -> None:
+    tales.edit('"PREMISE of a {{hero}} in {{place}}.", ', '"PREMISE of a {{hero}} in {{place}}.", skip_when: "hero == \'judge\'", ')
+    plan = tales.plan()
+    assert plan.skipped == {"hero == 'judge'": 3}
+    assert plan.new_calls == 18
+    tales.run()
+    assert kinds(tales) == {"PREMISE": 9, "PLOT": 6}
+
+
+def test_the_bill_learns_from_preview_how_many_are_skipped(tmp_path: Path) -> None:
+    recipe = RECIPE.replace("hero: [baker, pilot, nurse, judge]", "hero: {numbers: {min: 1, max: 200}}").replace(
+        "place: [Lima, Oslo, Cairo]", "place: [Lima]")
+    tales = Folder(tmp_path, recipe)
+    tales.says = lambda prompt, turn: (
+        "short" if "PREMISE" in prompt and int(re.search(r"\d+", prompt)[0]) % 4 == 0 else f"{prompt} {'x' * 20}")
+    ahead = tales.plan().forecast
+    assert ahead.decided == 0
+    assert ahead.skipped == Range(0, 0, 100), "a guess: at most half"
+    assert ahead.calls == 400
+    tales.run(rows=40)
+    plan = tales.plan()
+    gone = plan.skipped["premise|length < 20"]
+    assert 4 <= gone <= 16
+    assert plan.forecast.decided == 40
+    assert plan.forecast.skipped.middle == pytest.approx(160 * gone / 40)
+    assert plan.forecast.skipped.low < 40 < plan.forecast.skipped.high
+    assert plan.new_calls == 320, "at most"
+    assert plan.forecast.calls == round(160 + 160 * (1 - gone / 40))
+    assert plan.forecast.usd.high < plan.usd_worst
+    assert not plan.forecast.exact
+    spent = tales.spent()
+    tales.run()
+    usd = plan.forecast.usd
+    assert usd.low <= tales.spent() - spent <= usd.high
+    assert kinds(tales)["PLOT"] == 150
+
+
+def test_what_preview_told_stays_known_when_a_condition_is_written_down(tales: Folder) -> None:
+    tales.edit(', skip_when: "premise|length < 20"', "")
+    tales.run(rows=6)
+    assert tales.plan().forecast.answers == 6
+    tales.edit('"PLOT of {{premise}}"', '"PLOT of {{premise}}", skip_when: refusal')
+    assert tales.plan().forecast.answers == 6
+
+
+def test_all_skipped_is_no_success(tales: Folder) -> None:
+    tales.edit("length < 20", "length < 2000")
+    with pytest.raises(YieldError, match=r"12 of 12 draws were skipped: 12 by premise\|length < 2000"):
+        tales.run()
+
+
+def test_skipped_draws_do_not_count_under_the_floor_and_failures_do(tales: Folder) -> None:
+    tales.run()
+    tales.edit("length < 20", "length < 19")
+    failing = tales.says
+    tales.says = lambda prompt, turn: no("content_filter") if "PLOT" in prompt else failing(prompt, turn)
+    tales.edit("PLOT of", "PLOT anew of")
+    with pytest.raises(YieldError, match="0 of 12 rows got an answer"):
+        tales.run()
+
+
+@pytest.mark.parametrize(("skip", "words", "hint"), [
+    ('"premis|length < 80"', "'premis' in skip_when 'premis|length < 80' is not known", "did you mean 'premise'?"),
+    ("refusl", "'refusl' in skip_when 'refusl' is not known", "did you mean 'refusal'?"),
+    ('"answer|length < 80"', "'answer' in skip_when 'answer|length < 80' is not answered by then", ""),
+    ("near_duplicate", "near-duplicate compares rows, and here is one alone", "curate"),
+    ("{length: {min: 80}}", "which unit?", ""),
+    ("{lenght: {min: 80, unit: chars}}", "unknown rule 'lenght'", "did you mean 'length'?"),
+    ('"premise|length <"', "unexpected 'end'", ""),
+    ('"premise.__class__ == 1"', "cannot be used", ""),
+    ("[[1]]", "skip_when", ""),
+])
+def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
+    tales: Folder, skip: str, words: str, hint: str
+) -> None:
+    tales.edit('"premise|length < 20"', skip)
+    if "__class__" in skip:
+        with pytest.raises(YieldError):
+            tales.run()
+        return
+    for what in (tales.plan, tales.run):
+        with pytest.raises(RecipeError) as caught:
+            what()
+        assert words in caught.value.message
+        assert hint in caught.value.hint
+        assert not tales.prompts
+    assert "tales.yaml:9" in caught.value.message
+
+
+def test_a_rule_before_the_first_step_has_nothing_to_judge(tales: Folder) -> None:
+    tales.edit('max_tokens: 40}', 'max_tokens: 40, skip_when: refusal}')
+    with pytest.raises(RecipeError, match="'refusal' is a rule, and there is no answer before this step"):
+        tales.plan()
+
+
+def test_a_word_that_is_a_rule_and_a_step_means_neither(tales: Folder) -> None:
+    tales.edit("name: premise", "name: refusal", "PLOT of {{premise}}", "PLOT of {{refusal}}",
+               '"premise|length < 20"', "refusal")
+    with pytest.raises(RecipeError, match="'refusal' is a rule, and refusal is an axis, a column or a step"):
+        tales.plan()
+    tales.edit("skip_when: refusal", "skip_when: {refusal: {}}")
+    tales.run()
+    assert {row.cell["hero"] for row in tales.rows()} == {"baker", "nurse", "judge"}
+
+
+def test_columns_of_a_source_decide(tmp_path: Path) -> None:
+    recipe = RECIPE.replace(RECIPE[RECIPE.index("axes:"):RECIPE.index("steps:")], "source: {file: rows.jsonl}\n").replace(
+        "PREMISE of a {{hero}} in {{place}}.", "PREMISE of {{topic}}.").replace("{{hero}}, {{place}}", "{{topic}}").replace(
+        '"premise|length < 20"', "\"topic == 'law' or 'sea' in premise\"")
+    tales = Folder(tmp_path, recipe)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"topic": t}) + "\n" for t in ("law", "sea", "snow")))
+    done = tales.run()
+    assert [row.fields["topic"] for row in tales.rows()] == ["snow"]
+    assert "2 of 3 draws were skipped: 2 by topic == 'law' or 'sea' in premise" in done.notes
+    (tmp_path / "rows.jsonl").write_text('{"topic": "snow"}\n{"topic": "ice", "note": "x"}\n{"note": "no topic"}\n')
+    tales.edit("topic == 'law' or 'sea' in premise", "note|default('') == 'x'")
+    done = tales.run()
+    assert any("1 row is left out" in note for note in done.notes)
+    assert any("1 by note|default('') == 'x'" in note for note in done.notes)
+
+
+def test_keep_goes_on_past_skipped_draws(tmp_path: Path) -> None:
+    recipe = RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
+        "train:", "sample: {keep: 20}\ntrain:")
+    tales = Folder(tmp_path, recipe)
+    tales.says = lambda prompt, turn: (
+        "short" if "PREMISE" in prompt and int(re.search(r"\d+", prompt)[0]) % 2 else f"{prompt} {'x' * 20}")
+    from pipeline.generate import Options
+
+    with Dataset.create(tales.home) as dataset:
+        *_, kept = keep_rows(tales.recipe, dataset, tales.writer, tales.settings, Options())
+    assert isinstance(kept, Kept)
+    assert kept.ahead.kept >= 20
+    assert len(tales.rows()) == kept.ahead.kept
+    assert kinds(tales)["PREMISE"] > kinds(tales)["PLOT"] >= 20
+
+
+def test_of_a_pair_the_second_answer_and_the_judge_are_saved(tmp_path: Path) -> None:
+    court = Court(tmp_path, PAIRS.replace("pairs: {second", "pairs: {skip_when: \"'baker' in answer\", second"))
+    assert court.plan().forecast.skipped == Range(0, 0, 6)
+    assert court.count() == 12 + 2 * 9
+    assert len(court.rows()) == 9
+    assert court.plan().skipped == {"'baker' in answer": 3}
+    assert court.plan().new_calls == 0
+
+
+def test_plan_and_status_say_it_in_one_line(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "tales.yaml").write_text(RECIPE.replace('model: "scripted:m", ', "").replace(
+        "premise|length < 20", "hero == 'baker'"))
+    assert main(["plan", "tales"]) == 0
+    assert "  skipped  3: 3 by hero == 'baker'\n" in capsys.readouterr().out
+    assert main(["generate", "tales"]) == 0
+    assert "3 of 12 draws were skipped: 3 by hero == 'baker'" in " ".join(capsys.readouterr().err.split())
+    assert main(["status", "tales"]) == 0
+    shown = capsys.readouterr()
+    assert "skipped  3: 3 by hero == 'baker'" in shown.out
+    assert "synth generate tales" not in shown.err + shown.out, "nothing is missing"
