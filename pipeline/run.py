@@ -15,6 +15,7 @@ from pipeline.providers import provider_for
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset
+from pipeline.words import causes
 
 if TYPE_CHECKING:
     from pipeline.augment import AugmentPlan
@@ -175,7 +176,7 @@ def keep_rows(
     declined = False
     while ahead.draws and not made.interrupted:
         if dry >= HOPELESS and not sent:
-            raise _hopeless(recipe, ahead, curation, dry)
+            raise _hopeless(recipe, dataset, ahead, curation, dry)
         if sent + ahead.more > (MORE * max(foreseen, HOPELESS) if foreseen else 0):
             if not agreed():
                 declined = True
@@ -196,7 +197,7 @@ def keep_rows(
         dry = 0 if ahead.kept > before.kept else dry + len(before.draws)
         yield Round(len(before.draws), ahead.kept, ahead.goal)
         if dry >= max(HOPELESS, 5 * ahead.asked / max(ahead.kept, 1) if ahead.kept else 0):
-            raise _hopeless(recipe, ahead, curation, dry)
+            raise _hopeless(recipe, dataset, ahead, curation, dry)
     curation = replace(curation, changed=first.changed, by_before=first.by_before)
     yield Kept(made, curation, ahead, declined)
 
@@ -209,12 +210,14 @@ def _together(before: Generated, later: Generated) -> Generated:
     )
 
 
-def _hopeless(recipe: Recipe, ahead: Outlook, curation: Curation, dry: int) -> SynthError:
+def _hopeless(recipe: Recipe, dataset: Dataset, ahead: Outlook, curation: Curation, dry: int) -> SynthError:
     """Row after row is dropped: why, and what to look at."""
     from pipeline.curate import ranked
 
     rules = ranked(curation.tally.by_rule)
     why = ", ".join(f"{rule} {count:,}" for rule, count in rules.items()) or "none had an answer"
+    skipped = (dataset.manifest().get("generate") or {}).get("skipped")
+    why += f"; skipped: {causes(skipped)}" if skipped else ""
     worst = f" --rule {next(iter(rules))}" if rules else ""
     return YieldError(f"{recipe.name}: none of the last {dry:,} rows is kept; {ahead.kept:,} of {ahead.goal:,} are. "
                       f"Dropped in all: {why}", f"synth inspect {recipe.name}{worst}")

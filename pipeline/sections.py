@@ -169,7 +169,8 @@ class Examples(Section):
     encoding: str | None = Field(None, description="utf-8 where it is not given")
 
 
-Skip = Annotated[list[str | dict[str, Any]], BeforeValidator(_listed)]
+_One = str | dict[str, Any]
+Skip = Annotated[list[_One], BeforeValidator(_listed, json_schema_input_type=_One | list[_One])]
 """Conditions, or row rules by name or as `{length: {min: 80, unit: chars}}`; one that holds is enough."""
 
 

@@ -215,8 +215,8 @@ def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
     failed = sum(settled(call) for call in dataset.calls.outcomes("failed")) if found.spent.failed else 0
     states = dataset.plan.states()
     failed += sum(states.get(str(line["draw"])) == WANTED for line in dataset.unusable())
-    ties = (dataset.manifest().get("generate") or {}).get("unpaired", 0)
-    left = failed + ties + sum(found.skipped.values()) + dataset.decisions().get("deleted", 0)  # none is asked for again
+    rowless = (dataset.manifest().get("generate") or {}).get("unpaired", 0) + sum(found.skipped.values())
+    left = failed + rowless + dataset.decisions().get("deleted", 0)  # none is asked for again
     if found.gone or (found.wanted is not None and found.rows - found.rewrites < found.wanted - left):
         return f"synth generate {name}{model}"
     if failed and not found.rows:

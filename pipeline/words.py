@@ -60,8 +60,10 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def causes(counts: Mapping[str, int]) -> str:
-    """`5 by premise|length < 80, 2 by refusal`: the most frequent first."""
-    return ", ".join(f"{count:,} by {why}" for why, count in sorted(counts.items(), key=lambda each: (-each[1], each[0])))
+    """`7: 5 by premise|length < 80, 2 by refusal`, the most frequent first; `5 by refusal` where there is one cause."""
+    ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    told = ", ".join(f"{count:,} by {why}" for why, count in ranked)
+    return f"{sum(counts.values()):,}: {told}" if len(ranked) > 1 else told
 
 
 def duration(seconds: float) -> str:

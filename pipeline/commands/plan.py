@@ -122,7 +122,7 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahea
         rows.append(("grid", console.plural(plan.cells, "cell")))
     rows.append(("rows", _rows(plan, bool(recipe.asks), "answered" if writer.provider.rehearsal else "paid")))
     if plan.skipped:
-        rows.append(("skipped", f"{sum(plan.skipped.values()):,}: {console.causes(plan.skipped)}"))
+        rows.append(("skipped", console.causes(plan.skipped)))
     if ahead is not None:
         rows.append(("keep", _outcome.outlook(ahead)))
     if recipe.asks:

@@ -113,7 +113,7 @@ def _whole(one: Standing) -> None:
     earlier = f", and {one.earlier:,} of an earlier prompt or model" if one.earlier else ""
     rows = [("rows", progress(one, rewritten) + earlier), ("writer", writer(one)), ("curated", curated(one))]
     if one.skipped:
-        rows.insert(1, ("skipped", f"{sum(one.skipped.values()):,}: {console.causes(one.skipped)}"))
+        rows.insert(1, ("skipped", console.causes(one.skipped)))
     if one.by_rule:
         rows.append(("dropped by", ", ".join(f"{rule} {count:,}" for rule, count in one.by_rule.items())))
     for export in one.exports:

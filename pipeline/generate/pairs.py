@@ -52,7 +52,8 @@ def pair_of(road: Road, trail: Trail, said: dict[str, Said]) -> Generator[Questi
     roles = {won: "chosen", OTHER if won == FIRST else FIRST: "rejected"}
     refs = tuple(CallRef(ref.id, roles.get(ref.role, ref.role)) for ref in trail.refs)
     chosen, rejected = (first, second) if won == FIRST else (second, first)
-    return Made(refs, tuple(trail.calls), {**said, name: chosen}, rejected, tuple(trail.instead), tuple(trail.undecided))
+    said = {**said, name: chosen}
+    return Made(refs, tuple(trail.calls), said, rejected, tuple(trail.instead), tuple(trail.undecided))
 
 
 def _judged(

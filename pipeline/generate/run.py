@@ -364,13 +364,14 @@ class _Run:
 
     def _floor(self, interrupted: bool) -> None:
         """A run with zero rows is never a success, nor one under the recipe's floor."""
-        meant = self.wanted - self.passed
+        gone = self.skipped.total()
+        meant = self.wanted - self.passed - gone
+        if gone and not meant and not (self.goal or self.progress.elsewhere or interrupted):
+            raise YieldError(f"{skip_note(self.skipped, self.wanted)}; no row is left, and what was paid is kept",
+                             f"loosen `skip_when`, then: synth plan {self.dataset.name}")
         if interrupted or not meant or self.progress.elsewhere:
             return
-        share = (self.answered + self.unpaired.total() + self.skipped.total()) / meant
-        if self.answered == 0 and self.skipped.total() == meant:
-            raise YieldError(f"{skip_note(self.skipped, meant)}; no row is left, and what was paid is kept",
-                             f"loosen `skip_when`; synth plan {self.dataset.name}")
+        share = (self.answered + self.unpaired.total()) / meant
         if self.answered == 0 or share < self.recipe.generate.floor:
             classes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.progress.failures.items()))
             raise YieldError(

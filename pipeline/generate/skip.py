@@ -121,9 +121,8 @@ def share_of(undecided: Mapping[tuple[int, ...], int], goes_on: Mapping[int, Ran
 
 
 def note(skipped: Mapping[str, int], wanted: int) -> str:
-    """`7 of 12 draws were skipped: 5 by premise|length < 80, 2 by refusal`."""
-    count = sum(skipped.values())
-    return f"{count:,} of {plural(wanted, 'draw')} {'was' if count == 1 else 'were'} skipped: {causes(skipped)}"
+    """`of 12 draws skipped 7: 5 by premise|length < 80, 2 by refusal`."""
+    return f"of {plural(wanted, 'draw')} skipped {causes(skipped)}"
 
 
 def mark_of(recipe: Recipe) -> list[object]:

@@ -1,8 +1,8 @@
 """Rows of a file that a prompt shows as examples: which ones for each draw, by hash and never by place.
 
-Of all rows a draw is shown those with the largest mix of its own code and theirs, as draws take the values of an axis: a
-row more moves only the draws that it wins, and neither the order of the file, nor its name, nor a line that stands there
-twice changes any.
+Of all rows a draw is shown those with the largest mix of its own code and theirs, as draws take the values of an axis.
+A row more moves only the draws that it wins, and neither the order of the file, nor its name, nor a line that stands
+there twice changes any.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def examples_of(recipe: Recipe, index: int, draw: Draw) -> dict[str, Any]:
 
 
 def shown(recipe: Recipe, draw: Draw) -> dict[str, list[dict[str, Any]]]:
-    """Step -> the rows that its prompt shows of a draw: {file, number, row}, `number` as it stands in the file today."""
+    """Step -> the rows that its prompt shows of a draw: {file, number, row}; the number is that of the file today."""
     if not any(step.examples for step in recipe.asks):
         return {}
     return {

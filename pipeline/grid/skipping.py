@@ -1,4 +1,4 @@
-"""What `skip_when` says: which of its entries are conditions and which are rules, and whether they can mean anything."""
+"""What `skip_when` says: which entries are conditions, which are rules, and whether they can mean anything."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def taken(text: str, rows: str) -> list[Taken]:
     """What a template takes of each row of a list.
 
     Understood: loops over the list, over parts of it and over what filters as `reverse` leave; `rows[0]` and
-    `rows|first`; names that are set to these; filters that name an attribute. What is taken by other ways shows when the
-    template is filled.
+    `rows|first`; names that are set to these; filters that name an attribute. What is taken by other ways shows when
+    the template is filled.
 
     Args:
         text: a template without faults.

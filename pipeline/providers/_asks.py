@@ -146,7 +146,7 @@ def by_schema(
             return by_schema(dice, schema[key][dice.below(len(schema[key]))], cell, prompt, depth, root)
     kind = schema.get("type", "object" if "properties" in schema or depth == 0 else "string")
     if isinstance(kind, list):
-        kind = kind[0]
+        kind = kind[dice.below(len(kind))]
     if kind == "object":
         known = schema.get("properties") or {"answer": {"type": "string"}}
         return {name: by_schema(dice, part, {"topic": name, **cell}, prompt, depth + 1, root)
@@ -161,7 +161,23 @@ def by_schema(
         return round(value) if kind == "integer" else round(value, 2)
     if kind == "boolean":
         return dice.below(2) == 1
-    return None if kind == "null" else _stories.prose(dice, cell, prompt, 1)[: schema.get("maxLength")]
+    if kind == "null":
+        return None
+    if "pattern" in schema:
+        return _shaped(dice, schema["pattern"])
+    return _stories.prose(dice, cell, prompt, 1)[: schema.get("maxLength")]
+
+
+def _shaped(dice: Dice, pattern: str) -> str:
+    """A date, a time, a number or a code, whichever has the shape; a date where none has."""
+    year, number, letter = 1990 + dice.below(40), dice.below(10_000), chr(ord("A") + dice.below(26))
+    month, day, hour, minute = 1 + dice.below(12), 1 + dice.below(28), dice.below(24), dice.below(60)
+    date, time = f"{year}-{month:02}-{day:02}", f"{hour:02}:{minute:02}"
+    shapes = (date, time, f"{date}T{time}:00Z", f"{year}-{month:02}", str(year), f"{day:02}/{month:02}/{year}",
+              f"{day:02}.{month:02}.{year}", f"{number:04}", f"{number:05}", f"{letter}{number:04}", f"{letter}-{number}",
+              f"{letter}{letter}{number:04}", f"{letter.lower()}{number}", letter, letter.lower(), letter * 2, letter * 3,
+              f"{letter.lower()}{number}@example.org", f"https://example.org/{number}", f"+1 555 {number:04}")
+    return next((shape for shape in shapes if re.search(pattern, shape)), date)
 
 
 def prose(dice: Dice, messages: list[Message], cell: Mapping[str, Any], least: int = 0) -> str:

@@ -62,7 +62,7 @@ def test_a_draw_that_is_skipped_is_no_row_no_failure_and_pays_for_nothing_more(t
     done = tales.run()
     assert kinds(tales) == {"PREMISE": 12, "PLOT": 9}
     assert (done.standing, done.added) == (9, 9)
-    assert "3 of 12 draws were skipped: 3 by premise|length < 20" in done.notes
+    assert "of 12 draws skipped 3 by premise|length < 20" in done.notes
     assert tales.failures() == []
     assert {row.cell["hero"] for row in tales.rows()} == {"pilot", "nurse", "judge"}
     plan = tales.plan()
@@ -95,7 +95,7 @@ def test_a_rule_judges_the_answer_before_with_its_own_code_and_options(tales: Fo
     tales.edit('"premise|length < 20"', "[refusal, {length: {min: 10, unit: chars}}, \"place == 'Oslo'\"]")
     done = tales.run()
     (note,) = [note for note in done.notes if "skipped" in note]
-    assert note == "8 of 12 draws were skipped: 3 by length, 3 by refusal, 2 by place == 'Oslo'"
+    assert note == "of 12 draws skipped 8: 3 by length, 3 by refusal, 2 by place == 'Oslo'"
     assert kinds(tales)["PLOT"] == 4
     assert {row.cell["hero"] for row in tales.rows()} == {"nurse", "judge"}
 
@@ -106,7 +106,8 @@ def test_finish_reason_and_the_refusal_field_of_the_call_before_are_seen(tales: 
 
     def script(prompt: str, turn: int) -> object:
         if prompt.startswith("PREMISE") and "nurse" in prompt:
-            return Answer({"role": "assistant", "content": "A long premise that ends in the mid"}, "length", Usage(9, 9), "m")
+            cut = {"role": "assistant", "content": "A long premise that ends in the mid"}
+            return Answer(cut, "length", Usage(9, 9), "m")
         if prompt.startswith("PREMISE") and "judge" in prompt:
             return Answer({"role": "assistant", "content": None, "refusal": "No."}, "stop", Usage(9, 9), "m")
         return says(prompt, turn)
@@ -114,12 +115,11 @@ def test_finish_reason_and_the_refusal_field_of_the_call_before_are_seen(tales: 
     tales.says = script
     tales.edit('"premise|length < 20"', "[finish_reason, refusal]")
     done = tales.run()
-    assert any("9 of 12 draws were skipped: 6 by refusal, 3 by finish-reason" in n or
-               "6 by refusal, 3 by finish_reason" in n for n in done.notes), done.notes
+    assert "of 12 draws skipped 9: 6 by refusal, 3 by finish_reason" in done.notes
 
 
 def test_before_the_first_step_axes_decide_and_the_plan_knows(tales: Folder) -> None:
-    tales.edit('"PREMISE of a {{hero}} in {{place}}.", ', '"PREMISE of a {{hero}} in {{place}}.", skip_when: "hero == \'judge\'", ')
+    tales.edit("max_tokens: 40", "max_tokens: 40, skip_when: \"hero == 'judge'\"")
     plan = tales.plan()
     assert plan.skipped == {"hero == 'judge'": 3}
     assert plan.new_calls == 18
@@ -165,7 +165,7 @@ def test_what_preview_told_stays_known_when_a_condition_is_written_down(tales: F
 
 def test_all_skipped_is_no_success(tales: Folder) -> None:
     tales.edit("length < 20", "length < 2000")
-    with pytest.raises(YieldError, match=r"12 of 12 draws were skipped: 12 by premise\|length < 2000"):
+    with pytest.raises(YieldError, match=r"of 12 draws skipped 12 by premise\|length < 2000; no row is left"):
         tales.run()
 
 
@@ -175,7 +175,7 @@ def test_skipped_draws_do_not_count_under_the_floor_and_failures_do(tales: Folde
     failing = tales.says
     tales.says = lambda prompt, turn: no("content_filter") if "PLOT" in prompt else failing(prompt, turn)
     tales.edit("PLOT of", "PLOT anew of")
-    with pytest.raises(YieldError, match="0 of 12 rows got an answer"):
+    with pytest.raises(YieldError, match="0 of 9 rows got an answer"):
         tales.run()
 
 
@@ -224,14 +224,14 @@ def test_a_word_that_is_a_rule_and_a_step_means_neither(tales: Folder) -> None:
 
 
 def test_columns_of_a_source_decide(tmp_path: Path) -> None:
-    recipe = RECIPE.replace(RECIPE[RECIPE.index("axes:"):RECIPE.index("steps:")], "source: {file: rows.jsonl}\n").replace(
-        "PREMISE of a {{hero}} in {{place}}.", "PREMISE of {{topic}}.").replace("{{hero}}, {{place}}", "{{topic}}").replace(
-        '"premise|length < 20"', "\"topic == 'law' or 'sea' in premise\"")
-    tales = Folder(tmp_path, recipe)
+    tales = Folder(tmp_path, RECIPE)
+    tales.edit(RECIPE[RECIPE.index("axes:"):RECIPE.index("steps:")], "source: {file: rows.jsonl}\n",
+               "PREMISE of a {{hero}} in {{place}}.", "PREMISE of {{topic}}.", "{{hero}}, {{place}}", "{{topic}}",
+               '"premise|length < 20"', "\"topic == 'law' or 'sea' in premise\"")
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"topic": t}) + "\n" for t in ("law", "sea", "snow")))
     done = tales.run()
     assert [row.fields["topic"] for row in tales.rows()] == ["snow"]
-    assert "2 of 3 draws were skipped: 2 by topic == 'law' or 'sea' in premise" in done.notes
+    assert "of 3 draws skipped 2 by topic == 'law' or 'sea' in premise" in done.notes
     (tmp_path / "rows.jsonl").write_text('{"topic": "snow"}\n{"topic": "ice", "note": "x"}\n{"note": "no topic"}\n')
     tales.edit("topic == 'law' or 'sea' in premise", "note|default('') == 'x'")
     done = tales.run()
@@ -268,10 +268,24 @@ def test_plan_and_status_say_it_in_one_line(workdir: Path, capsys: pytest.Captur
     (workdir / "tales.yaml").write_text(RECIPE.replace('model: "scripted:m", ', "").replace(
         "premise|length < 20", "hero == 'baker'"))
     assert main(["plan", "tales"]) == 0
-    assert "  skipped  3: 3 by hero == 'baker'\n" in capsys.readouterr().out
+    assert "  skipped  3 by hero == 'baker'\n" in capsys.readouterr().out
     assert main(["generate", "tales"]) == 0
-    assert "3 of 12 draws were skipped: 3 by hero == 'baker'" in " ".join(capsys.readouterr().err.split())
+    assert "of 12 draws skipped 3 by hero == 'baker'" in " ".join(capsys.readouterr().err.split())
     assert main(["status", "tales"]) == 0
     shown = capsys.readouterr()
-    assert "skipped  3: 3 by hero == 'baker'" in shown.out
+    assert "skipped  3 by hero == 'baker'" in shown.out
     assert "synth generate tales" not in shown.err + shown.out, "nothing is missing"
+
+
+def test_keep_ends_where_all_are_skipped_and_says_why(tmp_path: Path) -> None:
+    from pipeline.generate import Options
+
+    recipe = RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
+        "train:", "sample: {keep: 20}\ntrain:")
+    tales = Folder(tmp_path, recipe)
+    tales.says = lambda prompt, turn: f"no {prompt.split()[3]}"
+    with Dataset.create(tales.home) as dataset, pytest.raises(YieldError) as caught:
+        list(keep_rows(tales.recipe, dataset, tales.writer, tales.settings, Options()))
+    assert re.search(r"skipped: \d+ by premise\|length < 20", caught.value.message)
+    assert kinds(tales)["PREMISE"] < 120
+    assert kinds(tales)["PLOT"] == 0

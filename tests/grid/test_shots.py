@@ -144,7 +144,8 @@ def test_where_a_copy_under_another_name_leaves_too_few(make: Make, tmp_path: Pa
 
 def test_missing_columns_are_named_all_at_once(make: Make) -> None:
     error = fault(make(user="{% for e in examples %}{{ e.aks }}{{ e['sya']|upper }}{{ e.ask }}{% endfor %}"
-                            "{{ (examples|first).nought }}{{ examples[0].none }}{{ examples|join(' ', attribute='sai') }}"
+                            "{{ (examples|first).nought }}{{ examples[0].none }}"
+                            "{{ examples|join(' ', attribute='sai') }}"
                             "{% for e in examples if e.lvl > 1 %}{{ e.any|default('-') }}{% endfor %}{{topic}}"))
     for name in ("aks", "sya", "nought", "none", "sai", "lvl"):
         assert f"no row of seed.jsonl has '{name}'" in error.message
@@ -181,7 +182,9 @@ def test_a_condition_that_fails_on_a_row_leaves_that_row_out(make: Make) -> None
     ({"train": "{{examples}}"}, "examples are for the writer's prompt alone"),
     ({"head": "axes: {topic: [a], examples: [b]}\n"}, "'examples' names two things"),
 ])
-def test_what_cannot_be_meant_is_refused_before_anything_is_drawn(make: Make, change: dict[str, str], words: str) -> None:
+def test_what_cannot_be_meant_is_refused_before_anything_is_drawn(
+    make: Make, change: dict[str, str], words: str
+) -> None:
     with pytest.raises((RecipeError, DataError)) as caught:
         list(wanted(make(**change)))
     assert words in caught.value.message
