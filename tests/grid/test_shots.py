@@ -221,3 +221,16 @@ def test_real_seed_tasks(make: Make, shared_data: Path) -> None:
             draw.cell["topic"])
         assert not any(task["is_classification"] for task in mine)
     assert len(draws) == 40
+
+
+def test_a_real_seed_task_never_sees_itself(make: Make, shared_data: Path) -> None:
+    text = (shared_data / "seed-tasks" / "seed_tasks.jsonl").read_text()
+    user = "{% for e in examples %}{{ e.id }}|{{ e.instruction }}\\n{% endfor %}TASK {{id}}: {{instruction}}"
+    recipe = make(text, head="source: {file: seed.jsonl}\n", user=user, examples="{file: seed.jsonl, n: 5}",
+                  train="{{instruction}}")
+    draws = list(wanted(recipe))
+    assert len(draws) == 175
+    for draw in draws:
+        prompt = fill(recipe, draw, {}, 0)[-1]["content"]
+        assert f"{draw.fields['id']}|" not in prompt
+        assert len({ref["row"] for ref in shown(recipe, draw)["answer"]}) == 5
