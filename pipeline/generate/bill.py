@@ -16,7 +16,7 @@ from pipeline.store.foreseen import Foreseen, Range, sure
 from pipeline.types import CallRequest, Usage
 
 from .history import FEWEST, NO_RULES, Answers, History, of_mean, of_share
-from .questions import Question
+from .questions import Made, Outcome, Question
 from .skip import SkipTally, share_of
 
 OUTPUT_PRIOR = Range(0.2, 0.6, 1.0)
@@ -156,14 +156,14 @@ class Missing:
     Args:
         model: whose tokens are counted.
         steps: of the recipe, and behind them those of a pair.
+        skips: of the recipe; counts what becomes of draws that may be skipped.
 
     Attributes:
         repairs: further calls at most, of answers that are held to something; in `worst` alone.
         linked: whether it was noted how often each prompt holds the answers of earlier steps.
-        skips: what became of draws that may be skipped; None where none may be.
     """
 
-    def __init__(self, model: str, steps: Sequence[Part]) -> None:
+    def __init__(self, model: str, steps: Sequence[Part], skips: SkipTally) -> None:
         self.model = model
         self.steps = [_Step(step) for step in steps]
         self.worst: float | None = 0.0
@@ -172,16 +172,18 @@ class Missing:
         self.exact = True
         self.linked = False
         self.undecided = Counter[tuple[int, ...]]()
-        self.skips: SkipTally | None = None
+        self.skips = skips
         self._seen = Marks()
 
-    def add(self, missing: list[Question], undecided: tuple[int, ...] = ()) -> None:
+    def add(self, missing: list[Question], outcome: Outcome) -> None:
         """Takes in what is missing of one draw, in order. What follows an unknown answer is told apart by it.
 
         Args:
             missing: its questions.
-            undecided: places at which the draw may still be skipped.
+            outcome: what comes of it, as far as that is known.
         """
+        self.skips.add(outcome)
+        undecided = outcome.undecided if isinstance(outcome, Made) else ()
         name = ""
         self.rows += bool(missing)
         self.undecided[undecided] += bool(missing)
@@ -247,7 +249,7 @@ def forecast(missing: Missing, told: History, wanted: int, reused: int, pace: Pa
         pace: None where nobody real is asked: no seconds then.
     """
     steps, outputs, exact = list[StepBill](), list[Range](), missing.exact
-    goes_on = missing.skips.goes_on() if missing.skips else {}
+    goes_on = missing.skips.goes_on()
     shares = [share_of(step.undecided, goes_on) for step in missing.steps]
     rows = share_of(missing.undecided, goes_on).times(missing.rows)
     sums: list[tuple[Range | None, float | None]] = []
@@ -282,7 +284,7 @@ def forecast(missing: Missing, told: History, wanted: int, reused: int, pace: Pa
         rows=missing.rows, judged=told.judged, by=told.by, compares=told.compares, kept=kept,
         usd_per_kept=_per_kept(usd, share, rows),
         skipped=None if rows == sure(missing.rows) else Range(*(missing.rows - end for end in reversed(rows))),
-        decided=missing.skips.decided if missing.skips else 0,
+        decided=missing.skips.decided,
     )
 
 

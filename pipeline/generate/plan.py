@@ -228,8 +228,7 @@ def plan_run(
     road_of(recipe, writer, dataset.path, asked_instead(dataset), retry)  # what is wrong with it is no row's fault
     axes = load_axes(recipe) if recipe.axes else None
     count = reused = barren = 0
-    tally = SkipTally(recipe)
-    bill = Missing(writer.model, parts_of(recipe, writer))
+    bill = Missing(writer.model, parts_of(recipe, writer), SkipTally(recipe))
     states, keys = dataset.plan.states(), Marks()
     noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
     changed, whole = noted not in (None, mine), set[str]()
@@ -246,13 +245,11 @@ def plan_run(
             continue
         reused += not missing and (not recipe.asks or bool(ids))
         barren += bool(recipe.asks) and not missing and not ids and not isinstance(outcome, Skipped)
-        tally.add(outcome)
         if changed and ids and not missing:
             whole.add(sample_id(draw, ids))
         if len(missing) > 1 and not bill.linked:
             note_mentions(recipe, draw, bill)
-        bill.add(missing, outcome.undecided if isinstance(outcome, Made) else ())
-    bill.skips = tally
+        bill.add(missing, outcome)
     past = history(recipe, dataset, {mine, writer_digest(recipe, writer, skips=False)}, writer.model)
     ahead = forecast(bill, past, count, reused, pace if not writer.provider.rehearsal else None)
     ruled_out = False
@@ -266,7 +263,7 @@ def plan_run(
         new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
         usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
-        repairs=bill.repairs, barren=barren, skipped=dict(tally.skipped),
+        repairs=bill.repairs, barren=barren, skipped=dict(bill.skips.skipped),
     )
 
 

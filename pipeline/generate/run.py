@@ -328,6 +328,7 @@ class _Run:
         elif isinstance(outcome, Unpaired | Skipped):
             if draw.key in self.keys:
                 (self.unpaired if isinstance(outcome, Unpaired) else self.skipped)[outcome.why] += 1
+                self.progress.total = (self.progress.total or 1) - 1  # there is no row to come
         elif isinstance(outcome, Unusable) and outcome.call.failure is None:
             self.failures.unusable(draw, outcome)
             if outcome.call.at >= self.began or self.fetched(outcome.call.id):  # no earlier run has told it

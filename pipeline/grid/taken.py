@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import nodes
 
 from .sandbox import sandbox
+from .template import printed
 
 _ASKING = ("default", "d", "defined", "undefined")
 _ONE = ("first", "last")
@@ -46,8 +47,8 @@ def taken(text: str, rows: str) -> list[Taken]:
     tree = sandbox().parse(text)
     asking: Any = tree.find_all((nodes.Filter, nodes.Test))
     optional = {id(node.node) for node in asking if node.name in _ASKING}
-    printed = set(_printed(tree))
-    found = [Taken(name, node.lineno, id(node) in optional, id(node) in printed)
+    written = {id(node) for node in printed(tree)}
+    found = [Taken(name, node.lineno, id(node) in optional, id(node) in written)
              for node, name in (*_of_one(tree, rows), *_by_filters(tree, rows))]
     return list(dict.fromkeys(found))
 
@@ -101,13 +102,3 @@ def _by_filters(tree: nodes.Template, rows: str) -> Iterator[tuple[nodes.Node, s
         for value in given:
             if isinstance(getattr(value, "value", None), str):
                 yield node, value.value.split(".")[0]
-
-
-def _printed(tree: nodes.Template) -> Iterator[int]:
-    """Ids of the nodes whose value is written out as it is."""
-    for output in tree.find_all(nodes.Output):
-        for node in output.nodes:
-            inner: Any = node
-            while isinstance(inner, nodes.Filter) and inner.name not in ("default", "d"):
-                inner = inner.node
-            yield id(inner)

@@ -60,7 +60,8 @@ class Template:
             self.lines = {node.name: node.lineno for node in reversed(list(tree.find_all(nodes.Name)))}
             optional = frozenset(_guarded(tree))
             self.needed = self.variables - optional
-            self.printed = frozenset(_printed(tree)) & self.variables
+            written = {node.name for node in printed(tree) if isinstance(node, nodes.Name)}
+            self.printed = frozenset(written) & self.variables
             self.parts = tuple(_parts(tree))
             used = Counter(node.name for node in tree.find_all(nodes.Name))
             used.subtract(part.variable for part in self.parts)
@@ -180,14 +181,14 @@ def _guarded(tree: nodes.Node) -> Iterator[str]:
             yield node.node.name
 
 
-def _printed(tree: nodes.Node) -> Iterator[str]:
+def printed(tree: nodes.Node) -> Iterator[Any]:
+    """The nodes whose value a template writes out, as it is or through filters that null does not pass."""
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:
             inner: Any = node
             while isinstance(inner, nodes.Filter) and inner.name not in ("default", "d"):
                 inner = inner.node
-            if isinstance(inner, nodes.Name):
-                yield inner.name
+            yield inner
 
 
 def _parts(tree: nodes.Node) -> Iterator[Part]:

@@ -173,10 +173,11 @@ def _shaped(dice: Dice, pattern: str) -> str:
     year, number, letter = 1990 + dice.below(40), dice.below(10_000), chr(ord("A") + dice.below(26))
     month, day, hour, minute = 1 + dice.below(12), 1 + dice.below(28), dice.below(24), dice.below(60)
     date, time = f"{year}-{month:02}-{day:02}", f"{hour:02}:{minute:02}"
+    low = letter.lower()
     shapes = (date, time, f"{date}T{time}:00Z", f"{year}-{month:02}", str(year), f"{day:02}/{month:02}/{year}",
-              f"{day:02}.{month:02}.{year}", f"{number:04}", f"{number:05}", f"{letter}{number:04}", f"{letter}-{number}",
-              f"{letter}{letter}{number:04}", f"{letter.lower()}{number}", letter, letter.lower(), letter * 2, letter * 3,
-              f"{letter.lower()}{number}@example.org", f"https://example.org/{number}", f"+1 555 {number:04}")
+              f"{day:02}.{month:02}.{year}", f"{number:04}", f"{number:05}", f"{letter}{number:04}",
+              f"{letter}-{number}", f"{letter * 2}{number:04}", f"{low}{number}", letter, low, letter * 2, letter * 3,
+              f"{low}{number}@example.org", f"https://example.org/{number}", f"+1 555 {number:04}")
     return next((shape for shape in shapes if re.search(pattern, shape)), date)
 
 

@@ -129,3 +129,23 @@ generate: {max_tokens: 400}
     assert sum(map(int, re.findall(r"\d+", told[1]))) == 4
     assert main(["generate", "tales", "--batch"]) == 3
     assert "(no new failure)" in said(capsys)
+
+
+def test_draws_that_are_skipped_are_in_no_later_batch(
+    workdir: Path, openai_server: Callable[..., Server], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "PAUSES_S", (0.02, 0.05))
+    (workdir / "tales.yaml").write_text(RECIPE.replace(
+        'user: "Write it: {{premise}}"', 'user: "Write it: {{premise}}", skip_when: [refusal, "place == \'Lima\'"]'))
+    server = openai_server(batch={}, script={"A premise about a baker": "I'm sorry, but I can't help with that.",
+                                             "A premise": "A long road.", ".": "The whole story."})
+    (workdir / "synth.toml").write_text(SETTINGS.replace("URL", server.base_url))
+    assert main(["plan", "tales"]) == 0
+    assert "at most 20 new calls" in said(capsys), "12 premises, and 8 that Lima alone does not rule out"
+    assert main(["generate", "tales", "--batch"]) == 0
+    assert "of 12 draws skipped 6: 3 by place == 'Lima', 3 by refusal" in said(capsys)
+    assert len(rows()) == 6
+    assert sum(server.paid().values()) == 12 + 1, "the six tell the same, which is asked once"
+    assert main(["generate", "tales"]) == 0
+    assert sum(server.paid().values()) == 13

@@ -1,4 +1,4 @@
-"""The shipped recipe `extract`: report text to JSON by schema, offline, on a real server, and on `transformers serve`."""
+"""The shipped recipe `extract`: reports to JSON by schema, offline, on a real server, and on `transformers serve`."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,22 +14,16 @@ from pipeline.run import Kept, keep_rows
 from pipeline.store import Dataset
 from pipeline.store.foreseen import Range
 from tests.engine.scripted import no
+from tests.generate.folder import RECIPE as PLAIN
 from tests.generate.folder import Folder
 from tests.generate.test_pairs import PAIRS, Court
+from tests.generate.test_steps import kinds
 
-RECIPE = """\
-synth: 1
-name: tales
-seed: 3
-axes:
-  hero: [baker, pilot, nurse, judge]
-  place: [Lima, Oslo, Cairo]
+RECIPE = PLAIN.replace('prompt: {user: "A tale of a {{hero}} in {{place}}."}', """\
 steps:
   - {name: premise, user: "PREMISE of a {{hero}} in {{place}}.", max_tokens: 40}
-  - {name: answer, user: "PLOT of {{premise}}", skip_when: "premise|length < 20"}
-train: {user: "{{hero}}, {{place}}"}
-generate: {model: "scripted:m", max_tokens: 100, floor: 0.9}
-"""
+  - {name: answer, user: "PLOT of {{premise}}", skip_when: "premise|length < 20"}""")
+RECIPE = RECIPE.replace("100}", "100, floor: 0.9}")
 REFUSAL = "I'm sorry, but I can't help with that."
 
 
@@ -49,13 +42,6 @@ def tales(tmp_path: Path) -> Folder:
     folder = Folder(tmp_path, RECIPE)
     folder.says = says
     return folder
-
-
-def kinds(folder: Folder) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for prompt, count in folder.prompts.items():
-        found[prompt.split()[0]] += count
-    return found
 
 
 def test_a_draw_that_is_skipped_is_no_row_no_failure_and_pays_for_nothing_more(tales: Folder) -> None:
