@@ -221,8 +221,8 @@ def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
         return f"synth generate {name}{model}"
     if failed and not found.rows:
         return f"synth generate {name} --retry{model}"
-    if not found.rows and found.wanted is None:
-        return f"synth plan {name}"  # axes were asked for, and nothing else
+    if not found.rows and (found.wanted is None or found.skipped):
+        return f"synth plan {name}"  # axes were asked for, and nothing else; or all is skipped
     if found.uncurated and (recipe is None or recipe.curate or found.kept):
         return f"synth curate {name}" + ("" if recipe is not None and recipe.curate else " --rule refusal")
     if found.dropped and not found.kept:

@@ -26,7 +26,7 @@ def table(plan: RunPlan, tells: str) -> list[str]:
         tells: the command that tells more where nothing is known of what is kept.
     """
     ahead = plan.forecast
-    rows = [*_tokens(ahead), *_money(ahead), *_skipped(ahead), *_kept(plan, tells)]
+    rows = [*_tokens(ahead), *_money(ahead), *_skipped(ahead, tells), *_kept(plan, tells)]
     titles = ("", "low", "middle", "high", " ")
     return console.table(rows, titles, right=titles[1:4], wide=" ", indent=2)
 
@@ -97,10 +97,10 @@ def _money(ahead: Forecast) -> list[Line]:
     return rows
 
 
-def _skipped(ahead: Forecast) -> list[Line]:
+def _skipped(ahead: Forecast, tells: str) -> list[Line]:
     if ahead.skipped is None:
         return []
-    rests = f"as of {console.plural(ahead.decided, 'draw')} so far" if ahead.decided else "a guess by nothing"
+    rests = f"as of {console.plural(ahead.decided, 'draw')} so far" if ahead.decided else f"a guess; {tells} tells"
     return [_line("rows skipped", ahead.skipped, rests)]
 
 

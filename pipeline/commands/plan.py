@@ -157,7 +157,7 @@ def _prices(writer: Writer) -> str:
 def _rows(plan: RunPlan, asks: bool, done: str) -> str:
     """`396 wanted, 362 paid already`; a rehearsal's rows are answered, not paid."""
     parts = [f"{plan.wanted:,} wanted"]
-    if asks:
+    if asks and (plan.reused or not plan.skipped):
         parts.append(f"{plan.reused:,} {done} already" if plan.reused else "none asked for yet")
     if plan.barren:
         parts.append(f"{plan.barren:,} asked for and without a row")

@@ -275,3 +275,12 @@ def test_keep_ends_where_all_are_skipped_and_says_why(tmp_path: Path) -> None:
     assert re.search(r"skipped: \d+ by premise\|length < 20", caught.value.message)
     assert kinds(tales)["PREMISE"] < 120
     assert kinds(tales)["PLOT"] == 0
+
+
+def test_where_all_is_skipped_status_sends_to_the_plan(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = RECIPE.replace('model: "scripted:m", ', "")
+    (workdir / "tales.yaml").write_text(recipe.replace("length < 20", "length > 0"))
+    assert main(["generate", "tales"]) == 3
+    assert "of 12 draws skipped 12 by premise|length > 0; no row is left" in " ".join(capsys.readouterr().err.split())
+    assert main(["status", "tales"]) == 0
+    assert "next   synth plan tales" in capsys.readouterr().err
