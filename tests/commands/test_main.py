@@ -23,6 +23,7 @@ from pipeline.errors import (
     SynthError,
     YieldError,
 )
+from pipeline.locate import shipped
 
 HEAVY = (
     "openai", "httpx2", "aiohttp", "torch", "transformers", "pandas", "numpy", "pyarrow", "tiktoken", "faker", "rich",
@@ -110,7 +111,9 @@ def test_what_cannot_be_understood_exits_with_2(
 
 def test_a_name_left_out_is_offered(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan"]) == 2
-    assert capsys.readouterr().err == "error  synth plan needs a NAME\n       synth plan plots\n"
+    offered = "".join(f"       synth plan {name}\n" for name in sorted(shipped()))
+    assert "synth plan plots\n" in offered
+    assert capsys.readouterr().err == f"error  synth plan needs a NAME\n{offered}"
     (workdir / "mine.yaml").write_text("synth: 1\n")
     assert main(["curate"]) == 2
     assert capsys.readouterr().err == "error  synth curate needs a NAME\n       synth curate mine\n"
