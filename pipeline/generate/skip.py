@@ -145,7 +145,8 @@ def _drops(rule: RowRule[Any, Any] | None, trail: Trail, said: Said) -> bool:
     """Whether a rule would drop a row that ended in the answer that was given last."""
     assert rule is not None
     call = trail.calls[-1]
-    messages = [*call.body.get("messages", []), {"role": "assistant", "content": said.text}]
+    asked = [each for each in call.body.get("messages", []) if each.get("role") != "assistant"]  # of a repair as well
+    messages = [*asked, {"role": "assistant", "content": said.text}]
     made = {"finish_reason": call.ended, "refusal": (call.message or {}).get("refusal")}
     sample = Sample("", messages, trail.draw.cell, trail.draw.fields, calls=tuple(trail.refs), provenance=made)
     return rule.finding(sample).outcome == "drop"
