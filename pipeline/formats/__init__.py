@@ -17,6 +17,7 @@ from typing import IO, Any, ClassVar, Protocol
 
 from pipeline.errors import DataError
 from pipeline.options import Options, read_options
+from pipeline.render import Family
 from pipeline.sections import Item
 from pipeline.types import Example, Message, Problem
 
@@ -74,6 +75,8 @@ class Format:
         lines: True where a file is JSON lines, False for other containers.
         has_turns: False where a row becomes one text, whose turns cannot be told apart any more.
         pairs: True where the rejected answer of a row is written beside the one that is trained on.
+        holds: what of a row it can hold beside one exchange of texts: `system`, `turns`, `tools` (with calls), `parts`
+            (images), `weight` of answers.
         model: what a recipe may set on it; `how` is what it did set.
     """
 
@@ -83,6 +86,7 @@ class Format:
     lines: ClassVar[bool] = True
     has_turns: ClassVar[bool] = True
     pairs: ClassVar[bool] = False
+    holds: ClassVar[frozenset[str]] = frozenset()
     model: ClassVar[type[Options]] = Options
 
     def __init__(self, how: Options | None = None) -> None:
@@ -124,6 +128,11 @@ class Format:
             example: the row.
         """
         return iter(())
+
+    @property
+    def kind(self) -> Family | None:
+        """The model family whose text is rendered: its control tokens, begin and stop; None where none is."""
+        return None
 
     def rendering(self) -> dict[str, Any] | None:
         """What a trainer has to know of rendered text, for the manifest; None where nothing is rendered."""

@@ -24,6 +24,7 @@ class Preference(Format):
     """
 
     pairs = True
+    holds = frozenset({"system", "turns", "tools"})
     better: ClassVar[str]
     worse: ClassVar[str]
 

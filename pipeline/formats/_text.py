@@ -5,13 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pipeline.render import Proof, control_tokens, family
+from pydantic import Field
+
+from pipeline.options import Options
+from pipeline.render import Family, Proof, Template, family
 from pipeline.types import Example, Problem
 
 from . import Format, FormatRefusal, error, warning
 from ._turns import Turn, alternating, others, turns
+
+if TYPE_CHECKING:
+    from pipeline.render.folder import ChatTemplate
+
+
+class Rendered(Options):
+    """How rendered text is held against a tokenizer's own template."""
+
+    tokenizer: str | None = Field(
+        None, description="a tokenizer's folder, whose own chat template has to make the same text; none: not compared")
+
+
+class Begun(Rendered):
+    """And who writes the begin token."""
+
+    bos: Literal["write", "leave"] = Field(
+        "write", description="leave: out of the text, for trainers whose tokenizer puts it there, as TRL's does")
 
 
 class TextFormat(Format):
@@ -19,9 +39,14 @@ class TextFormat(Format):
 
     Attributes:
         family: whose control tokens are refused in contents, and what begins and ends: see render/control_tokens.json.
+        any_order: whether users and assistants may follow each other as they like.
     """
 
+    model: ClassVar[type[Options]] = Begun
+    how: Rendered
     family: ClassVar[str]
+    any_order: ClassVar[bool] = False
+    holds = frozenset({"system", "turns"})
 
     def render(self, conversation: list[Turn], *, prompt: bool = False) -> str:
         """The text of a sound conversation.
@@ -44,6 +69,17 @@ class TextFormat(Format):
         """The turns as the official template leaves them: stripped, folded."""
         raise NotImplementedError
 
+    @property
+    def kind(self) -> Family:
+        """See Format."""
+        return family(self.family)
+
+    @property
+    def template(self) -> Template:
+        """What is proven of the rendering, and what to do where it cannot be."""
+        return Template(lambda said: self.render([Turn(*turn) for turn in said]),
+                        lambda said: self.render([Turn(*turn) for turn in said], prompt=True))
+
     def prompt_text(self, example: Example) -> str:
         """What the tuned model is given: the conversation up to its last answer, ready to be answered.
 
@@ -55,45 +91,80 @@ class TextFormat(Format):
 
     def values(self, example: Example) -> dict[str, Any]:
         """See Format."""
-        return {"text": self.render(self._sound(example))}
+        return {"text": self._written(self._sound(example))}
 
     def read(self, values: Mapping[str, Any]) -> Example:
         """See Format."""
         text = values.get("text")
         if not isinstance(text, str):
             raise FormatRefusal("not-a-text", "'text' is not a text", "make it a string")
-        messages = [{"role": turn.role, "content": turn.text} for turn in self.parse(text)]
+        messages = [{"role": turn.role, "content": turn.text} for turn in self.parse(self._begun(text))]
         return Example(messages, fields=others(values, ("text",)))
 
     def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
         """See Format."""
+        text = values.get("text")
+        if not isinstance(text, str):
+            yield error("not-a-text", where, "'text' is missing, or not a text", "make it a string")
+            return
         try:
-            conversation = self.parse(values["text"]) if isinstance(values.get("text"), str) else None
+            conversation = self.parse(self._begun(text))
         except FormatRefusal as refusal:
             yield from refusal.problems(where)
             return
-        if conversation is None:
-            yield error("not-a-text", where, "'text' is missing, or not a text", "make it a string")
-            return
         found = self._unsound(conversation, where)
         yield from found
-        if not found and self.render(conversation) != values["text"]:
+        if not found and self._written(conversation) != text:
             yield warning("not-as-the-template", where,
                           f"the text is not what the {self.name} template makes, byte for byte",
                           f"rewrite the file: BOS, spaces and line breaks are part of {self.name}")
 
     def unproven(self, values: Mapping[str, Any], example: Example) -> Iterator[Problem]:
-        """See Format: text preserved, nothing injected, one BOS, the stop token behind each answer."""
-        yield from self._proof.problems(str(values.get("text")), turns(example, self.name), example.sample)
+        """See Format: text preserved, nothing injected, one BOS, the stop token behind each answer, the prompt first.
+
+        Where a tokenizer is at hand: the same text by its own template, and the same ids.
+        """
+        text, said = self._begun(str(values.get("text"))), turns(example, self.name)
+        yield from self._proof.problems(text, said, example.sample)
+        if self._own is not None:
+            yield from self._own.unlike(text, self.leaves(said), example.sample, **self._compared)
 
     def rendering(self) -> dict[str, Any]:
         """See Format."""
-        kind = family(self.family)
-        return {"begin": kind.begin, "begins": kind.begins, "stop": kind.stop, "add_special_tokens": False}
+        kind = self.kind
+        told = {"begin": kind.begin or None, "begins": kind.begins, "stop": kind.stop,
+                "add_special_tokens": self._left}
+        return {**told, **({"tokenizer": self._own.told()} if self._own else {})}
 
     @cached_property
     def _proof(self) -> Proof:
-        return Proof(family(self.family), lambda said: self.render([Turn(*turn) for turn in said]))
+        return Proof(self.kind, self.template)
+
+    @cached_property
+    def _own(self) -> ChatTemplate | None:
+        """The template of the tokenizer that is at hand."""
+        from pipeline.render.folder import ChatTemplate
+
+        return ChatTemplate.of(self.how.tokenizer) if self.how.tokenizer else None
+
+    @property
+    def _compared(self) -> dict[str, Any]:
+        """How that template is asked: see ChatTemplate.unlike."""
+        return {}
+
+    @property
+    def _left(self) -> bool:
+        """Whether the begin token is left to the tokenizer."""
+        return isinstance(self.how, Begun) and self.how.bos == "leave"
+
+    def _written(self, conversation: list[Turn]) -> str:
+        text = self.render(conversation)
+        return text.removeprefix(self.kind.begin) if self._left else text
+
+    def _begun(self, text: str) -> str:
+        """A text of a file with the begin token that is left to the tokenizer."""
+        begin = self.kind.begin
+        return begin + text if self._left and not text.startswith(begin) else text
 
     def normal(self, example: Example) -> Example:
         """The turns as the official template leaves them; see the plug-in's docstring."""
@@ -109,11 +180,11 @@ class TextFormat(Format):
 
     def _unsound(self, conversation: list[Turn], where: str) -> list[Problem]:
         """What this form cannot carry: roles out of turn, empty turns, control tokens in a content."""
-        found = alternating(conversation, where)
+        found = alternating(conversation, where, any_order=self.any_order)
         for number, turn in enumerate(conversation, 1):
             found.extend(
                 error("control-token", where, f"message {number} contains the control token {token}",
                         "take it out of the text: in the tokenizer it would no longer be text")
-                for token in control_tokens(turn.text, self.family)
+                for token in self.kind.held(turn.text)
             )
         return found

@@ -64,13 +64,20 @@ def _unfit(message: Message, name: str, where: str) -> list[Problem]:
     return found
 
 
-def alternating(conversation: list[Turn], where: str) -> list[Problem]:
-    """What stands against system?, user, assistant, user, assistant, ..., the last one an answer with text."""
+def alternating(conversation: list[Turn], where: str, *, any_order: bool = False) -> list[Problem]:
+    """What stands against system?, user, assistant, user, assistant, ..., the last one an answer with text.
+
+    Args:
+        conversation: the turns.
+        where: the row, for the problems.
+        any_order: users and assistants may follow each other as they like.
+    """
     rest = conversation[1:] if conversation and conversation[0].role == "system" else conversation
-    found = []
-    if any(turn.role != ("user", "assistant")[index % 2] for index, turn in enumerate(rest)):
-        roles = ", ".join(turn.role for turn in conversation)
-        found.append(error("roles-do-not-alternate", where, f"the roles are {roles}",
+    found, listed = [], ", ".join(turn.role for turn in conversation)
+    if any_order and any(turn.role == "system" for turn in rest):
+        found.append(error("late-system", where, f"the roles are {listed}", "put the system text first"))
+    elif not any_order and any(turn.role != ("user", "assistant")[index % 2] for index, turn in enumerate(rest)):
+        found.append(error("roles-do-not-alternate", where, f"the roles are {listed}",
                              "system (or none), then user, assistant, user, assistant, ..."))
     if not rest or rest[-1].role != "assistant":
         found.append(error("last-turn-not-assistant", where, "the conversation does not end in an answer",

@@ -16,40 +16,22 @@ from typing import Any
 
 from pipeline.types import Problem
 
-from . import Format, FormatRefusal, error
-from ._text import TextFormat
+from . import Format, error
+from ._blocks import BlockFormat
 from ._turns import Turn
 
-_BOS, _END, _PROMPT = "<bos>", "<end_of_turn>\n", "<start_of_turn>model\n"
-_START = {"user": "<start_of_turn>user\n", "assistant": _PROMPT}
+aliases = ("gemma1", "gemma2", "gemma3")
+_BOS = "<bos>"
 
 
-class Gemma(TextFormat):
+class Gemma(BlockFormat):
     """`<start_of_turn>` turns of user and model."""
 
     name = "gemma"
     rank = 61
     family = "gemma"
-
-    def render(self, conversation: list[Turn], *, prompt: bool = False) -> str:
-        """See TextFormat."""
-        text = "".join(f"{_START[turn.role]}{turn.text}{_END}" for turn in self.leaves(conversation))
-        return f"{_BOS}{text}{_PROMPT if prompt else ''}"
-
-    def parse(self, text: str) -> list[Turn]:
-        """See TextFormat. `<bos>` and the last line break may be missing, as in Google's examples."""
-        text = text.removeprefix(_BOS)
-        blocks = (text if text.endswith("\n") else text + "\n").split(_END)
-        conversation: list[Turn] = []
-        for number, block in enumerate(blocks, 1):
-            if not block and number == len(blocks) > 1:
-                return conversation
-            role = next((role for role, start in _START.items() if block.startswith(start)), None)
-            if role is None:
-                break
-            conversation.append(Turn(role, block.removeprefix(_START[role])))
-        raise FormatRefusal("not-gemma", f"turn {number} is not '<start_of_turn>user (or model)\\n...<end_of_turn>\\n'",
-                            "write it as the Gemma template does: line breaks are part of it")
+    heads = {"user": "<start_of_turn>user\n", "assistant": "<start_of_turn>model\n"}
+    end = "<end_of_turn>\n"
 
     def leaves(self, conversation: list[Turn]) -> list[Turn]:
         """See TextFormat."""
@@ -60,7 +42,7 @@ class Gemma(TextFormat):
         return [Turn(turn.role, turn.text.strip()) for turn in conversation]
 
     def _unsound(self, conversation: list[Turn], where: str) -> list[Problem]:
-        found = super()._unsound(conversation, where)
+        found = [problem for problem in super()._unsound(conversation, where) if problem.code != "empty-system"]
         if conversation and conversation[0].role == "system" and conversation[0].text[:1].strip() == "":
             found.append(error("system-edge", where, "the system text is empty or starts with white space",
                                  "strip it, or leave it out: Gemma folds it into the user turn"))

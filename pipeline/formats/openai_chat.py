@@ -27,6 +27,7 @@ class OpenAiChat(Format):
 
     name = "openai-chat"
     rank = 10
+    holds = frozenset({"system", "turns", "tools", "parts", "weight"})
 
     def values(self, example: Example) -> dict[str, Any]:
         """See Format."""

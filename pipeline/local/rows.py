@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.render import settings
+from pipeline.render import MARKS, settings, unwritten
 from pipeline.types import Message, Problem
 
 KEYS = ("role", "content", "name", "tool_calls", "tool_call_id")
 """Of a message, what a template may look at; `weight` is for the loss and `refusal` for OpenAI."""
-MARKS = frozenset({"system", "developer", "user", "assistant", "model", "human", "inst", "sys", "instruction", "input",
-                   "response"})
-"""Words with which templates say who speaks."""
 Tools = list[dict[str, Any]] | None
 
 
@@ -132,10 +129,9 @@ class Proof:
             return str(self.tokenizer.apply_chat_template(turns, tokenize=False))
 
         parts, lost = settings(render, ("user", "assistant"))
-        text = " ".join(parts)
         for token in sorted(self._control, key=len, reverse=True):
-            text = text.replace(token, " ")
-        words = [word for word in text.split() if word.strip(":#*[]<>/|").lower() not in {*MARKS, ""}]
+            parts = [part.replace(token, " ") for part in parts]
+        words = unwritten(parts, MARKS)
         if lost or not words:
             return None
         said = " ".join(words)

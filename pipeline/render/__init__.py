@@ -1,8 +1,9 @@
-"""Rendered text: control tokens by family, and the proof that a rendering says its row and nothing else."""
+"""Rendered text: control tokens by family, chat templates, and the proof that a rendering says its row and no more."""
 
 from __future__ import annotations
 
 from .control import Family, control_tokens, ended_by, family
-from .proof import Proof, settings
+from .proof import MARKS, Proof, Template, TemplateRefusal, settings, unwritten
 
-__all__ = ["Family", "Proof", "control_tokens", "ended_by", "family", "settings"]
+__all__ = ["MARKS", "Family", "Proof", "Template", "TemplateRefusal", "control_tokens", "ended_by", "family",
+           "settings", "unwritten"]

@@ -9,15 +9,25 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 
+class Numbered(NamedTuple):
+    """Control tokens that differ in a number, as `<|reserved_special_token_7|>`."""
+
+    prefix: str
+    suffix: str
+    first: int
+    last: int
+
+
 class Family(NamedTuple):
     """How a family's chat text begins and ends. Sources are in control_tokens.json.
 
     Attributes:
-        begin: its BOS.
+        begin: its BOS; empty where it has none.
         begins: what has one BOS: each row, or each exchange of a row.
         stop: what the model has to learn to say when its answer is over.
         words: of its template, beside control tokens: the names of roles.
         tokens: all that its tokenizer takes for no text.
+        numbered: more of these.
     """
 
     name: str
@@ -26,6 +36,15 @@ class Family(NamedTuple):
     stop: str
     words: frozenset[str]
     tokens: tuple[str, ...]
+    numbered: Numbered | None = None
+
+    def held(self, text: str) -> list[str]:
+        """Its control tokens that stand in a text, each once, in order of appearance."""
+        return _held(text, self.tokens, self.numbered)
+
+    def without(self, text: str) -> str:
+        """A text with a space in place of each control token."""
+        return _pattern(self.tokens, self.numbered)[0].sub(" ", text)
 
 
 @cache
@@ -36,27 +55,46 @@ def _families() -> dict[str, dict[str, Any]]:
 
 @cache
 def family(name: str) -> Family:
-    """A family that has chat text of its own: llama2 or gemma."""
+    """A family of control_tokens.json that has chat text of its own."""
     table = _families()[name]
-    return Family(name, table["begin"], table["begins"], table["stop"], frozenset(table["words"]),
-                  tuple(table["tokens"]))
+    return Family(name, table["begin"], table["begins"], table["stop"], frozenset(table["words"]), *_tokens(name))
 
 
 def ended_by(token: str) -> list[Family]:
-    """The families whose tokenizers know an end token."""
-    return [family(name) for name, table in _families().items() if "begin" in table and token in table["tokens"]]
+    """The families whose tokenizers know an end token, and put a begin token before a text."""
+    return [family(name) for name, table in _families().items() if table.get("begin") and token in table["tokens"]]
 
 
 @cache
-def _pattern(family: str) -> tuple[re.Pattern[str], tuple[str, ...], tuple[int, int] | None]:
-    """A pattern for a family's tokens, texts of which a token always contains one, and a range of numbers."""
-    table = _families()[family]
-    parts = [re.escape(token) for token in table["tokens"]]
+def _tokens(name: str) -> tuple[tuple[str, ...], Numbered | None]:
+    table = _families()[name]
     numbered = table.get("numbered")
+    return tuple(table["tokens"]), Numbered(
+        numbered["prefix"], numbered["suffix"], numbered["from"], numbered["to"]) if numbered else None
+
+
+@cache
+def _pattern(tokens: tuple[str, ...], numbered: Numbered | None) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """A pattern for control tokens, the longest first, and texts of which each token contains one."""
+    parts = [re.escape(token) for token in sorted(tokens, key=len, reverse=True)]
     if numbered:
-        parts.append(re.escape(numbered["prefix"]) + r"([0-9]{6})" + re.escape(numbered["suffix"]))
-    hints = ("<|",) if all(token.startswith("<|") for token in table["tokens"]) else ("<", "[")
-    return re.compile("|".join(parts)), hints, (numbered["from"], numbered["to"]) if numbered else None
+        parts.append(re.escape(numbered.prefix) + r"(0|[1-9][0-9]{0,6})" + re.escape(numbered.suffix))
+    every = [*tokens, *([numbered.prefix] if numbered else [])]
+    hints = ("<|",) if every and all(token.startswith("<|") for token in every) else {token[0] for token in every}
+    return re.compile("|".join(parts) or r"(?!)"), tuple(sorted(hints))
+
+
+def _held(text: str, tokens: tuple[str, ...], numbered: Numbered | None) -> list[str]:
+    pattern, hints = _pattern(tokens, numbered)
+    if not any(hint in text for hint in hints):
+        return []
+    found: list[str] = []
+    for match in pattern.finditer(text):
+        if match.lastindex and numbered and not numbered.first <= int(match[1]) <= numbered.last:
+            continue
+        if match[0] not in found:
+            found.append(match[0])
+    return found
 
 
 def control_tokens(text: str, family: str) -> list[str]:
@@ -64,15 +102,6 @@ def control_tokens(text: str, family: str) -> list[str]:
 
     Args:
         text: any text.
-        family: openai, llama2 or gemma.
+        family: a name in control_tokens.json, `openai` among them.
     """
-    pattern, hints, numbers = _pattern(family)
-    if not any(hint in text for hint in hints):
-        return []
-    found = []
-    for match in pattern.finditer(text):
-        if match.lastindex and numbers and not numbers[0] <= int(match[1]) <= numbers[1]:
-            continue
-        if match[0] not in found:
-            found.append(match[0])
-    return found
+    return _held(text, *_tokens(family))
