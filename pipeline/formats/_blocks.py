@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pipeline.render import family
 from pipeline.types import Problem
 
 from . import FormatRefusal, error
@@ -27,7 +28,11 @@ class BlockFormat(TextFormat):
 
     def render(self, conversation: list[Turn], *, prompt: bool = False) -> str:
         """See TextFormat."""
-        text = "".join(f"{self.heads[turn.role]}{turn.text}{self.end}" for turn in self.leaves(conversation))
+        return self._blocks(self.leaves(conversation), prompt)
+
+    def _blocks(self, conversation: list[Turn], prompt: bool) -> str:
+        """The text of turns that nothing is done to any more."""
+        text = "".join(f"{self.heads[turn.role]}{turn.text}{self.end}" for turn in conversation)
         return f"{self.kind.begin}{text}{self.heads['assistant'] if prompt else ''}"
 
     def parse(self, text: str) -> list[Turn]:
@@ -60,7 +65,5 @@ class BlockFormat(TextFormat):
     def recognises(cls, values: Mapping[str, Any]) -> bool:
         """See Format."""
         text = values.get("text")
-        if not isinstance(text, str):
-            return False
-        text = text.lstrip()
-        return text.startswith(tuple(cls.heads.values()))
+        return isinstance(text, str) and text.lstrip().removeprefix(family(cls.family).begin).startswith(
+            tuple(cls.heads.values()))

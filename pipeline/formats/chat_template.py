@@ -81,14 +81,16 @@ class ChatTemplateFormat(TextFormat):
         """See TextFormat: the settings that the template writes around texts are known from rows of marks."""
         if self._own is None:
             raise FormatRefusal("no-tokenizer", "no tokenizer's folder is named", _NAME_IT)
-        between = self._parts(("user", "assistant"))[1:2]
-        for exchanges in range(text.count(between[0]) if between and between[0] else 0, 0, -1):
+        kind = self.kind
+        for exchanges in range(text.count(kind.stop) if kind.stop else 0, 0, -1):
             roles = ("user", "assistant") * exchanges
             told = self._parts(("system", *roles))
-            ways = [(("system", *roles), told), (roles, self._parts(roles))]
-            for names, parts in ways if told and told[1].strip() else reversed(ways):
+            ways = [(roles, self._parts(roles)), (("system", *roles), told)]
+            if told and told[1].strip():  # else folded into the question, where nobody can tell the two apart
+                ways.sort(key=lambda way: -sum(map(len, way[1])))
+            for names, parts in ways:
                 found = _between(text, parts)
-                if found is not None:
+                if found is not None and not any(map(kind.held, found)):
                     return [Turn(role, said) for role, said in zip(names, found, strict=True)]
         raise FormatRefusal("not-chat-template", f"the text is not what the template in {self._own.folder.name} makes",
                             "write the file anew: synth export FILE --to chat-template")
@@ -176,6 +178,9 @@ class ChatTemplateFormat(TextFormat):
         found = super()._unsound(conversation, where)
         if self._own is None:
             found.append(error("no-tokenizer", where, "no tokenizer's folder is named", _NAME_IT))
+        elif not self.kind.stop and self._parts(("user", "assistant")):
+            found.append(error("stop-not-trained", where, "the template ends no answer with a control token: the model "
+                               "would not learn to end", "name a family in its place, as chatml"))
         return found
 
     @classmethod

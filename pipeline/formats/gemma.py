@@ -11,9 +11,6 @@ tokenise it with add_special_tokens=False, or the model sees two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pipeline.types import Problem
 
 from . import Format, error
@@ -21,7 +18,6 @@ from ._blocks import BlockFormat
 from ._turns import Turn
 
 aliases = ("gemma1", "gemma2", "gemma3")
-_BOS = "<bos>"
 
 
 class Gemma(BlockFormat):
@@ -47,12 +43,6 @@ class Gemma(BlockFormat):
             found.append(error("system-edge", where, "the system text is empty or starts with white space",
                                  "strip it, or leave it out: Gemma folds it into the user turn"))
         return found
-
-    @classmethod
-    def recognises(cls, values: Mapping[str, Any]) -> bool:
-        """See Format."""
-        text = values.get("text")
-        return isinstance(text, str) and text.lstrip().removeprefix(_BOS).startswith("<start_of_turn>")
 
 
 plugin: type[Format] = Gemma

@@ -62,7 +62,7 @@ class Qwen(BlockFormat):
             turns = [Turn("system", DEFAULT), *turns]
         if thinks and not prompt and turns[-1].role == "assistant" and not _THOUGHTS.match(turns[-1].text):
             turns[-1] = Turn("assistant", EMPTY + turns[-1].text)
-        return super().render(turns, prompt=prompt) + EMPTY * (thinks and prompt)
+        return self._blocks(turns, prompt) + EMPTY * (thinks and prompt)
 
     def parse(self, text: str) -> list[Turn]:
         """See TextFormat. A system text or a think block that the template added is taken away again."""
