@@ -20,10 +20,13 @@ COLUMNS = ("prompt", "completion")
 
 
 class Pairing(Options):
-    """What becomes of what a pair has no place for."""
+    """What becomes of what a pair has no place for, and what legacy models were told apart by."""
 
     system: Literal["refuse", "fold"] = Field(
         "refuse", description="fold: a system text is the beginning of the prompt, a blank line behind it")
+    separator: str = Field("", description='what every prompt ends in, as "\\n\\n###\\n\\n"; none: as it is')
+    start: str = Field("", description='what every completion begins with, as " "; none: as it is')
+    stop: str = Field("", description='what every completion ends in, as " END"; none: as it is')
 
 
 def pair_of(example: Example, name: str, instead: str = "") -> tuple[str, str]:
@@ -85,9 +88,26 @@ class PairFormat(Format):
     how: Pairing
 
     def values(self, example: Example) -> dict[str, Any]:
-        """See Format."""
+        """See Format.
+
+        Raises:
+            FormatRefusal: see `pair_of`; or a text holds the separator or the stop that is written behind it.
+        """
         fold = f"name the format as '{self.name}: {{system: fold}}' to put it into the prompt, or export as openai-chat"
-        return dict(zip(COLUMNS, pair_of(self._folded(example), self.name, fold), strict=True))
+        prompt, completion = pair_of(self._folded(example), self.name, fold)
+        how = self.how
+        found = [
+            error("control-token", example.sample, f"the {key} contains the {name} {mark!r}, which is to stand behind it",
+                  f"take it out of the text, or name another {name}")
+            for key, name, mark, text in (("prompt", "separator", how.separator, prompt + how.separator[:-1]),
+                                          ("completion", "stop", how.stop, completion + how.stop[:-1]))
+            if mark and mark in text
+        ]
+        if how.start and not completion.strip():
+            found.append(error("empty-answer", example.sample, "the answer is empty or only white space", "drop the row"))
+        if found:
+            raise FormatRefusal.of(found)
+        return dict(zip(COLUMNS, (prompt + how.separator, how.start + completion + how.stop), strict=True))
 
     def normal(self, example: Example) -> Example:
         """See Format. With `system: fold`, a system text is the beginning of the prompt."""
@@ -99,7 +119,13 @@ class PairFormat(Format):
     def read(self, values: Mapping[str, Any]) -> Example:
         """See Format. A prompt that is null or missing is an empty one."""
         prompt, completion = text_at(values, "prompt", optional=True), text_at(values, "completion")
-        return Example(messages_of(prompt, completion), fields=others(values, COLUMNS))
+        return Example(self.messages(prompt, completion), fields=others(values, COLUMNS))
+
+    def messages(self, prompt: str, completion: str) -> list[Message]:
+        """The conversation of a pair as it is written: without separator, start and stop."""
+        prompt = prompt.removesuffix(self.how.separator) if self.how.separator else prompt
+        completion = completion.removeprefix(self.how.start)
+        return messages_of(prompt, completion.removesuffix(self.how.stop) if self.how.stop else completion)
 
     @classmethod
     def recognises(cls, values: Mapping[str, Any]) -> bool:
@@ -108,7 +134,18 @@ class PairFormat(Format):
 
     def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
         """See Format."""
-        yield from pair_problems(values.get("prompt"), values.get("completion"), COLUMNS, where)
+        prompt, completion = values.get("prompt"), values.get("completion")
+        yield from pair_problems(prompt, completion, COLUMNS, where)
+        if not isinstance(prompt, str) or not isinstance(completion, str):
+            return
+        bare = completion.removeprefix(self.how.start).removesuffix(self.how.stop)
+        if completion.strip() and not bare.strip():
+            yield error("empty-answer", where, "'completion' holds nothing but its start and stop", "drop the row")
+        for key, name, mark, ends in (("prompt", "separator", self.how.separator, prompt.endswith(self.how.separator)),
+                                      ("completion", "start", self.how.start, completion.startswith(self.how.start)),
+                                      ("completion", "stop", self.how.stop, completion.endswith(self.how.stop))):
+            if not ends:
+                yield error(f"no-{name}", where, f"'{key}' lacks its {name} {mark!r}", "write the file anew")
 
     def texts(self, example: Example, ascii: bool) -> tuple[str, str]:  # noqa: A002 - as Format.write
         """Prompt and completion of a row that a container may hold.

@@ -40,7 +40,7 @@ class Preference(Format):
         """See Format."""
         messages = [plain(message) for message in example.messages]
         rejected = [plain(message) for message in example.rejected or []]
-        found = list(_answer_problems(messages[-1:], self.better, example.sample))
+        found = list(answer_problems(messages[-1:], self.better, example.sample))
         if example.rejected is None:
             found.append(error("no-pair", example.sample, "the row has no rejected answer", _NO_PAIR))
         if any("weight" in message for message in messages):
@@ -73,7 +73,7 @@ class Preference(Format):
         common = list(conversation_problems({"messages": [*asked, *_BETTER], "tools": tools}, where))
         yield from common
         for key, answer in ((self.better, better), (self.worse, worse)):
-            own = list(_answer_problems(answer, key, where))
+            own = list(answer_problems(answer, key, where))
             yield from own
             for problem in conversation_problems({"messages": [*asked, *answer]}, where) if not own else ():
                 if problem not in common:
@@ -102,7 +102,7 @@ class Preference(Format):
             yield error("bad-tools", where, "'tools' is not a list", '[{"type": "function", "function": {...}}]')
 
 
-def _answer_problems(answer: list[Message], key: str, where: str) -> Iterator[Problem]:
+def answer_problems(answer: list[Message], key: str, where: str) -> Iterator[Problem]:
     """What stands against one message of text by the assistant."""
     if len(answer) != 1 or answer[0].get("role") != "assistant":
         yield error("not-one-answer", where, f"{key} is not one assistant message", "end with an assistant message")

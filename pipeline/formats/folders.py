@@ -18,7 +18,7 @@ from pipeline.errors import DataError
 from pipeline.types import Example
 
 from . import Format, FormatRefusal, Sink
-from ._pair import PairFormat, messages_of
+from ._pair import PairFormat
 
 PROMPTS, COMPLETIONS = "prompts", "completions"
 _UNFIT = re.compile(r'[/\\:*?"<>|]' if os.name == "nt" else "/")
@@ -49,7 +49,7 @@ class Folders(PairFormat):
             rows += 1
             name = file_name(want)
             texts = [(target / folder / name).read_bytes().decode("utf-8") for folder in (PROMPTS, COMPLETIONS)]
-            if not self.same(Example(messages_of(*texts)), want):
+            if not self.same(Example(self.messages(*texts)), want):
                 raise DataError(f"{target / COMPLETIONS / name}: this row is not {want.sample}",
                                 "this is a fault of synth: please report it with the row")
         for folder in (PROMPTS, COMPLETIONS):

@@ -3,7 +3,7 @@
 For base models that are tuned on text without turns. Without a template the prompt and the answer stand
 one behind the other as they are, so the training prompt must end in what divides them. `eos` is written
 behind each text where the trainer does not add it: TRL does, unless the text ends in it already. A text holds its end
-once, and no begin token of a family that has this end: the tokenizer adds that one.
+once, and no begin token of a family that has this end: the tokenizer adds that one, unless `bos` is written here.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class How(Options):
 
     template: str | None = Field(None, description='as "Quote by {{author}}: {{quote}}"; none: prompt, then answer')
     eos: str = Field("", description="what every text ends in, as <|endoftext|>; none: the trainer adds it")
+    bos: str = Field("", description="what every text begins with, as <s>; none: the tokenizer adds it, or there is none")
 
 
 class Text(Format):
@@ -55,32 +56,36 @@ class Text(Format):
                 text = Template(self.how.template, "text").render(context)
             except RecipeError as fault:
                 raise FormatRefusal("template", fault.message, fault.hint) from None
-        return {KEY: text + self.how.eos}
+        return {KEY: self.how.bos + text + self.how.eos}
 
     def unproven(self, values: Mapping[str, Any], example: Example) -> Iterator[Problem]:
         """See Format: the end once, where the text ends, and no begin token beside the tokenizer's own."""
-        text, where = str(values.get(KEY)), example.sample
-        if not self.how.eos:
-            return
-        if text.removesuffix(self.how.eos).count(self.how.eos):
+        text, where = self._bare(str(values.get(KEY))), example.sample
+        if self.how.eos and self.how.eos in text:
             yield error("control-token", where, f"the text contains {self.how.eos}, where training would end it",
                         "take it out of the text")
-        for begin in sorted({each.begin for each in ended_by(self.how.eos)}):
+        begins = {each.begin for each in ended_by(self.how.eos)} if self.how.eos else set[str]()
+        for begin in sorted({*begins, *([self.how.bos] if self.how.bos else [])}):
             if begin in text:
-                yield error("double-begin", where, f"the text contains {begin}, which the tokenizer puts before it",
+                who = "which is written" if self.how.bos else "which the tokenizer puts"
+                yield error("double-begin", where, f"the text contains {begin}, {who} before it",
                             "take it out of the text, or of the template")
 
+    def _bare(self, text: str) -> str:
+        """A text without the begin and the end that are written around it."""
+        text = text.removeprefix(self.how.bos)
+        return text.removesuffix(self.how.eos) if self.how.eos else text
+
     def rendering(self) -> dict[str, Any]:
-        """See Format. Without `eos`, it is the trainer that ends each text."""
-        return {"begin": None, "stop": self.how.eos or None, "add_special_tokens": True}
+        """See Format. Without `eos`, it is the trainer that ends each text; without `bos`, the tokenizer that begins it."""
+        return {"begin": self.how.bos or None, "stop": self.how.eos or None, "add_special_tokens": not self.how.bos}
 
     def read(self, values: Mapping[str, Any]) -> Example:
         """See Format."""
         text = values.get(KEY)
         if not isinstance(text, str):
             raise FormatRefusal("not-a-text", "'text' is not a text", "make it a string")
-        answer = text.removesuffix(self.how.eos) if self.how.eos else text
-        return Example([{"role": "assistant", "content": answer}], fields=others(values, (KEY,)))
+        return Example([{"role": "assistant", "content": self._bare(text)}], fields=others(values, (KEY,)))
 
     @classmethod
     def recognises(cls, values: Mapping[str, Any]) -> bool:
@@ -92,11 +97,13 @@ class Text(Format):
         text = values.get(KEY)
         if not isinstance(text, str):
             yield error("not-a-text", where, "'text' is missing, or not a text", "make it a string")
-        elif not text.removesuffix(self.how.eos).strip():
+        elif not self._bare(text).strip():
             yield error("empty-answer", where, "the text is empty or only white space", "drop the row")
         elif not text.endswith(self.how.eos):
             yield error("stop-not-trained", where, f"the text does not end in {self.how.eos}",
                         "write it behind the text")
+        elif not text.startswith(self.how.bos):
+            yield error("no-begin", where, f"the text does not begin with {self.how.bos}", "write it before the text")
 
     def normal(self, example: Example) -> Example:
         """One answer without a prompt: all that is left of the turns."""
