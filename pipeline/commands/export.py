@@ -1,4 +1,4 @@
-"""`synth export`: the kept rows of a dataset as training files."""
+"""`synth export`: the kept rows of a dataset, or the rows of any file, as training files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pipeline.commands._options import Target, json_option, target
 
 if TYPE_CHECKING:
     from pipeline.export import Exported, Options, Written
+    from pipeline.export.convert import Converted
     from pipeline.sections import Item
     from pipeline.types import Problem
 
@@ -21,8 +22,8 @@ _ORDERS = ("cell", "given", "name", "name-ignorecase", "shuffled")
 
 @click.command("export")
 @target(sets=True)
-@click.option("--format", "formats", multiple=True, metavar="FORMAT",
-              help="As openai-chat, llama2, csv, 'prompt-completion: {system: fold}'. Repeatable. [recipe]")
+@click.option("--format", "--to", "formats", multiple=True, metavar="FORMAT",
+              help="As openai-chat, llama3, csv, 'mistral: {system: fold}'. Repeatable. [recipe]")
 @click.option("--split", metavar="SHARE", help="Share of cells or prompts for validation, as 0.1, or none. [recipe]")
 @click.option("--order", type=click.Choice(_ORDERS), help="given: as imported; cell: by axis values. [recipe]")
 @click.option("--ascii", "escape", is_flag=True, help="Escape other letters, as json.dumps does.")
@@ -40,8 +41,15 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     synth export plots                                       as the recipe says
     synth export mine --format prompt-completion --split none
     synth export plots --format llama2 --format gemma --split 0.1
+    synth export rows.jsonl --to chatml                      any file, no dataset needed
+    synth export rows.jsonl --to 'chat-template: {tokenizer: MODEL_FOLDER}'
     """
     from pipeline.export import export
+
+    path = Path(target.name)
+    if path.is_file() or (path / "completions").is_dir():
+        _convert(path, target, json_, given)
+        return
 
     with target.dataset() as dataset:
         _outcome.tell_edits(dataset, target)
@@ -58,6 +66,33 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     console.next_command(f"synth check {target.name}" if given["out"] is None else f"synth check {_first(done)}")
 
 
+def _convert(path: Path, target: Target, json_: bool, given: dict[str, Any]) -> None:
+    """A file's rows in other formats."""
+    from pipeline.errors import RecipeError
+    from pipeline.export import Options, require_most
+    from pipeline.export.convert import convert
+    from pipeline.formats import open_formats
+
+    named = [f"--{key.replace('_', '-')}" for key in ("exact", "include_earlier", "allow_mixed") if given[key]]
+    if named or target.sets:
+        raise RecipeError(f"{path}: {(named or ['--set'])[0]} is for datasets, and this is a file",
+                          f"synth export {path} --to chatml")
+    if not given["formats"]:
+        raise RecipeError(f"{path}: is a file: say what its rows are to become", f"synth export {path} --to chatml")
+    options = _given(Options(order="given"), given)
+    problems: list[Problem] = []
+    done = convert(path, open_formats(options.formats), options, problems.append)
+    for problem in problems:
+        console.warn(f"{problem.where}: {problem.message}")
+    if json_:
+        console.as_json(_conversion(path, done))
+    else:
+        _show_conversion(done)
+    console.wrote(*(each for written in done.written for each in _paths(written)))
+    require_most(str(path), done.written)
+    console.next_command(f"synth check {console.near(done.written[0].files[0].path)}")
+
+
 def _items(options: Options, texts: tuple[str, ...]) -> tuple[Item, ...]:
     """Formats that were named on the command line; one without options has those of the recipe."""
     from pipeline.commands._items import items_of
@@ -70,12 +105,19 @@ def _items(options: Options, texts: tuple[str, ...]) -> tuple[Item, ...]:
 
 def _options(target: Target, given: dict[str, Any]) -> Options:
     """The recipe's `export`, with what was given on the command line above it."""
-    from pipeline.export import Options, share
+    from pipeline.export import Options
     from pipeline.locate import find_recipe
     from pipeline.sections import Export
 
     known = find_recipe(target.name, target.cwd) or (target.path / "recipe.yaml").is_file()
     options = Options.of(target.recipe().export if known or target.sets else Export.model_validate({}))
+    return _given(options, given)
+
+
+def _given(options: Options, given: dict[str, Any]) -> Options:
+    """Options with what was typed above them."""
+    from pipeline.export import share
+
     changes: dict[str, Any] = {key: given[key] for key in ("order", "seed", "out") if given[key] is not None}
     changes |= {key: True for key in ("exact", "include_earlier", "allow_mixed") if given[key]}
     changes |= {"ascii": True} if given["escape"] else {}
@@ -93,18 +135,32 @@ def show(done: Exported, *, told: tuple[str, ...] = ()) -> None:
     """
     from pipeline.export import ASIDE
 
-    lines = [
-        (written.format, file.path.name, file.rows, console.size(file.bytes),
-         f"{'' if file.tokens_exact else 'about '}{file.tokens:,}")
-        for written in done.written for file in written.files
-    ]
-    for line in console.table(lines, ("format", "file", "rows", "size", "tokens"), right=("rows", "size", "tokens")):
-        console.out(line)
+    _show_files(done.written)
     if done.rehearsal:
         console.warn("these rows are a rehearsal: no model wrote them. Name one for real ones: --model openai:MODEL")
     for why, count in done.aside.items():
         if why not in told:
             console.fact("left", f"{console.plural(count, 'row')}: {ASIDE[why]}")
+    for note in done.notes:
+        console.warn(note)
+    for written in done.written:
+        _show_written(written)
+
+
+def _show_files(written: list[Written]) -> None:
+    lines = [
+        (one.format, file.path.name, file.rows, console.size(file.bytes),
+         f"{'' if file.tokens_exact else 'about '}{file.tokens:,}")
+        for one in written for file in one.files
+    ]
+    for line in console.table(lines, ("format", "file", "rows", "size", "tokens"), right=("rows", "size", "tokens")):
+        console.out(line)
+
+
+def _show_conversion(done: Converted) -> None:
+    _show_files(done.written)
+    console.fact("read", f"{console.plural(done.rows, 'row')} of {done.shape}"
+                 + (f"; {done.unread:,} could not be read" if done.unread else ""))
     for note in done.notes:
         console.warn(note)
     for written in done.written:
@@ -142,13 +198,20 @@ def as_dict(done: Exported) -> dict[str, Any]:
     return {
         "dataset": done.dataset, "rehearsal": done.rehearsal, "rows": done.rows, "left_out": done.aside,
         "notes": done.notes,
-        "formats": [
-            {
-                "format": written.format, "folder": written.folder,
-                "files": [{**file._asdict(), "path": str(file.path)} for file in written.files],
-                "refused": written.refused_rows, "refused_by_code": dict(sorted(written.refused.items())),
-                "text_changed_by_template": written.changed, "written_as_imported": written.passed,
-            }
-            for written in done.written
-        ],
+        "formats": [_written(written) for written in done.written],
+    }
+
+
+def _conversion(path: Path, done: Converted) -> dict[str, Any]:
+    """A conversion as `--json` prints it."""
+    return {"file": str(path), "shape": done.shape, "rows": done.rows, "unread": done.unread, "notes": done.notes,
+            "formats": [_written(written) for written in done.written]}
+
+
+def _written(written: Written) -> dict[str, Any]:
+    return {
+        "format": written.format, "folder": written.folder,
+        "files": [{**file._asdict(), "path": str(file.path)} for file in written.files],
+        "refused": written.refused_rows, "refused_by_code": dict(sorted(written.refused.items())),
+        "text_changed_by_template": written.changed, "written_as_imported": written.passed,
     }

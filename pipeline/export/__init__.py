@@ -34,7 +34,7 @@ from .write import UNFINISHED, File, Job, Written, write_format
 if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset
 
-__all__ = ["ASIDE", "ORDERS", "Exported", "File", "Options", "Written", "export", "share"]
+__all__ = ["ASIDE", "ORDERS", "Exported", "File", "Options", "Written", "export", "require_most", "share"]
 
 ASIDE: dict[str, str] = {
     **{str(why): text for why, text in WHY.items()},
@@ -68,18 +68,29 @@ class Exported:
     notes: list[str] = field(default_factory=list)
 
     def require_most(self) -> None:
-        """A file that lacks most of the rows is no success, though it is written.
+        """See the function of this name."""
+        require_most(self.dataset, self.written)
 
-        Raises:
-            YieldError: a format refused more rows than it took.
-        """
-        for one in self.written:
-            taken = sum(file.rows for file in one.files)
-            if one.refused_rows > taken:
-                code, count = one.refused.most_common(1)[0]
-                problem, whole = one.reasons[code], taken + one.refused_rows
-                raise YieldError(f"{self.dataset}: {one.format} refused {one.refused_rows:,} of {whole:,} rows, "
-                                 f"{count:,} of them: {problem.message}", problem.fix)
+
+def require_most(name: str, written: list[Written]) -> None:
+    """A file that lacks most of the rows is no success, though it is written.
+
+    Args:
+        name: of the dataset or the file.
+        written: what came of each format.
+
+    Raises:
+        DataError: a format could hold no row.
+        YieldError: a format refused more rows than it took.
+    """
+    _refuse_empty(name, written)
+    for one in written:
+        taken = sum(file.rows for file in one.files)
+        if one.refused_rows > taken:
+            code, count = one.refused.most_common(1)[0]
+            problem, whole = one.reasons[code], taken + one.refused_rows
+            raise YieldError(f"{name}: {one.format} refused {one.refused_rows:,} of {whole:,} rows, "
+                             f"{count:,} of them: {problem.message}", problem.fix)
 
 
 def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None] | None = None) -> Exported:
@@ -111,7 +122,7 @@ def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None
                 done = _export(dataset, options, plugins, spool, problem)
         except sqlite3.Error as error:  # rows are spooled beside the files that are made of them
             raise DataError(f"{target}: {error}", f"the files before stand; free some space: df -h {target}") from error
-    _refuse_empty(done)
+    _refuse_empty(done.dataset, done.written)
     return done
 
 
@@ -229,9 +240,9 @@ def _way_on(aside: dict[str, int], name: str) -> str:
     return ways.get(most, f"synth generate {name}")
 
 
-def _refuse_empty(done: Exported) -> None:
+def _refuse_empty(name: str, written: list[Written]) -> None:
     """Raises DataError where a format could hold no row."""
-    name, empty = done.dataset, [one for one in done.written if not one.files]
+    empty = [one for one in written if not one.files]
     if not empty:
         return
     lines, hint = [], ""

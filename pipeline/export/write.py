@@ -32,6 +32,9 @@ COUNTED_AS = {"openai-chat": "gpt-4.1"}
 """Format -> the model whose encoding its rows are counted in; for others tokens are an estimate."""
 
 
+_NO_PAIR = "convert to trl-dpo or openai-dpo; or import the file: synth export NAME says so and leaves it out"
+
+
 class File(NamedTuple):
     """A file that was written. A folder's sha256 is that of its files' names and digests.
 
@@ -83,12 +86,14 @@ class Job(NamedTuple):
         originals: the users' own lines.
         ascii: see Format.write.
         about: what a manifest says of the export as a whole.
+        whole: whether a rejected answer that a format has no place for is a reason to refuse the row.
     """
 
     spool: Spool
     originals: Originals
     ascii: bool
     about: dict[str, Any]
+    whole: bool = False
 
 
 def write_format(plugin: Format, folder: Path, job: Job) -> Written:
@@ -142,6 +147,9 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
         for row in job.spool.rows(side):
             line = job.originals.line(row, plugin) if plugin.lines and not job.ascii else None
             try:
+                if job.whole and row.example.rejected is not None and not plugin.pairs:
+                    what = f"{plugin.name} has no place for the rejected answer"
+                    raise FormatRefusal("holds-no-pair", what, _NO_PAIR)
                 sink.add(row.example, line)
             except FormatRefusal as refusal:
                 job.spool.refuse(row.ordinal)

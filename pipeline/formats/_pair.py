@@ -97,14 +97,16 @@ class PairFormat(Format):
         prompt, completion = pair_of(self._folded(example), self.name, fold)
         how = self.how
         found = [
-            error("control-token", example.sample, f"the {key} contains the {name} {mark!r}, which is to stand behind it",
+            error("control-token", example.sample,
+                  f"the {key} contains the {name} {mark!r}, which is to stand behind it",
                   f"take it out of the text, or name another {name}")
             for key, name, mark, text in (("prompt", "separator", how.separator, prompt + how.separator[:-1]),
                                           ("completion", "stop", how.stop, completion + how.stop[:-1]))
             if mark and mark in text
         ]
         if how.start and not completion.strip():
-            found.append(error("empty-answer", example.sample, "the answer is empty or only white space", "drop the row"))
+            found.append(error("empty-answer", example.sample, "the answer is empty or only white space",
+                               "drop the row"))
         if found:
             raise FormatRefusal.of(found)
         return dict(zip(COLUMNS, (prompt + how.separator, how.start + completion + how.stop), strict=True))

@@ -1,10 +1,11 @@
-"""The text of any model's own chat template, from its tokenizer's folder: {"text": ...}, as `chat-template: {tokenizer: PATH}`.
+"""Text by any model's own chat template, {"text": ...}, from its folder: `chat-template: {tokenizer: PATH}`.
 
-PATH holds tokenizer_config.json and the template. It runs offline in a sandbox; transformers is not needed, and where it is
-installed the tokenizer's ids are compared as well. What the template does to a row shows before it is trained on: a system
-text that it refuses or drops (`system: fold` puts it before the first question, a blank line behind it), words that nobody
-wrote (`added: allow` lets them stay), today's date (`date: 2024-07-26` stops its clock, `arguments: {date_string: 26 Jul 2024}`
-fills what it asks for), an answer without a stop token, a begin token too many. Each is refused, with what to do.
+PATH holds tokenizer_config.json and the template. It runs offline in a sandbox; transformers is not needed, and where
+it is installed the tokenizer's ids are compared as well. What the template does to a row shows before it is trained on:
+a system text that it refuses or drops (`system: fold` puts it before the first question, a blank line behind it), words
+that nobody wrote (`added: allow` lets them stay), today's date (`date: 2024-07-26` stops its clock,
+`arguments: {date_string: 26 Jul 2024}` fills what it asks for), an answer without a stop token, a begin token too many.
+Each is refused, with what to do.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from pipeline.render import MARKS, Family, Template, TemplateRefusal, settings
-from pipeline.render.folder import DAYS, ChatTemplate
+from pipeline.render.folder import DAYS
 from pipeline.render.proof import Said
 from pipeline.types import Example, Problem
 

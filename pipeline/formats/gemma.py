@@ -11,6 +11,9 @@ tokenise it with add_special_tokens=False, or the model sees two.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pipeline.types import Problem
 
 from . import Format, error
@@ -26,7 +29,8 @@ class Gemma(BlockFormat):
     name = "gemma"
     rank = 61
     family = "gemma"
-    heads = {"user": "<start_of_turn>user\n", "assistant": "<start_of_turn>model\n"}
+    heads: ClassVar[Mapping[str, str]] = {
+        "user": "<start_of_turn>user\n", "assistant": "<start_of_turn>model\n"}
     end = "<end_of_turn>\n"
 
     def leaves(self, conversation: list[Turn]) -> list[Turn]:

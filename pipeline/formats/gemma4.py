@@ -6,6 +6,9 @@ ends, <turn|> behind each. Refused: control tokens in a text, empty turns, a sys
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from . import Format
 from ._blocks import BlockFormat
 
@@ -17,7 +20,8 @@ class Gemma4(BlockFormat):
     rank = 65
     family = "gemma4"
     any_order = True
-    heads = {"system": "<|turn>system\n", "user": "<|turn>user\n", "assistant": "<|turn>model\n"}
+    heads: ClassVar[Mapping[str, str]] = {
+        "system": "<|turn>system\n", "user": "<|turn>user\n", "assistant": "<|turn>model\n"}
     end = "<turn|>\n"
     strips = True
 

@@ -1,14 +1,15 @@
 """Llama-3 chat text a line: {"text": "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\\n\\n..."}.
 
-Byte for byte what the template of Meta's Llama-3 Instruct makes; it strips all texts at both ends. The templates of 3.1 and
-3.2 write a header that nobody wrote, knowledge cutoff and date, before every system text, and in a system turn of its
-own where there is none: `llama3: {date: 26 Jul 2024}` writes it with that date (3.1 has no other; 3.2 would write
-today's). Give the trainer the same date, as `date_string`. Refused: control tokens in a text, empty turns.
+Byte for byte what the template of Meta's Llama-3 Instruct makes; it strips all texts at both ends. The templates of
+3.1 and 3.2 write a header that nobody wrote, knowledge cutoff and date, before every system text, and in a system turn
+of its own where there is none: `llama3: {date: 26 Jul 2024}` writes it with that date (3.1 has no other; 3.2 would
+write today's). Give the trainer the same date, as `date_string`. Refused: control tokens in a text, empty turns.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -39,7 +40,8 @@ class Llama3(BlockFormat):
     any_order = True
     model = How
     how: How
-    heads = {role: f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant")}
+    heads: ClassVar[Mapping[str, str]] = {
+        role: f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant")}
     end = "<|eot_id|>"
     strips = True
 

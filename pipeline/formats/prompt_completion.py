@@ -2,7 +2,8 @@
 
 A row of answers alone has the prompt "". A system text, several exchanges, tools and weight 0 are
 refused. No separator and no stop word is added unless it is named, as legacy completion models want them:
-`prompt-completion: {separator: "\\n\\n###\\n\\n", start: " ", stop: " END"}`. A text that holds its own separator or stop is refused.
+`prompt-completion: {separator: "\\n\\n###\\n\\n", start: " ", stop: " END"}`. A text that holds its own separator or
+stop is refused.
 """
 
 from __future__ import annotations

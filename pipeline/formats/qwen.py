@@ -1,16 +1,18 @@
 """Qwen chat text a line: ChatML with Qwen's control tokens, and what each version's template adds.
 
-`version: 2.5` (the default) puts "You are Qwen, created by Alibaba Cloud. ..." before rows without a system text, and `version: 3` an
-empty <think> block before the last answer. Nobody wrote either, so such rows are refused unless `added: allow`. Version
-3-2507 (the Instruct models of July 2025) adds nothing. Of version 3, an answer may begin with thoughts of its own,
-`<think>\\nthoughts\\n</think>\\n\\nanswer`; and only rows of one answer fit: its template takes the block out of earlier
-answers, which the model is then trained to give behind another text than it is asked with. No begin token; the stop token is <|im_end|>.
+`version: 2.5` (the default) puts "You are Qwen, created by Alibaba Cloud. ..." before rows without a system text, and
+`version: 3` an empty <think> block before the last answer. Nobody wrote either, so such rows are refused unless
+`added: allow`. Version 3-2507 (the Instruct models of July 2025) adds nothing. Of version 3, an answer may begin with
+thoughts of its own, `<think>\\nthoughts\\n</think>\\n\\nanswer`; and with `added: allow` only rows of one answer
+fit: its template takes the block out of earlier answers, which would be trained behind another text than the model is
+asked with. No begin token; the stop token is <|im_end|>.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -51,7 +53,8 @@ class Qwen(BlockFormat):
     any_order = True
     model = How
     how: How
-    heads = {role: f"<|im_start|>{role}\n" for role in ("system", "user", "assistant")}
+    heads: ClassVar[Mapping[str, str]] = {
+        role: f"<|im_start|>{role}\n" for role in ("system", "user", "assistant")}
     end = "<|im_end|>\n"
 
     def render(self, conversation: list[Turn], *, prompt: bool = False) -> str:
@@ -104,8 +107,8 @@ class Qwen(BlockFormat):
         bare = [*conversation[:-1], Turn(conversation[-1].role, last[thought.end():])] if thought else conversation
         found = super()._unsound(bare, where)
         if self.how.version == "3" and any(tag in turn.text for turn in bare for tag in _TAGS):
-            found.append(error("thoughts-lost", where, "a think tag stands elsewhere than around the thoughts with which "
-                               "the last answer begins, and the Qwen3 template takes what is there for thoughts",
+            found.append(error("thoughts-lost", where, "a think tag stands elsewhere than around the thoughts with "
+                               "which the last answer begins, and the Qwen3 template takes it for one of these",
                                "take the thoughts out, or write them as '<think>\\nthoughts\\n</think>\\n\\nanswer'"))
         if self.how.added == "allow":
             return found

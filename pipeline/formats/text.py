@@ -30,7 +30,7 @@ class How(Options):
 
     template: str | None = Field(None, description='as "Quote by {{author}}: {{quote}}"; none: prompt, then answer')
     eos: str = Field("", description="what every text ends in, as <|endoftext|>; none: the trainer adds it")
-    bos: str = Field("", description="what every text begins with, as <s>; none: the tokenizer adds it, or there is none")
+    bos: str = Field("", description="what every text begins with, as <s>; none: the tokenizer's own, if any")
 
 
 class Text(Format):
@@ -77,7 +77,7 @@ class Text(Format):
         return text.removesuffix(self.how.eos) if self.how.eos else text
 
     def rendering(self) -> dict[str, Any]:
-        """See Format. Without `eos`, it is the trainer that ends each text; without `bos`, the tokenizer that begins it."""
+        """See Format. Without `eos`, the trainer ends each text; without `bos`, the tokenizer begins it."""
         return {"begin": self.how.bos or None, "stop": self.how.eos or None, "add_special_tokens": not self.how.bos}
 
     def read(self, values: Mapping[str, Any]) -> Example:

@@ -1,8 +1,8 @@
-"""Prompt and completion a line as messages, {"prompt": [...], "completion": [{"role": "assistant", ...}]}, as TRL's SFTTrainer takes them.
+"""Prompt and completion a line as messages, as TRL's SFTTrainer takes them: {"prompt": [...], "completion": [...]}.
 
-The trainer applies the model's own chat template and trains the completion alone, so the last answer is what is trained. Earlier
-answers with weight 0 are part of the prompt, and read back so; a row that trains them too is refused, unless
-`earlier: context` makes them part of what is asked. Tools stand beside, under `tools`.
+The trainer applies the model's own chat template and trains the completion alone, so the last answer is what is
+trained. Earlier answers with weight 0 are part of the prompt, and read back so; a row that trains them too is refused,
+unless `earlier: context` makes them part of what is asked. Tools stand beside, under `tools`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TrlPromptCompletion(Format):
         """See Format."""
         messages = [plain(message) for message in example.messages]
         if messages and messages[-1].get("weight") == 0:
-            raise FormatRefusal("answer-not-trained", "the last answer has weight 0, and TRL trains the completion alone",
+            raise FormatRefusal("answer-not-trained", "the last answer has weight 0, and TRL trains nothing else",
                                 "drop the row, or end it at an answer that is trained")
         found = list(answer_problems(messages[-1:], "completion", example.sample))
         earlier = [message for message in messages[:-1] if message.get("role") == "assistant"]

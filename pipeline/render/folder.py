@@ -1,7 +1,7 @@
-"""A tokenizer folder's own chat template, run as transformers runs it: in a sandbox, offline, and with a clock that stands still.
+"""A tokenizer folder's own chat template, run as transformers runs it: in a sandbox, offline, with a clock that stands.
 
-Only Jinja is needed for the text. Where transformers is installed, the folder's tokenizer also says which ids it makes of
-the text, and they are held against those of its own `apply_chat_template`.
+Only Jinja is needed for the text. Where transformers is installed, the folder's tokenizer also says which ids it makes
+of the text, and they are held against those of its own `apply_chat_template`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import date, datetime, time
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, nodes
 from jinja2.ext import Extension
@@ -251,7 +251,7 @@ def _begins(folder: Path, config: Mapping[str, Any]) -> bool:
 class _Generation(Extension):
     """`{% generation %}`, with which templates mark what is trained: its body is written like any other."""
 
-    tags = {"generation"}
+    tags: ClassVar[set[str]] = {"generation"}
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno

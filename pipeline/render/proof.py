@@ -140,8 +140,9 @@ class Proof:
                 return
 
     def _not_prefix(self, number: int, where: str) -> Problem:
-        return _error("prompt-not-prefix", where, f"the answer in message {number} is trained behind another text than "
-                      "the model is given when it is asked", f"divide the row at its answers; else {self._template.fix}")
+        return _error("prompt-not-prefix", where,
+                      f"the answer in message {number} is trained behind another text than the model is given when it "
+                      "is asked", f"divide the row at its answers; else {self._template.fix}")
 
 
 def marks(count: int) -> list[str]:

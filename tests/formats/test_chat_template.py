@@ -16,8 +16,7 @@ from pipeline.formats._text import TextFormat
 from pipeline.render.folder import ChatTemplate
 from pipeline.sections import Item
 from pipeline.types import Example
-
-from tests.formats.test_families import ONE, SYSTEM, TEXTS, TWO, trl_templates
+from tests.formats.test_families import ONE, SYSTEM, TEXTS, TWO, named, trl_templates
 from tests.render.folders import folder_of
 
 PLAIN = (
@@ -82,7 +81,7 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
 
 RAISES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + PLAIN
 DROPS = PLAIN.replace("<|{{", "{% if m['role'] == 'system' %}{% continue %}{% endif %}<|{{")
-DATED = "{{ bos_token }}<|system|>\n{{ strftime_now('%d %b %Y') }}{{ eos_token }}" + PLAIN.removeprefix("{{ bos_token }}")
+DATED = PLAIN.replace("{{ bos_token }}", "{{ bos_token }}<|system|>\n{{ strftime_now('%d %b %Y') }}{{ eos_token }}")
 DEFAULT = PLAIN.replace("{{ bos_token }}", "{{ bos_token }}{% if messages[0]['role'] != 'system' %}<|system|>\n"
                         "You are a helpful bot.{{ eos_token }}\n{% endif %}")
 TWICE = "{{ bos_token }}" + PLAIN
@@ -155,7 +154,8 @@ def test_a_family_is_held_against_a_tokenizer(tmp_path: Path) -> None:
     assert fault.code == "not-as-the-tokenizer"
 
 
-@pytest.mark.parametrize("name", ["llama3", "gemma", "gemma3", "qwen2_5", "qwen3_instruct_2507", "phi3", "qwen3", "llama3_2"])
+@pytest.mark.parametrize("name", [
+    "llama3", "llama3_2", "gemma", "gemma3", "qwen2_5", "qwen3", "qwen3_instruct_2507", "phi3"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXTS, min_size=2, max_size=4), system=st.none() | TEXTS)
 def test_the_hubs_templates_are_run_as_transformers_runs_them(
@@ -178,7 +178,7 @@ def test_the_hubs_templates_are_run_as_transformers_runs_them(
     try:
         line = plugin.write(row)
     except FormatRefusal as refusal:
-        assert all(problem.code and problem.fix for problem in refusal.problems("s1"))
+        named(refusal)
         return
     back = plugin.read(json.loads(line))
     assert plugin.same(back, row)
@@ -205,7 +205,8 @@ def test_the_text_needs_no_transformers(tmp_path: Path, monkeypatch: pytest.Monk
     ("phi3", "phi3", {}, ("<s>", "<|endoftext|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>"), {}),
 ])
 def test_our_renderer_and_the_tokenizers_own_template_agree(
-    tmp_path: Path, template: str, name: str, options: dict[str, Any], special: tuple[str, ...], arguments: dict[str, Any]
+    tmp_path: Path, template: str, name: str, options: dict[str, Any], special: tuple[str, ...],
+    arguments: dict[str, Any],
 ) -> None:
     """Text by text and id by id, on folders that hold the hub's templates."""
     from tests.formats.test_families import one as family

@@ -1,4 +1,4 @@
-"""Rendered text of every family: byte for byte the official templates' own, the way back, and what they would lose or add."""
+"""Rendered text of every family: byte for byte the official templates' own, the way back, what they lose or add."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REFUSED = {
 OTHERWISE = {
     ("gemma", "system"): "Gemma 1 and 2 refuse a system text; it is folded, as Google's page says",
     ("gemma", "system_two_turns"): "the same", ("gemma", "system_prompt"): "the same",
-    ("qwen3", "prompt"): "ours ends in the empty block of enable_thinking=False", ("qwen3", "system_prompt"): "the same",
+    ("qwen3", "prompt"): "ours ends in the block of enable_thinking=False", ("qwen3", "system_prompt"): "the same",
 }
 
 
@@ -61,6 +61,11 @@ def one(name: str, **options: Any) -> TextFormat:
     (found,) = open_formats([Item(name=name, options=options)])
     assert isinstance(found, TextFormat)
     return found
+
+
+def named(refusal: FormatRefusal) -> None:
+    """A refusal says what, and what to do about it."""
+    assert all(problem.code and problem.message and problem.fix for problem in refusal.problems("s1"))
 
 
 def rendered(plugin: TextFormat, messages: list[dict[str, Any]]) -> str:
@@ -95,7 +100,7 @@ def test_a_system_text_that_the_template_loses_can_be_put_where_the_model_is_giv
     for version, text in (("v3", "<s>[INST] SYS\n\nQ1[/INST] A1</s>"), ("tekken", "<s>[INST]SYS\n\nQ1[/INST]A1</s>")):
         plugin = one("mistral", version=version, system="fold")
         assert rendered(plugin, CASES["system"]) == text
-        assert text.startswith(rendered(plugin, CASES["system_prompt"]))  # the template's own prompt, see renderings.jsonl
+        assert text.startswith(rendered(plugin, CASES["system_prompt"]))  # as the template's own
         with pytest.raises(FormatRefusal) as refused:
             rendered(plugin, CASES["system_two_turns"])
         assert refused.value.code == "system-moves"
@@ -132,7 +137,7 @@ def test_near_control_tokens_are_text() -> None:
 def test_thoughts_of_a_qwen3_answer_are_written_as_they_are() -> None:
     answer = {"role": "assistant", "content": "<think>\nIt adds up.\n</think>\n\n4"}
     text = rendered(one("qwen", version="3"), [ASKS[0], answer])
-    assert text == "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n<think>\nIt adds up.\n</think>\n\n4<|im_end|>\n"
+    assert text == f"<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n{answer['content']}<|im_end|>\n"
     assert one("qwen", version="3").read({"text": text}).messages == [ASKS[0], answer]
 
 
@@ -155,7 +160,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.list
     max_size=4).map("".join)
 
 
-@pytest.mark.parametrize(("name", "options"), sorted({str(way): way for way in OURS.values()}.values(), key=str) + [
+@pytest.mark.parametrize(("name", "options"), [
+    *sorted({str(way): way for way in OURS.values()}.values(), key=str),
     ("llama2", {"bos": "leave"}), ("mistral", {"system": "fold"}), ("mistral", {"version": "tekken", "system": "fold"}),
     ("qwen", {}), ("qwen", {"version": "3"}), ("qwen", {"version": "3-2507"})])
 @settings(max_examples=120, deadline=None)
@@ -170,7 +176,7 @@ def test_any_text_through_any_family_and_back(
     try:
         line = plugin.write(row)
     except FormatRefusal as refusal:
-        assert all(problem.code and problem.fix for problem in refusal.problems("s1"))
+        named(refusal)
         return
     back = plugin.read(json.loads(line))
     assert plugin.same(back, row)

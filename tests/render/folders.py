@@ -11,7 +11,8 @@ TRAINED = [f"word {number} of a small text, with its spaces and its lines.\n" fo
 
 
 def folder_of(
-    folder: Path, template: str | None, *, special: tuple[str, ...] = ("<s>", "</s>"), config: dict[str, object] | None = None
+    folder: Path, template: str | None, *, special: tuple[str, ...] = ("<s>", "</s>"),
+    config: dict[str, object] | None = None,
 ) -> Path:
     """A folder as a hub download leaves it.
 

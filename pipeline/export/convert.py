@@ -1,0 +1,173 @@
+"""A file's rows in other formats: any that is read into any that is written, and what would be lost is refused.
+
+    rows-exports/llama3/train.jsonl        beside rows.jsonl, as an export of a dataset has it: proven, with a manifest
+
+No dataset is made. A row that a format cannot hold is named with its line, in `refused.jsonl` too; columns that no line
+of a format has a place for are named once.
+"""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline import __version__, formats
+from pipeline.errors import DataError
+from pipeline.formats import FormatRefusal
+from pipeline.read import columns, rows
+from pipeline.read.source import refuse_encoding, source_rows
+from pipeline.sections import Source
+from pipeline.shapes import Columns, Shape, Templated, shape_of, unknown_shape
+from pipeline.types import Example, Problem, Sample
+
+from ._originals import Originals
+from ._spool import Spool
+from .options import Options
+from .order import place_of
+from .split import Divided, divide, doubts_about
+from .write import Job, Written, write_format
+
+Report = Callable[[Problem], None]
+
+
+class Converted(NamedTuple):
+    """What a conversion did.
+
+    Attributes:
+        shape: how the file's rows were read.
+        rows: rows that could be read.
+        unread: rows that could not.
+        written: one per format.
+        notes: what a person should know, as sentences.
+    """
+
+    shape: str
+    rows: int
+    unread: int
+    written: list[Written]
+    notes: list[str]
+
+
+def convert(path: Path, plugins: list[formats.Format], options: Options, report: Report) -> Converted:
+    """Writes the rows of a file in other formats.
+
+    Args:
+        path: JSON lines, a table, Parquet, or a folder with prompts/ and completions/.
+        plugins: what is written.
+        options: order, split, seed, ascii, and `out` where the files do not go beside `path`.
+        report: receives rows that cannot be read, each with its line.
+
+    Raises:
+        DataError: no row can be read, or written.
+        RecipeError: rows of no known shape, with the command that says which columns they are.
+    """
+    source = _source_of(path)
+    shape = _shape(path, source)
+    unread = Counter[str]()
+
+    def told(problem: Problem) -> None:
+        unread[problem.where] += problem.severity == "error"
+        report(problem)
+
+    target = options.out or path.with_name(f"{path.name.split('.')[0]}-exports")
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
+                Spool(Path(temporary) / "rows.sqlite") as spool:
+            fields = _gather(source, path, shape, options, spool, told)
+            count, _ = spool.chosen()
+            faults = sum(1 for number in unread.values() if number)
+            if not count:
+                raise DataError(f"{path}: no row can be read as {shape.name}", f"synth check {path}")
+            divided = divide(spool, options.validation, options.seed)
+            notes = [note for note in (divided.note,) if note] + doubts_about(spool.labels(), divided.validation)
+            with Originals([path.parent]) as originals:
+                job = Job(spool, originals, options.ascii, _about(path, options, divided, count), whole=True)
+                written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
+            notes += [note for plugin in plugins for note in _left(plugin, fields)]
+    finally:
+        if not any(target.iterdir()):
+            target.rmdir()
+    return Converted(shape.name, count, faults, written, notes)
+
+
+def _source_of(path: Path) -> Source:
+    if path.is_dir():
+        return Source(prompts="prompts", completions="completions")
+    return Source(file=path.name)
+
+
+def _shape(path: Path, source: Source) -> Shape:
+    """How rows are read; looks at no more than the beginning of the file."""
+    if source.file is None:
+        return Templated(Columns("prompt", "completion"), ("name", "prompt", "completion"), str(path),
+                         ("prompt", "completion"))
+    refuse_encoding(path, None)
+    faults: list[Problem] = []
+    head = rows(path, faults.append)
+    first = next(head, None)
+    head.close()  # type: ignore[attr-defined]
+    if first is None:
+        fault = next((found for found in faults if found.severity == "error"), None)
+        raise DataError(f"{path}: holds no row that can be read" + (f": {fault.message}" if fault else ""),
+                        fault.fix if fault else f"synth check {path}")
+    found = shape_of(Columns(), columns(path), first.values, str(path))
+    if found is None:
+        again: Iterator[Any] = (row.values for row in rows(path, faults.append))
+        name = path.name.split(".")[0]
+        raise unknown_shape(columns(path), again, str(path), shlex.join(["synth", "import", name, str(path)]))
+    return found
+
+
+def _gather(source: Source, path: Path, shape: Shape, options: Options, spool: Spool, report: Report) -> Counter[str]:
+    """Reads all rows into the spool. Returns columns that no conversation holds, and how many rows have them."""
+    fields = Counter[str]()
+    folder = path if source.file is None else path.parent
+    for ordinal, row in enumerate(source_rows(source, folder, report)):
+        where = f"{path}:{row.source.get('number', ordinal + 1)}"
+        try:
+            example = shape.read(row.values, where)
+        except FormatRefusal as refusal:
+            for found in refusal.problems(where):
+                report(found)
+            continue
+        sample = Sample(where, example.messages, fields=example.fields, rejected=example.rejected, tools=example.tools,
+                        source=row.source)
+        spool.add(ordinal, sample, place_of(sample, ordinal, None, options.order, options.seed), None)
+        said = "\n".join(str(message.get("content")) for message in example.messages)
+        fields.update(name for name, value in example.fields.items()
+                      if not (isinstance(value, str) and value in said))
+    return fields
+
+
+def _left(plugin: formats.Format, fields: Counter[str]) -> list[str]:
+    """Which columns stay behind."""
+    probe = Example([{"role": "user", "content": "-"}, {"role": "assistant", "content": "-"}], fields=dict(fields))
+    try:
+        kept = plugin.values(probe).keys()
+    except FormatRefusal:
+        kept = {}.keys()
+    left = [f"{name} ({count:,} rows)" for name, count in fields.most_common() if name not in kept]
+    if plugin.name == "folders":
+        left = [each for each in left if not each.startswith("name (")]
+    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+    listed = f"{', '.join(left[:5])}{more}"
+    return [f"{plugin.name} has no place for these columns, which stay behind: {listed}"] if left else []
+
+
+def _about(path: Path, options: Options, divided: Divided, count: int) -> dict[str, Any]:
+    """What a manifest says of the whole. No clock, no absolute path: the same rows, the same bytes."""
+    from .write import measure
+
+    return {
+        "source": {"file": path.name, "sha256": measure(path)[1]},
+        "options": {"order": options.order, "ascii": options.ascii, "seed": options.seed,
+                    "validation": options.validation},
+        "families": {"train": divided.train, "validation": divided.validation},
+        "counts": {"rows": count, "chosen": count},
+        "synth": __version__,
+    }
