@@ -29,7 +29,7 @@ from ._spool import Spool
 from .options import ORDERS, Options, share
 from .order import place_of
 from .split import Divided, divide, doubts_about
-from .write import UNFINISHED, File, Job, Written, write_format
+from .write import UNFINISHED, File, Job, Written, refuse_empty, require_most, write_format
 
 if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset
@@ -72,27 +72,6 @@ class Exported:
         require_most(self.dataset, self.written)
 
 
-def require_most(name: str, written: list[Written]) -> None:
-    """A file that lacks most of the rows is no success, though it is written.
-
-    Args:
-        name: of the dataset or the file.
-        written: what came of each format.
-
-    Raises:
-        DataError: a format could hold no row.
-        YieldError: a format refused more rows than it took.
-    """
-    _refuse_empty(name, written)
-    for one in written:
-        taken = sum(file.rows for file in one.files)
-        if one.refused_rows > taken:
-            code, count = one.refused.most_common(1)[0]
-            problem, whole = one.reasons[code], taken + one.refused_rows
-            raise YieldError(f"{name}: {one.format} refused {one.refused_rows:,} of {whole:,} rows, "
-                             f"{count:,} of them: {problem.message}", problem.fix)
-
-
 def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None] | None = None) -> Exported:
     """Writes the kept rows of a dataset in one or more formats.
 
@@ -122,7 +101,7 @@ def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None
                 done = _export(dataset, options, plugins, spool, problem)
         except sqlite3.Error as error:  # rows are spooled beside the files that are made of them
             raise DataError(f"{target}: {error}", f"the files before stand; free some space: df -h {target}") from error
-    _refuse_empty(done.dataset, done.written)
+    refuse_empty(done.dataset, done.written)
     return done
 
 
@@ -238,16 +217,3 @@ def _way_on(aside: dict[str, int], name: str) -> str:
     }
     most = max(aside, key=lambda why: aside[why], default="")
     return ways.get(most, f"synth generate {name}")
-
-
-def _refuse_empty(name: str, written: list[Written]) -> None:
-    """Raises DataError where a format could hold no row."""
-    empty = [one for one in written if not one.files]
-    if not empty:
-        return
-    lines, hint = [], ""
-    for one in empty:
-        whole = "; ".join(f"{count} x {one.reasons[code].message}" for code, count in one.refused.most_common(3))
-        lines.append(f"{name}: no row could be written as {one.format}, {one.refused_rows} were refused: {whole}")
-        hint = hint or next((problem.fix for problem in one.reasons.values() if problem.fix), "")
-    raise DataError("\n".join(lines), hint)

@@ -29,7 +29,7 @@ from ._spool import Spool
 from .options import Options
 from .order import place_of
 from .split import Divided, divide, doubts_about
-from .write import Job, Written, write_format
+from .write import Job, Written, refuse_empty, write_format
 
 Report = Callable[[Problem], None]
 
@@ -88,10 +88,12 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
             with Originals([path.parent]) as originals:
                 job = Job(spool, originals, options.ascii, _about(path, options, divided, count), whole=True)
                 written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
-            notes += [note for plugin in plugins for note in _left(plugin, fields)]
+            as_they_were = {one.format for one in written if one.passed == count}
+            notes += [note for plugin in plugins if plugin.name not in as_they_were for note in _left(plugin, fields)]
     finally:
         if not any(target.iterdir()):
             target.rmdir()
+    refuse_empty(str(path), written)
     return Converted(shape.name, count, faults, written, notes)
 
 
@@ -128,15 +130,16 @@ def _gather(source: Source, path: Path, shape: Shape, options: Options, spool: S
     fields = Counter[str]()
     folder = path if source.file is None else path.parent
     for ordinal, row in enumerate(source_rows(source, folder, report)):
-        where = f"{path}:{row.source.get('number', ordinal + 1)}"
+        number = row.source.get("number", ordinal + 1)
+        where = f"{path}:{number}"
         try:
             example = shape.read(row.values, where)
         except FormatRefusal as refusal:
             for found in refusal.problems(where):
                 report(found)
             continue
-        sample = Sample(where, example.messages, fields=example.fields, rejected=example.rejected, tools=example.tools,
-                        source=row.source)
+        sample = Sample(f"{path.name}:{number}", example.messages, fields=example.fields, rejected=example.rejected,
+                        tools=example.tools, source=row.source)
         spool.add(ordinal, sample, place_of(sample, ordinal, None, options.order, options.seed), None)
         said = "\n".join(str(message.get("content")) for message in example.messages)
         fields.update(name for name, value in example.fields.items()

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 import orjson
 
 from pipeline import tokens
+from pipeline.errors import DataError, YieldError
 from pipeline.formats import Format, FormatRefusal
 from pipeline.store.files import jsonl_bytes, sync_folder
 from pipeline.types import Example, Problem, text_of
@@ -279,3 +280,35 @@ def _sync(path: Path) -> None:
     if path.is_file():
         with path.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def require_most(name: str, written: list[Written]) -> None:
+    """A file that lacks most of the rows is no success, though it is written.
+
+    Args:
+        name: of the dataset or the file.
+        written: what came of each format.
+
+    Raises:
+        YieldError: a format refused more rows than it took.
+    """
+    for one in written:
+        taken = sum(file.rows for file in one.files)
+        if one.refused_rows > taken:
+            code, count = one.refused.most_common(1)[0]
+            problem, whole = one.reasons[code], taken + one.refused_rows
+            raise YieldError(f"{name}: {one.format} refused {one.refused_rows:,} of {whole:,} rows, "
+                             f"{count:,} of them: {problem.message}", problem.fix)
+
+
+def refuse_empty(name: str, written: list[Written]) -> None:
+    """Raises DataError where a format could hold no row."""
+    empty = [one for one in written if not one.files]
+    if not empty:
+        return
+    lines, hint = [], ""
+    for one in empty:
+        whole = "; ".join(f"{count} x {one.reasons[code].message}" for code, count in one.refused.most_common(3))
+        lines.append(f"{name}: no row could be written as {one.format}, {one.refused_rows} were refused: {whole}")
+        hint = hint or next((problem.fix for problem in one.reasons.values() if problem.fix), "")
+    raise DataError("\n".join(lines), hint)

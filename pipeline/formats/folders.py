@@ -65,7 +65,7 @@ def file_name(example: Example) -> str:
         FormatRefusal: it cannot be a file's name everywhere.
     """
     given = example.fields.get("name")
-    name = given if isinstance(given, str) and given else example.sample
+    name = given if isinstance(given, str) and given else example.sample.replace(":", "-")  # rows.jsonl:7
     name = name if name.endswith(".txt") else f"{name}.txt"
     sound = name.isprintable() and not name.startswith(".") and not _UNFIT.search(name)
     if not sound or _DEVICES.fullmatch(name) or len(name.encode("utf-8", "replace")) > _LONGEST:

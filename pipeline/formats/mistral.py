@@ -77,24 +77,15 @@ class Mistral(TextFormat):
         return "".join(text)
 
     def parse(self, text: str) -> list[Turn]:
-        """See TextFormat."""
-        conversation, number = list[Turn](), 0
-        opens, asks, answers = self.style
-        rest = text.removeprefix(_BOS)
-        if self.how.version == "v7" and rest.startswith(_SYSTEM):
-            system, _, rest = rest.removeprefix(_SYSTEM).partition(_END_SYSTEM)
-            conversation.append(Turn("system", system))
-        for exchange in rest.split(_EOS) if text.startswith(_BOS) else [""]:
-            number += 1
-            if not exchange and number > 1:
-                return conversation  # behind the last EOS
-            question, found, answer = exchange.partition(asks + answers)
-            if not (found and question.startswith(opens)):
-                break
-            conversation += [Turn("user", question.removeprefix(opens)), Turn("assistant", answer)]
-        form = f"{_BOS if number < 2 else ''}{opens}...{asks}{answers}...{_EOS}"
-        raise FormatRefusal("not-mistral", f"exchange {number} is not '{form}'",
-                            "write it as the template of this version does, or name another: 'mistral: {version: v1}'")
+        """See TextFormat. Where it is not as this version writes, the turns of another one that does."""
+        versions = [self.how.version, *(version for version in STYLES if version != self.how.version)]
+        for version in versions:
+            found = _turns(text, version)
+            if found:
+                return found
+        opens, asks, answers = STYLES[self.how.version]
+        raise FormatRefusal("not-mistral", f"not all of it is '{_BOS}{opens}...{asks}{answers}...{_EOS}'",
+                            "write it as the Mistral template does: spaces and </s> are part of it")
 
     def leaves(self, conversation: list[Turn]) -> list[Turn]:
         """See TextFormat."""
@@ -136,6 +127,23 @@ class Mistral(TextFormat):
         if not isinstance(text, str) or not text.startswith((_BOS + "[INST]", _BOS + " [INST]", _BOS + _SYSTEM)):
             return False
         return "[/INST]" in text and not (" [/INST] " in text and text.startswith(_BOS + "[INST] "))
+
+
+def _turns(text: str, version: str) -> list[Turn]:
+    """The turns of a text that this version wrote; none where it did not."""
+    opens, asks, answers = STYLES[version]
+    rest, conversation = text.removeprefix(_BOS), list[Turn]()
+    if version == "v7" and rest.startswith(_SYSTEM):
+        system, _, rest = rest.removeprefix(_SYSTEM).partition(_END_SYSTEM)
+        conversation.append(Turn("system", system))
+    if not text.startswith(_BOS) or not text.endswith(_EOS):
+        return []
+    for exchange in rest.removesuffix(_EOS).split(_EOS):
+        question, found, answer = exchange.partition(asks + answers)
+        if not (found and question.startswith(opens)):
+            return []
+        conversation += [Turn("user", question.removeprefix(opens)), Turn("assistant", answer)]
+    return conversation
 
 
 plugin: type[Format] = Mistral
