@@ -126,8 +126,7 @@ class TextFormat(Format):
         """
         text, said = self._begun(str(values.get("text"))), turns(example, self.name)
         yield from self._proof.problems(text, said, example.sample)
-        if self._own is not None:
-            yield from self._own.unlike(text, self.leaves(said), example.sample, **self._compared)
+        yield from self._unlike(text, said, example.sample)
 
     def rendering(self) -> dict[str, Any]:
         """See Format."""
@@ -148,9 +147,14 @@ class TextFormat(Format):
         return ChatTemplate.of(self.how.tokenizer) if self.how.tokenizer else None
 
     @property
-    def _compared(self) -> dict[str, Any]:
-        """How that template is asked: see ChatTemplate.unlike."""
+    def arguments(self) -> dict[str, Any]:
+        """What the official template is given beside a conversation, to write what `render` writes."""
         return {}
+
+    def _unlike(self, text: str, said: list[Turn], where: str) -> Iterator[Problem]:
+        """What differs between a text and its row by the template of the tokenizer that is at hand."""
+        if self._own is not None:
+            yield from self._own.unlike(text, self.leaves(said), where, arguments=self.arguments)
 
     @property
     def _left(self) -> bool:

@@ -59,14 +59,10 @@ class ChatTemplateFormat(TextFormat):
         if self.how.tokenizer:
             assert self._own is not None  # a folder without a template is said before any row
 
-    @property
-    def _day(self) -> datetime.date:
-        return self.how.date or DAYS[1]
-
-    def _render(self, said: Said, prompt: bool = False, day: datetime.date | None = None) -> str:
+    def _render(self, said: Said, prompt: bool = False) -> str:
         if self._own is None:
             raise FormatRefusal("no-tokenizer", "no tokenizer's folder is named", _NAME_IT)
-        return self._own.render(said, prompt=prompt, arguments=self.how.arguments, day=day or self._day)
+        return self._own.render(said, prompt=prompt, arguments=self.how.arguments, day=self.how.date or DAYS[1])
 
     def render(self, conversation: list[Turn], *, prompt: bool = False) -> str:
         """See TextFormat."""
@@ -151,12 +147,12 @@ class ChatTemplateFormat(TextFormat):
     def _fold(self) -> str:
         return "name the format with 'system: fold' to put it before the first question, or leave the text out"
 
-    @property
-    def _compared(self) -> dict[str, Any]:
-        return {"arguments": self.how.arguments, "day": self._day}
+    def _unlike(self, text: str, said: list[Turn], where: str) -> Iterator[Problem]:
+        if self._own is not None:
+            yield from self._own.other_ids(text, said, where, arguments=self.how.arguments)
 
     def _steady(self, said: Said) -> bool:
-        return self.how.date is not None or len({self._render(said, day=day) for day in DAYS}) == 1
+        return self.how.date is not None or self._own is None or self._own.steady(said, self.how.arguments)
 
     def _parts(self, roles: tuple[str, ...]) -> list[str]:
         """What the template writes around texts of these roles; none where it refuses them or loses a text."""

@@ -75,12 +75,13 @@ class Llama3(BlockFormat):
         return super().template._replace(added=bool(self._header))
 
     @property
-    def _compared(self) -> dict[str, Any]:
-        return {"arguments": {"date_string": self.how.date}} if self.how.date else {}
+    def arguments(self) -> dict[str, Any]:
+        """See TextFormat."""
+        return {"date_string": self.how.date} if self.how.date else {}
 
     def rendering(self) -> dict[str, Any]:
         """See Format."""
-        return {**super().rendering(), **({"date_string": self.how.date} if self.how.date else {})}
+        return {**super().rendering(), **self.arguments}
 
 
 plugin: type[Format] = Llama3

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cache, cached_property
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, nodes
 from jinja2.ext import Extension
@@ -29,6 +30,8 @@ from pipeline.types import Problem
 
 from .proof import Said, TemplateRefusal
 
+ROWS = 100
+"""Of the first so many rows, ids are compared; of all others, texts."""
 DAYS = (date(2001, 2, 3), date(2024, 7, 26))
 """Two days that no template's author had in mind: what differs between them is the date."""
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -103,10 +106,10 @@ class ChatTemplate:
         """What a manifest says of it: no path, since folders differ from machine to machine."""
         compared = find_spec("transformers") is not None
         return {"folder": self.folder.name, "template_sha256": self.digest,
-                "ids": "compared" if compared else f"not compared: {EXTRA}"}
+                "compared": f"text of every row, ids of the first {ROWS}" if compared else f"text alone: {EXTRA}"}
 
     def unlike(
-        self, text: str, said: Said, where: str, *, arguments: Mapping[str, Any] | None = None, day: date = DAYS[1]
+        self, text: str, said: Said, where: str, *, arguments: Mapping[str, Any] | None = None
     ) -> Iterator[Problem]:
         """What differs between a text and its row by this template, and between the ids of both.
 
@@ -115,10 +118,9 @@ class ChatTemplate:
             said: the conversation as the template is to be given it.
             where: the row.
             arguments: of the template.
-            day: what the template takes for today.
         """
         try:
-            theirs = self.render(said, arguments=arguments, day=day)
+            theirs = self.render(said, arguments=arguments)
         except TemplateRefusal as refusal:
             yield _error("template-refuses", where, f"the template in {self.folder.name} refuses the row: {refusal}",
                          "name the family of this tokenizer, or another folder")
@@ -129,23 +131,46 @@ class ChatTemplate:
             yield _error("not-as-the-tokenizer", where, f"the template in {self.folder.name} writes "
                          f"{theirs[at:at + 30]!r} where the text has {text[at:at + 30]!r}, after {at:,} characters",
                          f"name the family of this tokenizer, or 'chat-template: {{tokenizer: {self.folder}}}'")
-        elif self._tokenizer is not None:
-            yield from self._other_ids(text, said, where, dict(arguments or {}), day)
+        else:
+            yield from self.other_ids(text, said, where, arguments=arguments)
 
-    def _other_ids(
-        self, text: str, said: Said, where: str, arguments: dict[str, Any], day: date
+    def other_ids(
+        self, text: str, said: Said, where: str, *, arguments: Mapping[str, Any] | None = None
     ) -> Iterator[Problem]:
-        assert self._tokenizer is not None
-        ours = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        if self.render(said, arguments=arguments, day=DAYS[0]) == self.render(said, arguments=arguments, day=DAYS[1]):
-            messages = [{"role": role, "content": content} for role, content in said]
-            theirs = self._tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **arguments)
+        """Where transformers renders or tokenises a row otherwise than a text of ours by this template.
+
+        Equal texts have equal ids, so these are compared on the first rows alone. A template that reads the clock is
+        not compared: transformers has no other than today's.
+        """
+        if self._tokenizer is None:
+            return
+        arguments = dict(arguments or {})
+        messages = [{"role": role, "content": content} for role, content in said]
+        dated = "strftime_now" in self.source and not self.steady(said, arguments)
+        if not dated and self._tokenizer.apply_chat_template(messages, tokenize=False, **arguments) != text:
+            yield _error("not-as-the-tokenizer", where, "transformers renders the row otherwise",
+                         "please report it with the row and the template")
+        if next(self._compared) >= ROWS:
+            return
+        ours = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        if not dated:
+            theirs = self._tokenizer.apply_chat_template(
+                messages, tokenize=True, return_dict=True, tokenizer_kwargs={"verbose": False}, **arguments)
             if list(theirs["input_ids"]) != list(ours):
                 yield _error("other-ids", where, "the tokenizer makes other ids of the text than of the row itself",
                              "tokenise with add_special_tokens=False; else please report it with the row")
         unknown = self._tokenizer.unk_token_id
         if unknown is not None and unknown in ours:
             yield Problem("warning", "unknown-token", where, "some of its characters are unknown to this tokenizer")
+
+    def steady(self, said: Said, arguments: Mapping[str, Any] | None = None) -> bool:
+        """Whether a conversation's text is the same on two days."""
+        return len({self.render(said, arguments=arguments, day=day) for day in DAYS}) == 1
+
+    @cached_property
+    def _compared(self) -> Iterator[int]:
+        """How many rows' ids were compared before."""
+        return count()
 
     @cached_property
     def _tokenizer(self) -> Any | None:
@@ -251,7 +276,7 @@ def _begins(folder: Path, config: Mapping[str, Any]) -> bool:
 class _Generation(Extension):
     """`{% generation %}`, with which templates mark what is trained: its body is written like any other."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 - Jinja declares it so
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno

@@ -189,7 +189,7 @@ def test_the_text_needs_no_transformers(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("pipeline.render.folder.find_spec", lambda name: None)
     plugin = one(folder_of(tmp_path / "m", PLAIN, special=MARKED))
     assert text(plugin, ONE).startswith("<s><|user|>")
-    assert "synth-pipeline[local]" in plugin.rendering()["tokenizer"]["ids"]  # type: ignore[index]
+    assert "synth-pipeline[local]" in plugin.rendering()["tokenizer"]["compared"]  # type: ignore[index]
     assert ChatTemplate.of(tmp_path / "m").digest in json.dumps(plugin.rendering())
 
 
