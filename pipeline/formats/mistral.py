@@ -1,9 +1,9 @@
 """Mistral chat text a line: {"text": "<s>[INST] question[/INST] answer</s>"}, one <s> a row, </s> behind each answer.
 
 `version: v3` (the default; Mistral 7B v0.3, Mixtral 8x22B) strips answers at both ends; `v1` (the first tokenizer),
-`tekken` (Nemo) and `v7` (Small 2501) write texts as they are; for others take `chat-template`. A system text is folded into
-the first question by v1, and has a turn of its own in v7, whose template writes one with today's date where a row has
-none: such rows are refused. The templates of v3 and tekken LOSE it in every row that ends in an answer, though the
+`tekken` (Nemo) and `v7` (Small 2501) write texts as they are; for others take `chat-template`. A system text is folded
+into the first question by v1, and has a turn of its own in v7, whose template writes one with today's date where a row
+has none: such rows are refused. The templates of v3 and tekken LOSE it in every row that ends in an answer, though the
 model is given it when it is asked: it is refused, or with `system: fold` written where the model is given it, in rows
 of one exchange. Refused as well: control tokens in a text, empty turns, roles out of turn.
 """

@@ -60,7 +60,7 @@ class Qwen(BlockFormat):
     def render(self, conversation: list[Turn], *, prompt: bool = False) -> str:
         """See TextFormat."""
         turns = list(self.leaves(conversation))
-        thinks = self.how.version == "3" and self.how.added == "allow"
+        thinks = self.how.version == "3" and self.how.added == "allow" and _is_asked(turns)
         if self.how.version == "2.5" and self.how.added == "allow" and not (turns and turns[0].role == "system"):
             turns = [Turn("system", DEFAULT), *turns]
         if thinks and not prompt and turns[-1].role == "assistant" and not _THOUGHTS.match(turns[-1].text):
@@ -72,7 +72,7 @@ class Qwen(BlockFormat):
         turns = super().parse(text)
         if self.how.version == "2.5" and self.how.added == "allow" and turns[0] == Turn("system", DEFAULT):
             turns = turns[1:]
-        if turns and self.how.version == "3" and turns[-1].role == "assistant":
+        if _is_asked(turns) and self.how.version == "3" and turns[-1].role == "assistant":
             turns[-1] = Turn("assistant", turns[-1].text.removeprefix(EMPTY))
         return turns
 
@@ -116,11 +116,16 @@ class Qwen(BlockFormat):
             found.append(error(
                 "default-system", where, f"without a system text, the Qwen2.5 template writes its own: '{DEFAULT}'",
                 "give the rows one, or name the format as 'qwen: {added: allow}', or 'qwen: {version: 3-2507}'"))
-        if self.how.version == "3" and not thought:
+        if self.how.version == "3" and not thought and _is_asked(conversation):
             found.append(error(
                 "think-block", where, "the Qwen3 template writes an empty <think> block before the answer",
                 "name the format as 'qwen: {version: 3, added: allow}', or 'qwen: {version: 3-2507}'"))
         return found
+
+
+def _is_asked(conversation: list[Turn]) -> bool:
+    """Whether there is a question: without one, the template writes no think block."""
+    return any(turn.role == "user" for turn in conversation)
 
 
 plugin: type[Format] = Qwen

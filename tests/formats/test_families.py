@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example as case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,19 +161,25 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.list
     max_size=4).map("".join)
 
 
+TURNS = st.one_of(
+    st.lists(TEXTS, min_size=2, max_size=4).map(
+        lambda texts: [(("user", "assistant")[at % 2], text) for at, text in enumerate(texts)]),
+    st.lists(st.tuples(st.sampled_from(["user", "assistant"]), TEXTS), max_size=4),
+)
+
+
 @pytest.mark.parametrize(("name", "options"), [
     *sorted({str(way): way for way in OURS.values()}.values(), key=str),
     ("llama2", {"bos": "leave"}), ("mistral", {"system": "fold"}), ("mistral", {"version": "tekken", "system": "fold"}),
     ("qwen", {}), ("qwen", {"version": "3"}), ("qwen", {"version": "3-2507"})])
 @settings(max_examples=120, deadline=None)
-@given(texts=st.lists(TEXTS, min_size=2, max_size=4), system=st.none() | TEXTS)
+@given(turns=TURNS, system=st.none() | TEXTS)
 def test_any_text_through_any_family_and_back(
-    name: str, options: dict[str, Any], texts: list[str], system: str | None
+    name: str, options: dict[str, Any], turns: list[tuple[str, str]], system: str | None
 ) -> None:
     plugin = one(name, **options)
     head = [] if system is None else [{"role": "system", "content": system}]
-    row = Example(head + [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(texts)],
-                  sample="s1")
+    row = Example(head + [{"role": role, "content": text} for role, text in turns], sample="s1")
     try:
         line = plugin.write(row)
     except FormatRefusal as refusal:
@@ -202,11 +209,12 @@ def trl_templates() -> Path | None:
     ("qwen3_instruct_2507", "qwen", {"version": "3-2507"}, {}, {}),
     ("phi3", "phi3", {}, {"eos_token": "<|endoftext|>"}, {}),
 ])
-@settings(max_examples=40, deadline=None)
-@given(texts=st.lists(TEXTS, min_size=2, max_size=4), system=st.none() | TEXTS)
+@settings(max_examples=60, deadline=None)
+@given(turns=TURNS, system=st.none() | TEXTS)
+@case([("assistant", "A")], "S")  # a real row, without a question
 def test_the_hubs_templates_write_the_same(
     template: str, name: str, options: dict[str, Any], tokens: dict[str, str], arguments: dict[str, str],
-    texts: list[str], system: str | None
+    turns: list[tuple[str, str]], system: str | None
 ) -> None:
     """Any text, through transformers and the template that TRL ships: what we write is what it writes."""
     folder = trl_templates()
@@ -214,7 +222,7 @@ def test_the_hubs_templates_write_the_same(
         pytest.skip("trl is not installed: no template of the hub to compare with")
     render = pytest.importorskip("transformers.utils.chat_template_utils").render_jinja_template
     head = [] if system is None or template == "gemma" else [{"role": "system", "content": system}]
-    messages = head + [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(texts)]
+    messages = head + [{"role": role, "content": text} for role, text in turns]
     try:
         line = one(name, **options).write(Example(messages, sample="s1"))
     except FormatRefusal:

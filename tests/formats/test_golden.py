@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
 from pipeline import registry
-from pipeline.formats import FormatRefusal, find
+from pipeline.formats import Format, FormatRefusal, find, open_formats
+from pipeline.sections import Item
 from pipeline.types import Example
+from tests.render.folders import folder_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "formats"
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"place": "Zürich"}'}}
@@ -75,9 +79,26 @@ def pairs() -> list[Example]:
         replace(given[0], rejected=[{"role": "assistant", "content": "A1"}], sample="equal")]
 
 
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] | trim }}{{ eos_token }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+
+
+@cache
+def opened(name: str) -> Format:
+    """A format, with a tokenizer's folder where it is nothing without one."""
+    if name != "chat-template":
+        return find(name)
+    folder = Path(mkdtemp()) / "model"
+    special = ("<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>")
+    (found,) = open_formats([Item(name=name, options={"tokenizer": str(folder_of(folder, TEMPLATE, special=special))})])
+    return found
+
+
 def written(name: str, escape: bool) -> bytes:
     """Every row as the format writes it, or the code for which it is refused."""
-    plugin, lines = find(name), []
+    plugin, lines = opened(name), []
     for row in [*rows(), *(pairs() if plugin.pairs else [])]:
         try:
             lines.append(plugin.write(row, ascii=escape) if plugin.lines else _texts(plugin, row))
