@@ -142,7 +142,7 @@ class Recognised:
         self.name: str = found.name
         self.format: str | None = found.name
         self.export: str = found.name
-        self.train: dict[str, str] = _TRAIN.get(found.name, {"messages": "messages"})
+        self.train: dict[str, str] = _TRAIN.get(found.name, {"messages": found.column})
 
     def read(self, values: Mapping[str, Any], where: str) -> Example:
         """See Shape."""
@@ -155,9 +155,8 @@ _TRAIN = {
         "assistant": "{{output}}",
     },
     "prompt-completion": {"user": "{{prompt}}", "assistant": "{{completion}}"},
-    "sharegpt": {"messages": "conversations"},
 }
-"""What a format's rows are in the words of a recipe; the others are lists of messages."""
+"""What a format's rows are in the words of a recipe; the others hold conversations in a column."""
 
 
 def refuse_unheeded(recipe: Recipe) -> None:

@@ -77,6 +77,7 @@ class Format:
         pairs: True where the rejected answer of a row is written beside the one that is trained on.
         holds: what of a row it can hold beside one exchange of texts: `system`, `turns`, `tools` (with calls), `parts`
             (images), `weight` of answers.
+        column: of a line, where its conversation stands, or begins.
         model: what a recipe may set on it; `how` is what it did set.
     """
 
@@ -87,6 +88,7 @@ class Format:
     has_turns: ClassVar[bool] = True
     pairs: ClassVar[bool] = False
     holds: ClassVar[frozenset[str]] = frozenset()
+    column: ClassVar[str] = "messages"
     model: ClassVar[type[Options]] = Options
 
     def __init__(self, how: Options | None = None) -> None:

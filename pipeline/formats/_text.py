@@ -47,6 +47,7 @@ class TextFormat(Format):
     family: ClassVar[str]
     any_order: ClassVar[bool] = False
     holds = frozenset({"system", "turns"})
+    column = "text"
 
     def render(self, conversation: list[Turn], *, prompt: bool = False) -> str:
         """The text of a sound conversation.

@@ -140,8 +140,8 @@ class ChatTemplateFormat(TextFormat):
         """See Format."""
         begins = bool(self._own and self._own.begins and not self.kind.begin)
         told = super().rendering()
-        return {**told, "add_special_tokens": told["add_special_tokens"] or begins, "arguments": self.how.arguments,
-                "date": self.how.date.isoformat() if self.how.date else None}
+        return {**told, "add_special_tokens": told["add_special_tokens"] or begins, "added": self.how.added,
+                "arguments": self.how.arguments, "date": self.how.date.isoformat() if self.how.date else None}
 
     @property
     def _fold(self) -> str:

@@ -23,6 +23,7 @@ class OpenAiDpo(Preference):
 
     name = "openai-dpo"
     rank = 12
+    column = "input"
     better, worse = "preferred_output", "non_preferred_output"
 
     def parts(self, values: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:

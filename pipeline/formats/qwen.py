@@ -99,7 +99,7 @@ class Qwen(BlockFormat):
     def rendering(self) -> dict[str, Any]:
         """See Format."""
         thinks = {"enable_thinking": False} if self.how.version == "3" else {}
-        return {**super().rendering(), "version": self.how.version, **thinks}
+        return {**super().rendering(), "version": self.how.version, "added": self.how.added, **thinks}
 
     def _unsound(self, conversation: list[Turn], where: str) -> list[Problem]:
         last = conversation[-1].text if conversation else ""

@@ -29,6 +29,7 @@ class ShareGpt(Format):
 
     name = "sharegpt"
     rank = 15
+    column = "conversations"
     holds = frozenset({"system", "turns"})
 
     def values(self, example: Example) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Text(Format):
     name = "text"
     rank = 70
     has_turns = False
+    column = KEY
     model = How
     how: How
 

@@ -16,6 +16,7 @@ class TrlDpo(Preference):
 
     name = "trl-dpo"
     rank = 13
+    column = "prompt"
     better, worse = "chosen", "rejected"
 
     def parts(self, values: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:

@@ -37,6 +37,7 @@ class TrlPromptCompletion(Format):
 
     name = "trl-prompt-completion"
     rank = 14
+    column = "prompt"
     model = How
     how: How
     holds = frozenset({"system", "turns", "tools"})

@@ -35,6 +35,7 @@ ROWS = 100
 DAYS = (date(2001, 2, 3), date(2024, 7, 26))
 """Two days that no template's author had in mind: what differs between them is the date."""
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 _CONFIG, _TEMPLATE, _TOKENIZER = "tokenizer_config.json", "chat_template.jinja", "tokenizer.json"
 _OTHERWISE = "name a family in its place, as llama3 or chatml; or put its chat_template.jinja into the folder"
 EXTRA = "pip install 'synth-pipeline[local]'"
@@ -104,9 +105,17 @@ class ChatTemplate:
 
     def told(self) -> dict[str, Any]:
         """What a manifest says of it: no path, since folders differ from machine to machine."""
-        compared = find_spec("transformers") is not None
-        return {"folder": self.folder.name, "template_sha256": self.digest,
-                "compared": f"text of every row, ids of the first {ROWS}" if compared else f"text alone: {EXTRA}"}
+        if not self._has_vocabulary:
+            compared = "text alone: the folder holds no vocabulary"
+        elif find_spec("transformers") is None:
+            compared = f"text alone: {EXTRA}"
+        else:
+            compared = f"text of every row, ids of the first {ROWS}"
+        return {"folder": self.folder.name, "template_sha256": self.digest, "compared": compared}
+
+    @property
+    def _has_vocabulary(self) -> bool:
+        return any((self.folder / name).is_file() for name in VOCABULARIES)
 
     def unlike(
         self, text: str, said: Said, where: str, *, arguments: Mapping[str, Any] | None = None
@@ -174,8 +183,8 @@ class ChatTemplate:
 
     @cached_property
     def _tokenizer(self) -> Any | None:
-        """The tokenizer itself; None where transformers is not installed."""
-        if find_spec("transformers") is None:
+        """The tokenizer itself; None where transformers is not installed, or the folder holds no vocabulary."""
+        if not self._has_vocabulary or find_spec("transformers") is None:
             return None
         from pipeline.local.bases import open_tokenizer
 
@@ -246,13 +255,18 @@ def _special(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _control(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
-    added = list((config.get("added_tokens_decoder") or {}).values())
+    added = _each(config.get("added_tokens_decoder"))
     if (folder / _TOKENIZER).is_file():
-        added += _json(folder / _TOKENIZER).get("added_tokens") or []
+        added += _each(_json(folder / _TOKENIZER).get("added_tokens"))
     found = [_text(token) for token in added if isinstance(token, dict) and token.get("special")]
-    extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
-    found += [_text(token) for token in (extra.values() if isinstance(extra, dict) else extra)]
+    found += [_text(token) for name in ("extra_special_tokens", "additional_special_tokens")
+              for token in _each(config.get(name))]
     return tuple(sorted({text for text in (*found, *_special(config).values()) if text}))
+
+
+def _each(value: Any) -> list[Any]:
+    """What a list or an object of a config holds; nothing of anything else."""
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
 def _begins(folder: Path, config: Mapping[str, Any]) -> bool:
@@ -261,15 +275,15 @@ def _begins(folder: Path, config: Mapping[str, Any]) -> bool:
         return bool(config["add_bos_token"])
     if not (folder / _TOKENIZER).is_file():
         return False
+    begin = _special(config).get("bos_token", "")
     steps = [_json(folder / _TOKENIZER).get("post_processor")]
     while steps:
         step = steps.pop()
         if isinstance(step, dict):
-            steps += step.get("processors") or []
-            for piece in step.get("single") or []:
-                if isinstance(piece, dict) and (piece.get("SpecialToken") or {}).get("id") == _special(config).get(
-                        "bos_token", ""):
-                    return True
+            steps += _each(step.get("processors"))
+            single = [piece for piece in _each(step.get("single")) if isinstance(piece, dict)]
+            if begin and any(begin in _each(piece.get("SpecialToken")) for piece in single):
+                return True
     return False
 
 

@@ -165,3 +165,12 @@ def test_what_cannot_be_done_is_said(arguments: list[str], said: str, tmp_path: 
     assert said in shown
     assert len(shown.strip().splitlines()) >= 2  # and what to do
     assert not list(tmp_path.glob("*-exports"))
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_what_is_imported_of_any_format_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe that an import writes names the column in which the format has its conversation."""
+    monkeypatch.chdir(tmp_path)
+    lines(tmp_path / "rows.jsonl", *(values for values, _ in held(name)))
+    assert main(["import", "rows", "rows.jsonl"]) == 0
+    assert main(["run", "rows", "--no-tune"]) == 0

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from pipeline.errors import DataError
 from pipeline.formats import FormatRefusal, find, open_formats
 from pipeline.formats._text import TextFormat
+from pipeline.render import folder
 from pipeline.render.folder import ChatTemplate
 from pipeline.sections import Item
 from pipeline.types import Example
-from tests.formats.test_families import ONE, SYSTEM, TEXTS, TWO, named, trl_templates
+from tests.formats.test_families import ONE, SYSTEM, TEXTS, TWO, through, trl_templates
 from tests.render.folders import folder_of
 
 PLAIN = (
@@ -173,16 +174,8 @@ def test_the_hubs_templates_are_run_as_transformers_runs_them(
         folder_of(folder, (shipped / f"{name}.jinja").read_text("utf-8"), special=own)
     plugin = one(folder, added="allow", date="2024-07-26", system="fold")
     head = [] if system is None else [{"role": "system", "content": system}]
-    row = Example(head + [{"role": ("user", "assistant")[at % 2], "content": words} for at, words in enumerate(texts)],
-                  sample="s1")
-    try:
-        line = plugin.write(row)
-    except FormatRefusal as refusal:
-        named(refusal)
-        return
-    back = plugin.read(json.loads(line))
-    assert plugin.same(back, row)
-    assert plugin.write(back) == line
+    messages = head + [{"role": ("user", "assistant")[at % 2], "content": words} for at, words in enumerate(texts)]
+    through(plugin, Example(messages, sample="s1"))
 
 
 def test_the_text_needs_no_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,3 +220,34 @@ def test_our_renderer_and_the_tokenizers_own_template_agree(
         assert text(ours, messages) == text(theirs, messages)
         written += 1
     assert written >= 2
+
+
+JUNK = st.recursive(st.none() | st.booleans() | st.integers(-1, 2) | st.text(max_size=3) | st.just("</s>"),
+                    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
+                        st.sampled_from(["content", "special", "id", "SpecialToken", "single", "processors"]), inner),
+                    max_leaves=6)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(config=st.dictionaries(st.sampled_from([
+    "bos_token", "eos_token", "add_bos_token", "added_tokens_decoder", "extra_special_tokens",
+    "additional_special_tokens", "chat_template"]), JUNK), tokenizer=JUNK)
+def test_no_config_breaks_a_folder(tmp_path: Path, config: dict[str, Any], tokenizer: Any) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": PLAIN, **config}))
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": tokenizer, "post_processor": tokenizer}))
+    folder._open.cache_clear()
+    try:
+        known = ChatTemplate.of(tmp_path)
+    except DataError as error:
+        assert error.hint  # noqa: PT017 - named, whatever it is
+        return
+    assert isinstance(known.control, tuple)
+    assert all(isinstance(token, str) and token.strip() for token in known.control)
+
+
+def test_a_folder_without_a_vocabulary_is_compared_by_text(tmp_path: Path) -> None:
+    tokens = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "chat_template": PLAIN}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokens))
+    plugin = one(tmp_path)
+    assert text(plugin, ONE) == "<s><|user|>\nQ1</s>\n<|assistant|>\nA1</s>\n"
+    assert "no vocabulary" in plugin.rendering()["tokenizer"]["compared"]  # type: ignore[index]
