@@ -32,6 +32,8 @@ def turns(example: Example, name: str) -> list[Turn]:
         FormatRefusal: tools, calls, names, parts, weights 0, or other roles: with everything that
             stands in the way, not only the first.
     """
+    if example.messages and not example.tools and all(map(_usual, example.messages)):
+        return [Turn(message["role"], message["content"]) for message in example.messages]
     where, found = example.sample, list[Problem]()
     if example.tools:
         found.append(error("holds-no-tools", where, f"{name} has no place for tools", _ELSEWHERE))
@@ -42,6 +44,11 @@ def turns(example: Example, name: str) -> list[Turn]:
     if found:
         raise FormatRefusal.of(found)
     return [Turn(message["role"], message["content"]) for message in example.messages]
+
+
+def _usual(message: Message) -> bool:
+    """Whether a message is a role and a text, as most are: then nothing of it is unfit."""
+    return len(message) == 2 and message.get("role") in ROLES and isinstance(message.get("content"), str)
 
 
 def _unfit(message: Message, name: str, where: str) -> list[Problem]:

@@ -149,7 +149,8 @@ def test_special_tokens() -> None:
         ({"text": "<start_of_turn>user\n"}, "gemma"),
         ({"text": "a story"}, "text"),
         ({"text": "a story", "name": "a"}, None),
-        ({"prompt": [], "completion": []}, None),
+        ({"prompt": [], "completion": []}, "trl-prompt-completion"),
+        ({"prompt": [], "completion": 3}, None),
         ({}, None),
     ],
 )
