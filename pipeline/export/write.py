@@ -136,7 +136,7 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
         if not done.files or not done.files[0].path.name.startswith(NAMES[TRAIN]):
             done.files.clear()
             return done
-        (new / MANIFEST).write_bytes(_manifest(done, plugin.rendering(), job.about))
+        (new / MANIFEST).write_bytes(_manifest(done, plugin, job.about))
         _put_in_place(new, folder, done)
     return done
 
@@ -224,7 +224,9 @@ def measure(path: Path) -> tuple[int, str]:
     return size, whole.hexdigest()
 
 
-def _manifest(done: Written, rendering: dict[str, Any] | None, about: dict[str, Any]) -> bytes:
+def _manifest(done: Written, plugin: Format, about: dict[str, Any]) -> bytes:
+    rendering = plugin.rendering()
+    options = plugin.how.model_dump(mode="json", exclude_defaults=True, exclude={"tokenizer"})  # a path of one machine
     files = [
         {"name": file.path.name, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256,
          "tokens": file.tokens, "tokens_exact": file.tokens_exact}
@@ -234,7 +236,8 @@ def _manifest(done: Written, rendering: dict[str, Any] | None, about: dict[str, 
               "text_changed_by_template": done.changed, "written_as_imported": done.passed,
               "rejected_answers_left_out": done.left}
     rows = sum(file.rows for file in done.files)
-    value = {"format": done.format, "files": files, **about, "counts": {**about["counts"], **counts}}
+    value = {"format": done.format, "format_options": options, "files": files, **about,
+             "counts": {**about["counts"], **counts}}
     if rendering is not None:
         value["rendering"] = {**rendering, "proven": rows - done.unproven, "unproven": done.unproven}
     return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"

@@ -118,6 +118,10 @@ class Format:
         """Whether an object has this format's shape. Only keys and types are looked at."""
         raise NotImplementedError
 
+    def takes(self, values: Mapping[str, Any]) -> bool:
+        """Whether an object is a row of this very format, with the options that it has; `recognises` knows none."""
+        return self.recognises(values)
+
     def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
         """Everything that is wrong with a line's object; `error` means that `write` refuses it."""
         raise NotImplementedError

@@ -102,6 +102,13 @@ class TextFormat(Format):
         messages = [{"role": turn.role, "content": turn.text} for turn in self.parse(self._begun(text))]
         return Example(messages, fields=others(values, ("text",)))
 
+    def takes(self, values: Mapping[str, Any]) -> bool:
+        """See Format: a text that is of this form; what is wrong with one that only begins so, `problems` says."""
+        try:
+            return isinstance(values.get("text"), str) and bool(self.parse(self._begun(values["text"])))
+        except FormatRefusal:
+            return self.recognises(values)
+
     def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
         """See Format."""
         text = values.get("text")

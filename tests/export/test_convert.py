@@ -130,6 +130,7 @@ def test_the_same_file_gives_the_same_bytes_and_a_manifest(tmp_path: Path) -> No
         assert one.manifest.read_bytes() == other.manifest.read_bytes()
     told = json.loads((tmp_path / "again" / "mistral" / "manifest.json").read_bytes())
     assert told["source"]["file"] == "rows.jsonl"
+    assert told["format_options"] == {"version": "tekken"}
     assert told["rendering"] == {"begin": "<s>", "begins": "row", "stop": "</s>", "add_special_tokens": False,
                                  "version": "tekken", "proven": 20, "unproven": 0}
     assert first.written[1].files[0].path.read_text().startswith('{"text": "<s>[INST]Q')

@@ -142,6 +142,15 @@ def test_thoughts_of_a_qwen3_answer_are_written_as_they_are() -> None:
     assert one("qwen", version="3").read({"text": text}).messages == [ASKS[0], answer]
 
 
+def test_a_format_with_its_options_takes_what_it_wrote() -> None:
+    for name, options in OURS.values():
+        plugin = one(name, **options)
+        row = Example([SYSTEM, *ONE] if options.get("version") == "v7" else ONE)
+        assert plugin.takes(json.loads(plugin.write(row)))
+        assert not plugin.takes({"text": "a story"})
+    assert not one("qwen").takes(json.loads(one("llama3").write(Example(ONE))))
+
+
 def test_a_begin_token_can_be_left_to_the_tokenizer() -> None:
     for name, text in (("llama2", "[INST] Q1 [/INST] A1 </s><s>[INST] Q2 [/INST] A2 </s>"),
                        ("mistral", "[INST] Q1[/INST] A1</s>[INST] Q2[/INST] A2</s>")):
