@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
@@ -110,7 +111,8 @@ class Described(NamedTuple):
     description: str
 
 
-_TAKES = {str: "text", int: "whole number", float: "number", bool: "true or false", list: "list", dict: "mapping"}
+_TAKES = {str: "text", int: "whole number", float: "number", bool: "true or false", list: "list", dict: "mapping",
+          date: "date"}
 
 
 def described(*models: type[BaseModel]) -> list[Described]:
