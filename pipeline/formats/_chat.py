@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from pipeline.errors import did_you_mean
@@ -22,7 +24,7 @@ from . import error, warning
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 KEYS = ("role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id", "weight")
 """Keys of a message in the order in which they are written."""
-_USUAL = {"role", "content"}
+_MESSAGES, _ROLE, _CONTENT = itemgetter("messages"), itemgetter("role"), itemgetter("content")
 _NAMES = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALIASES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant"}
 _IMAGES = 10
@@ -30,7 +32,7 @@ _IMAGES = 10
 
 def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
     """Everything that is wrong with `messages` and `tools` of one line."""
-    if plainly_sound(values):
+    if plainly_sound((values,)):
         return
     messages = values.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -54,24 +56,41 @@ def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Pro
     yield from _tool_problems(values.get("tools"), where)
 
 
-def plainly_sound(values: Mapping[str, Any]) -> bool:
-    """Whether a line is of the usual kind, nothing but texts, and has no problem: the quick way for most rows.
+def plainly_sound(rows: Sequence[Mapping[str, Any]], text: bytes | None = None) -> int:
+    """Whether lines are of the usual kind, nothing but texts, and have no problem: the quick way for most rows.
 
-    False means that nothing is known. Whatever this lets pass, the checks below let pass too.
+    Whatever this lets pass, the checks below let pass too. For many rows it costs a third of what it costs one by one.
+
+    Args:
+        rows: the objects.
+        text: their JSON, where it is at hand.
+
+    Returns:
+        How many strings they hold, keys too. 0 means that nothing is known.
     """
-    messages = values.get("messages")
-    if not isinstance(messages, list) or values.get("tools") is not None:
-        return False
-    asked, role = False, None
-    for number, message in enumerate(messages):
-        if not isinstance(message, dict) or message.keys() != _USUAL:
-            return False
-        role, content = message["role"], message["content"]
-        usual = role in ("user", "assistant") or (role == "system" and number == 0)
-        if not usual or not isinstance(content, str) or "<|" in content or not content.strip():
-            return False
-        asked = asked or role == "user"
-    return asked and role == "assistant"
+    try:
+        messages = list(map(_MESSAGES, rows))
+        flat = list(chain.from_iterable(messages))
+        lengths, roles = set(map(len, messages)), map(_ROLE, flat)
+        told = (set(zip(*[roles] * lengths.pop(), strict=True)) if len(lengths) == 1 and flat
+                else {tuple(map(_ROLE, each)) for each in messages})
+        sound = all(map(str.strip, map(_CONTENT, flat))) and all(map(_usual, told))
+        if not sound or set(map(len, rows)) != {1} or set(map(len, flat)) != {2}:
+            return 0
+    except (KeyError, TypeError):
+        return 0
+    hidden = text is None or b"\\u00" in text  # as an escape
+    if (not hidden and b"<" in text and b"<|" in text) or (  # type: ignore[operator]
+            hidden and any("<|" in each for each in map(_CONTENT, flat))):
+        return 0
+    return len(rows) + 4 * len(flat)
+
+
+@lru_cache(64)
+def _usual(roles: tuple[Any, ...]) -> bool:
+    """Whether roles are system or none, then user and assistant in any order, the last one an assistant."""
+    rest = roles[1:] if roles and roles[0] == "system" else roles
+    return set(rest) == {"user", "assistant"} and rest[-1] == "assistant"
 
 
 def _message_problems(message: Mapping[str, Any], number: int, where: str) -> Iterator[Problem]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from io import BufferedIOBase
+from collections.abc import Callable, Iterator, Sequence
+from io import BufferedIOBase, BytesIO
 from typing import Any, NamedTuple
 
 from pipeline.types import Problem
 
-from ._lines import LONGEST, Breaks, lines
+from ._lines import LONGEST, Breaks, blocks, ends
 from ._open import Chunks, Report
-from ._values import parse
+from ._values import parse, plain_row, sound_rows
 
 
-class Found(NamedTuple):
-    """A row as the readers of this package find it; `rows.Row` is the same for outsiders."""
+class Row(NamedTuple):
+    """A row of a user's file.
+
+    Attributes:
+        values: column -> value, as JSON has them.
+        number: 1-based: the line it begins on, or which row it is (.json documents, Parquet).
+        start: offset of its first byte, after unpacking.
+        end: offset behind its last byte; a line break is not part of it.
+        data: its bytes as they are in the file; empty for Parquet.
+    """
 
     values: dict[str, Any]
     number: int
@@ -24,7 +32,28 @@ class Found(NamedTuple):
     data: bytes
 
 
+class Batch(NamedTuple):
+    """Lines of a file with which nothing is wrong, of which `Sound` is certain.
+
+    Attributes:
+        values: their objects.
+        lines: their bytes, line breaks included.
+        number: of the first one, 1-based.
+    """
+
+    values: list[dict[str, Any]]
+    lines: list[bytes]
+    number: int
+
+
+Sound = Callable[[Sequence[dict[str, Any]], bytes], int]
+"""Says of objects and their JSON lines whether nothing is wrong with any of them: how many strings they hold, keys
+too, where they hold nothing but strings in lists and objects; 0 where that is not known."""
+
+
 _CHUNK = 1 << 20
+_TOGETHER = 128
+"""Lines that are looked at together: what is certain of all of them costs little for each."""
 _GAP = re.compile(rb"[\s,]*")
 _OUTSIDE = re.compile(rb'["{}\[\]]')
 _INSIDE = re.compile(rb'["\\]')
@@ -37,24 +66,71 @@ def is_document(head: bytes) -> bool:
     return len(first) == 2 and first[0].strip() in (b"{", b"[")
 
 
-def line_rows(stream: BufferedIOBase, how: Breaks, codec: str | None, where: str, report: Report) -> Iterator[Found]:
-    """One object per line. `data` is the line without its break."""
+def line_rows(
+    stream: BufferedIOBase, how: Breaks, codec: str | None, where: str, report: Report, sound: Sound | None = None
+) -> Iterator[Row | Batch]:
+    """One object per line. `data` is the line without its break. Batches come where `sound` knows them."""
     crlf = False
-    for line in lines(stream, how, where, report):
-        at = f"{where}:{line.number}"
-        data = how.body(line.raw)
-        if len(line.raw) - len(data) > len(how.lf) and not crlf:
-            crlf = True
-            report(Problem("note", "crlf", at, "lines end in CR LF; no row contains them"))
-        if not line.raw.endswith(how.lf):
-            report(Problem("note", "no-final-newline", at, "the last line has no line break; it is read all the same"))
-        if not data.strip(b" \t\r\n\v\f\0" if codec else b" \t\r\n\v\f"):
-            report(Problem("note", "blank-line", at, "a blank line, skipped"))
-            continue
-        text = as_utf8(data, codec, at, report)
-        values = None if text is None else parse(text, at, report)
-        if values is not None:
-            yield Found(values, line.number, line.start, line.start + len(data), data)
+    for block in blocks(stream, how, where, report):
+        usual = codec is None and how.lf == b"\n" and b"\r" not in block.data and block.data.endswith(b"\n")
+        start, number = block.start, block.number
+        for raws, batch in _parts(block.data, how.lf, sound if usual else None):
+            if batch is not None:
+                yield Batch(batch, raws, number)
+                start, number = start + sum(map(len, raws)), number + len(raws)
+                continue
+            for raw in raws:
+                values = plain_row(raw) if usual else None
+                if values is not None:
+                    yield Row(values, number, start, start + len(raw) - 1, raw[:-1])
+                else:
+                    data, at = how.body(raw), f"{where}:{number}"
+                    if len(raw) - len(data) > len(how.lf) and not crlf:
+                        crlf = True
+                        report(Problem("note", "crlf", at, "lines end in CR LF; no row contains them"))
+                    values = _line(raw, data, how, codec, at, report)
+                    if values is not None:
+                        yield Row(values, number, start, start + len(data), data)
+                start, number = start + len(raw), number + 1
+
+
+def _parts(
+    block: bytes, lf: bytes, sound: Sound | None
+) -> Iterator[tuple[list[bytes], list[dict[str, Any]] | None]]:
+    """The lines of a block, and the objects of those that are sound, together or one by one."""
+    raws = list(BytesIO(block)) if lf == b"\n" else list(_split(block, lf))
+    if sound is None:
+        yield raws, None
+        return
+    for begin in range(0, len(raws), _TOGETHER):
+        part = raws[begin : begin + _TOGETHER]
+        found = sound_rows(part, sound)
+        if found is not None:
+            yield part, found
+        else:
+            yield from (([raw], sound_rows([raw], sound)) for raw in part)
+
+
+def _split(block: bytes, lf: bytes) -> Iterator[bytes]:
+    position = 0
+    for end in ends(block, lf, 0):
+        yield block[position:end]
+        position = end
+    if position < len(block):
+        yield block[position:]
+
+
+def _line(
+    raw: bytes, data: bytes, how: Breaks, codec: str | None, at: str, report: Report
+) -> dict[str, Any] | None:
+    """The object of a line, with everything that is noticed on the way; None where there is none."""
+    if not raw.endswith(how.lf):
+        report(Problem("note", "no-final-newline", at, "the last line has no line break; it is read all the same"))
+    if not data.strip(b" \t\r\n\v\f\0" if codec else b" \t\r\n\v\f"):
+        report(Problem("note", "blank-line", at, "a blank line, skipped"))
+        return None
+    text = as_utf8(data, codec, at, report)
+    return None if text is None else parse(text, at, report)
 
 
 def as_utf8(data: bytes, codec: str | None, where: str, report: Report) -> bytes | None:
@@ -70,7 +146,7 @@ def as_utf8(data: bytes, codec: str | None, where: str, report: Report) -> bytes
         return None
 
 
-def document_rows(stream: BufferedIOBase, bom: bytes, where: str, report: Report) -> Iterator[Found]:
+def document_rows(stream: BufferedIOBase, bom: bytes, where: str, report: Report) -> Iterator[Row]:
     """The objects of an array, one object, or objects one after the other; UTF-8. `number` counts them.
 
     `data` is each object's own bytes. Only one object at a time is in memory.
@@ -94,7 +170,7 @@ def document_rows(stream: BufferedIOBase, bom: bytes, where: str, report: Report
         data = window.move(size)
         values = parse(data, at, report)
         if values is not None:
-            yield Found(values, number, start, start + size, data)
+            yield Row(values, number, start, start + size, data)
     if depth == 1:
         report(Problem("warning", "json", f"{where}:{window.line}", "the array does not end: the file may be cut off",
                        "check that the file is whole"))

@@ -70,40 +70,69 @@ def lines(stream: BufferedIOBase, how: Breaks, where: str, report: Report) -> It
     A line over LONGEST bytes is reported, skipped, and costs no memory. `raw` of the first line starts
     after the byte order mark; empty input gives no line.
     """
-    start, number, tail, searched = 0, 0, b"", 0
+    for block in blocks(stream, how, where, report):
+        position, number = 0, block.number
+        for end in ends(block.data, how.lf, 0):
+            yield Line(block.data[position:end], block.start + position, number)
+            position, number = end, number + 1
+        if position < len(block.data):
+            yield Line(block.data[position:], block.start + position, number)
+
+
+class Block(NamedTuple):
+    """Whole lines one behind the other: their bytes, where the first one starts, and its number."""
+
+    data: bytes
+    start: int
+    number: int
+
+
+def blocks(stream: BufferedIOBase, how: Breaks, where: str, report: Report) -> Iterator[Block]:
+    """A stream in pieces of whole lines, of about a megabyte; only the last line may lack its break. See `lines`."""
+    lf, width = how.lf, len(how.lf)
+    start, number, tail, searched = len(how.bom), 1, b"", 0
     skipping, first = False, True
     chunks = Chunks(stream, where, report)
     while True:
-        chunk = chunks.read(max(_CHUNK, len(tail)), number + 1)
+        chunk = chunks.read(max(_CHUNK, len(tail)), number)
         if first:
-            chunk, first, start = chunk.removeprefix(how.bom), False, len(how.bom)
+            chunk, first = chunk.removeprefix(how.bom), False
         buffer = tail + chunk
-        position = 0
-        for end in _ends(buffer, how.lf, searched):
-            number += 1
-            if skipping:
-                skipping = False
-            else:
-                yield Line(buffer[position:end], start + position, number)
-            position = end
-        tail = buffer[position:]
-        start += position
-        searched = max(0, len(tail) - len(how.lf) + 1)
-        searched -= searched % len(how.lf)
+        cut = _last_end(buffer, lf, searched)
+        begin = 0
+        if skipping and cut:
+            begin, number, skipping = next(ends(buffer, lf, searched)), number + 1, False
+        if begin < cut:
+            data = buffer[begin:cut]
+            yield Block(data, start + begin, number)
+            number += data.count(lf) if width == 1 else sum(1 for _ in ends(data, lf, 0))
+        tail = buffer[cut:]
+        start += cut
+        searched = max(0, len(tail) - width + 1)
+        searched -= searched % width
         if not chunk:
             break
         if len(tail) > LONGEST and not skipping:
-            report(Problem("error", "too-long", f"{where}:{number + 1}", f"a row of over {LONGEST // 2**20} MiB",
+            report(Problem("error", "too-long", f"{where}:{number}", f"a row of over {LONGEST // 2**20} MiB",
                            "split it, or check its line breaks"))
             skipping = True
         if skipping:
-            keep = len(tail) % len(how.lf) + len(how.lf)
+            keep = len(tail) % width + width
             start, tail, searched = start + len(tail) - keep, tail[-keep:], 0
     if tail and not skipping:
-        yield Line(tail, start, number + 1)
+        yield Block(tail, start, number)
 
 
-def _ends(buffer: bytes, lf: bytes, begin: int) -> Iterator[int]:
+def _last_end(buffer: bytes, lf: bytes, begin: int) -> int:
+    """Where the last whole line ends; 0 where there is none."""
+    width = len(lf)
+    found = buffer.rfind(lf, begin)
+    while found != -1 and found % width:
+        found = buffer.rfind(lf, begin, found + width - 1)
+    return found + width if found != -1 else 0
+
+
+def ends(buffer: bytes, lf: bytes, begin: int) -> Iterator[int]:
     """Where lines end, breaks included; in wide encodings only breaks on a unit's border count."""
     width = len(lf)
     found = buffer.find(lf, begin)

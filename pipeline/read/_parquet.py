@@ -12,13 +12,13 @@ from typing import Any
 from pipeline.errors import DataError, MissingExtra
 from pipeline.types import Problem, Severity
 
-from ._json import Found
+from ._json import Row
 from ._open import Report
 
 _BATCH = 256
 
 
-def parquet_rows(stream: BufferedIOBase, path: Path, report: Report) -> Iterator[Found]:
+def parquet_rows(stream: BufferedIOBase, path: Path, report: Report) -> Iterator[Row]:
     """One row per row; `number` counts them, `data` is empty.
 
     A null inside a struct counts as absent, for Parquet cannot say otherwise. Dates are ISO 8601 texts,
@@ -36,7 +36,7 @@ def parquet_rows(stream: BufferedIOBase, path: Path, report: Report) -> Iterator
                 number += 1
                 at = f"{path}:{number}"
                 plain = {name: _plain(value, f"'{name}'", at, report) for name, value in values.items()}
-                yield Found(plain, number, 0, 0, b"")
+                yield Row(plain, number, 0, 0, b"")
     except (OSError, ValueError) as error:
         report(Problem("error", "parquet", f"{path}:{number + 1}", f"damaged: {str(error).splitlines()[0]}",
                        "copy or download the file again"))

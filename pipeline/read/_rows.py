@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import orjson
 
@@ -17,34 +17,16 @@ from pipeline.digest import ID_LENGTH
 from pipeline.errors import DataError
 from pipeline.types import Problem
 
-from ._json import Found, document_rows, is_document, line_rows
+from ._json import Batch, Row, Sound, document_rows, is_document, line_rows
 from ._lines import Breaks, breaks
 from ._open import Chunks, Report, codec, kind, opened
 from ._parquet import parquet_columns, parquet_rows
 from ._table import header, table_rows
 
-__all__ = ["Row", "columns", "file_digest", "kind", "rows"]
+__all__ = ["Batch", "Row", "Sound", "columns", "file_digest", "kind", "rows", "sifted"]
 
 _HEAD = 1 << 16
 _LOOKED_AT = 100
-
-
-class Row(NamedTuple):
-    """A row of a user's file.
-
-    Attributes:
-        values: column -> value, as JSON has them.
-        number: 1-based: the line it begins on, or which row it is (.json documents, Parquet).
-        start: offset of its first byte, after unpacking.
-        end: offset behind its last byte; a line break is not part of it.
-        data: its bytes as they are in the file; empty for Parquet.
-    """
-
-    values: dict[str, Any]
-    number: int
-    start: int
-    end: int
-    data: bytes
 
 
 def rows(path: Path, problem: Report, *, encoding: str | None = None) -> Iterator[Row]:
@@ -60,11 +42,19 @@ def rows(path: Path, problem: Report, *, encoding: str | None = None) -> Iterato
         RecipeError: no such encoding.
         MissingExtra: Parquet without pyarrow.
     """
-    count = 0
-    for found in _found(path, problem, encoding):
-        count += 1
-        yield Row(*found)
-    if not count:
+    return cast(Iterator[Row], sifted(path, problem, None, encoding=encoding))
+
+
+def sifted(
+    path: Path, problem: Report, sound: Sound | None, *, encoding: str | None = None
+) -> Iterator[Row | Batch]:
+    """As `rows`, and lines of which `sound` is certain come many at a time, for a third of the cost."""
+    found = _found(path, problem, encoding, sound)
+    first = next(found, None)
+    if first is not None:
+        yield first
+        yield from found
+    else:
         problem(Problem("warning", "empty", str(path), "holds no row that can be read"))
 
 
@@ -103,7 +93,7 @@ def file_digest(path: Path) -> str:
     return base64.b32encode(found.digest()).decode("ascii")[:ID_LENGTH].lower()
 
 
-def _found(path: Path, report: Report, encoding: str | None) -> Iterator[Found]:
+def _found(path: Path, report: Report, encoding: str | None, sound: Sound | None) -> Iterator[Row | Batch]:
     what, where = kind(path), str(path)
     with ExitStack() as stack:
         stream, how, name = _begin(path, encoding, stack)
@@ -118,7 +108,7 @@ def _found(path: Path, report: Report, encoding: str | None) -> Iterator[Found]:
                 report(Problem("note", "not-lines", where, "one JSON document and not a row per line; read as such"))
             yield from document_rows(stream, how.bom, where, report)
         else:
-            yield from line_rows(stream, how, name, where, report)
+            yield from line_rows(stream, how, name, where, report, sound)
 
 
 def _begin(path: Path, encoding: str | None, stack: ExitStack) -> tuple[BufferedIOBase, Breaks, str | None]:

@@ -12,7 +12,7 @@ from pipeline.types import Problem
 from pipeline.words import plural
 
 from ._guess import likely
-from ._json import Found
+from ._json import Row
 from ._lines import LONGEST, Breaks, Line, lines
 from ._open import Report
 from ._values import nul
@@ -39,7 +39,7 @@ class Table(NamedTuple):
 
 
 def table_rows(stream: BufferedIOBase, how: Breaks, codec: str | None, where: str, report: Report,
-               separator: str | None = None) -> Iterator[Found]:
+               separator: str | None = None) -> Iterator[Row]:
     """One row per record; every value is a text, empty where the cell is. `number` is its first line.
 
     `data` is the record's bytes without its last line break.
@@ -74,7 +74,7 @@ def table_rows(stream: BufferedIOBase, how: Breaks, codec: str | None, where: st
         assert cells is not None
         if "\0" in record.text:
             report(nul(at))
-        yield Found(dict(zip(table.names, cells, strict=True)), record.number, record.start,
+        yield Row(dict(zip(table.names, cells, strict=True)), record.number, record.start,
                     record.start + len(data), data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, cast
 
 import orjson
@@ -19,6 +20,67 @@ DEEPEST = 200
 _KEY = re.compile(rb'"\s*:')
 _BIG = 2.0**63
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def plain_row(line: bytes) -> dict[str, Any] | None:
+    """The object of a line of the usual kind, in which nothing has to be said; None where `parse` has to look.
+
+    Usual are texts, and lists of objects of texts.
+    """
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    strings = _strings(value) if type(value) is dict else 0
+    return value if strings and _has_strings(line, strings) else None
+
+
+def sound_rows(
+    lines: Sequence[bytes], sound: Callable[[Sequence[dict[str, Any]], bytes], int]
+) -> list[dict[str, Any]] | None:
+    """The objects of lines in which `sound` knows all strings, and no key stands twice; None otherwise."""
+    text = lines[0] if len(lines) == 1 else b"".join(lines)
+    try:
+        values = list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return None
+    if set(map(type, values)) != {dict}:
+        return None
+    strings = sound(values, text)
+    return values if strings and _has_strings(text, strings) else None
+
+
+def _has_strings(text: bytes, count: int) -> bool:
+    """Whether so many strings stand in JSON for certain: one more would be a key that stands twice.
+
+    Where no backslash stands before a backslash, every quote that no backslash precedes begins or ends a string.
+    U+0000 is left to `parse`.
+    """
+    quotes = text.count(b'"')
+    if b"\\" in text:
+        if b"\\\\" in text or b"\\u0000" in text:
+            return False
+        quotes -= text.count(b'\\"')
+    return quotes == 2 * count
+
+
+def _strings(value: dict[str, Any]) -> int:
+    """How many texts an object holds, keys too; 0 where it holds anything but texts and lists of objects of texts."""
+    count = len(value)
+    for item in value.values():
+        if type(item) is str:
+            count += 1
+        elif type(item) is list:
+            for each in item:
+                if type(each) is not dict:
+                    return 0
+                for text in each.values():
+                    if type(text) is not str:
+                        return 0
+                count += 2 * len(each)
+        else:
+            return 0
+    return count
 
 
 def parse(text: bytes, where: str, report: Report) -> dict[str, Any] | None:

@@ -100,8 +100,8 @@ def test_chat_faults(messages: list[Any], found: list[str]) -> None:
 def test_the_quick_way_lets_nothing_pass(messages: list[Any], tools: Any) -> None:
     """A row that is plainly sound has no problem in the slow way either."""
     values = {"messages": messages, "tools": tools}
-    if plainly_sound(values):
-        with patch("pipeline.formats._chat.plainly_sound", lambda values: False):
+    if plainly_sound([values]):
+        with patch("pipeline.formats._chat.plainly_sound", lambda rows: 0):
             assert list(conversation_problems(values, "f:1")) == []
 
 
