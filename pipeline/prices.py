@@ -17,6 +17,11 @@ from .types import Usage
 MILLION = 1_000_000
 FREE_HERE = "no price: an address on this machine counts as free"
 """The source of a price of 0 that nobody said."""
+TARGET_EPOCHS = 3
+FEWEST_SEEN, MOST_SEEN = 100, 25_000
+"""Examples that all epochs together should show, at least and at most."""
+MOST_EPOCHS = 25
+"""The rule that OpenAI's cookbook gives for `auto` (examples/Chat_finetuning_data_prep.ipynb, 2e652704)."""
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
@@ -140,6 +145,15 @@ def training_price_of(
     tuned = _table()["tuned"]
     usd = tuned["training"].get(base_model(model)) if namespace == "openai" else None
     return TrainingPrice(usd, tuned["date"], tuned["source"]) if usd is not None else None
+
+
+def epochs_of(rows: int) -> int:
+    """How often a job whose epochs are `auto` goes through so many rows."""
+    if rows * TARGET_EPOCHS < FEWEST_SEEN:
+        return min(MOST_EPOCHS, FEWEST_SEEN // max(1, rows))
+    if rows * TARGET_EPOCHS > MOST_SEEN:
+        return max(1, MOST_SEEN // rows)
+    return TARGET_EPOCHS
 
 
 def cost(price: Price, usage: Usage) -> float:

@@ -12,12 +12,13 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .digest import canonical
+from .errors import DataError, MissingExtra
 from .types import Message
 
 if TYPE_CHECKING:
@@ -52,27 +53,59 @@ def count(text: str, model: str) -> Count:
     """
     encoding = _encoding_for(model)
     if encoding is None:
-        return Count(math.ceil(at_most(text) / BYTES_PER_TOKEN), False)
+        return Count(estimate(text), False)
     return Count(_length(encoding, text), True)
 
 
 def count_messages(messages: Iterable[Message], model: str) -> Count:
-    """The tokens of a conversation, with what the wire form adds to every message and to the whole.
+    """The tokens of a conversation, with what the wire form adds to every message and to the whole; see `counted`."""
+    found = counted(messages, vocabulary_of(model))
+    return Count(found.tokens, found.exact)
+
+
+class Counted(NamedTuple):
+    """The tokens of a conversation; `answers` are those of what its assistant says, without what is around it."""
+
+    tokens: int
+    exact: bool
+    answers: int
+
+
+def counted(messages: Iterable[Message], vocabulary: Vocabulary) -> Counted:
+    """The tokens of a conversation in a vocabulary.
 
     The formula is the OpenAI cookbook's: PER_MESSAGE, the tokens of every value (the role too), PER_NAME
     where there is a name, and PRIMING once. Tool calls count as their JSON and images as nothing, and
     with either the count is an estimate.
     """
-    total, exact = PRIMING, True
+    length = vocabulary.length or estimate
+    total, exact, answers = PRIMING, vocabulary.length is not None, 0
     for message in messages:
         total += PER_MESSAGE + (PER_NAME if message.get("name") else 0)
+        role = message.get("role")
         for key, value in message.items():
+            if key == "role" and isinstance(value, str):
+                total += _role(vocabulary, value) if value in _ROLES else length(value)
+                continue
             texts, sure = _texts(key, value)
-            for text in texts:
-                found = count(text, model)
-                total, exact = total + found.tokens, exact and found.exact
-            exact = exact and sure
-    return Count(total, exact)
+            found = sum(map(length, texts))
+            total, exact = total + found, exact and sure
+            if role == "assistant" and key == "content":
+                answers += found
+    return Counted(total, exact, answers)
+
+
+def estimate(text: str) -> int:
+    """About how many tokens a text has, where nobody can count."""
+    return math.ceil(at_most(text) / BYTES_PER_TOKEN)
+
+
+_ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
+
+
+@lru_cache(256)
+def _role(vocabulary: Vocabulary, role: str) -> int:
+    return (vocabulary.length or estimate)(role)
 
 
 def at_most(text: str) -> int:
@@ -94,18 +127,83 @@ def encoding_name(model: str) -> str | None:
     `openai:ft:gpt-4.1-mini-2025-04-14:acme::x1` is read as gpt-4.1-mini: provider and path before it, and
     what tuning adds around it, are left out.
     """
+    listed = [(prefix, encoding) for encoding, prefixes in _table()["models"].items() for prefix in prefixes]
+    found: str | None = _nearest(model, dict(listed))
+    return found
+
+
+@cache
+def example_limit(model: str) -> int | None:
+    """Tokens that a training example may have at the host of a model; a longer one loses its end, so its answer's.
+
+    None where it is not known.
+    """
+    found: int | None = _nearest(model, _table()["examples"]["limits"])
+    return found
+
+
+def _nearest(model: str, listed: Mapping[str, Any]) -> Any:
+    """What is listed for a model: under the longest of the names that it begins with."""
     name = model.rpartition("/")[2]
     before, colon, after = name.partition(":")
     if colon and before != "ft":
         name = after
     name = name.removeprefix("ft:").partition(":")[0].lower()
-    fits = [
-        (len(prefix), encoding)
-        for encoding, prefixes in _table()["models"].items()
-        for prefix in prefixes
-        if name == prefix or name.startswith(prefix if prefix.endswith(".") else f"{prefix}-")
-    ]
-    return max(fits)[1] if fits else None
+    fits = [prefix for prefix in listed
+            if name == prefix or name.startswith(prefix if prefix.endswith(".") else f"{prefix}-")]
+    return listed[max(fits, key=len)] if fits else None
+
+
+class Vocabulary(NamedTuple):
+    """Who counts, and how well.
+
+    Attributes:
+        name: of the encoding, or of a tokenizer's folder; empty where nobody can count.
+        length: the tokens of a text; None where its vocabulary is not on this machine.
+        line: the command that puts it there; empty where there is none.
+    """
+
+    name: str
+    length: Callable[[str], int] | None
+    line: str = ""
+
+
+def vocabulary_of(model: str) -> Vocabulary:
+    """Who counts for a model of a host."""
+    name = encoding_name(model)
+    if name is None:
+        return Vocabulary("", None)
+    encoding = _encoding_for(model)
+    if encoding is None:
+        return Vocabulary(name, None, vocabulary_line(name))
+    return Vocabulary(name, partial(_length, encoding))
+
+
+def vocabulary_in(folder: Path) -> Vocabulary:
+    """Who counts for a model of one's own: tokenizer.json in its folder. Special tokens in a text count as one each.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+        MissingExtra: the package tokenizers is not installed.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise DataError(f"{folder}: there is no tokenizer.json", "name the folder that a tokenizer was saved to")
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise MissingExtra.of("tokenizers", "local", f"counting tokens with {path}") from None
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the package raises plain Exceptions
+        cure = "save it again: tokenizer.save_pretrained(FOLDER)"
+        raise DataError(f"{path}: is no tokenizer: {error}", cure) from None
+
+    def length(text: str) -> int:
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return len(tokenizer.encode(whole, add_special_tokens=False).ids)
+
+    return Vocabulary(str(folder), length)
 
 
 def vocabulary(encoding: str, env: Mapping[str, str] = os.environ) -> Path | None:

@@ -6,17 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError
-from ..prices import MILLION, TrainingPrice
+from ..prices import MILLION, TrainingPrice, epochs_of
 from ..store.files import loads
 from ..tokens import at_most_messages, count_messages
 from ..types import Problem
 from . import Bill
 
-TARGET_EPOCHS = 3
-FEWEST_SEEN, MOST_SEEN = 100, 25_000
-"""Examples that all epochs together should show, at least and at most."""
-MOST_EPOCHS = 25
-"""The rule that OpenAI's cookbook gives for `auto` (examples/Chat_finetuning_data_prep.ipynb, 2e652704)."""
 SHOWN = 5
 """Rows over the limit that are named one by one."""
 
@@ -89,15 +84,6 @@ def too_long(path: Path, found: Measured, context: int) -> list[Problem]:
         severity = "error" if tokens > context else "warning"
         problems.append(Problem(severity, "maybe-too-long", f"{path}:{line}", what, fix))  # type: ignore[arg-type]
     return problems
-
-
-def epochs_of(rows: int) -> int:
-    """How often `auto` goes through so many rows."""
-    if rows * TARGET_EPOCHS < FEWEST_SEEN:
-        return min(MOST_EPOCHS, FEWEST_SEEN // max(1, rows))
-    if rows * TARGET_EPOCHS > MOST_SEEN:
-        return max(1, MOST_SEEN // rows)
-    return TARGET_EPOCHS
 
 
 def bill_of(found: Measured, epochs: int | None, price: TrainingPrice | None) -> Bill:

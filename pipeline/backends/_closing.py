@@ -23,7 +23,7 @@ BARRED = "training_not_available"
 
 @cache
 def table() -> dict[str, Any]:
-    """openai.json: dates, the default base, tokens that an example may have."""
+    """openai.json: dates, and the default base."""
     value: dict[str, Any] = orjson.loads(Path(__file__).with_name("openai.json").read_bytes())
     return value
 
@@ -32,12 +32,6 @@ def is_openai(base_url: str) -> bool:
     """Whether an address is OpenAI's own, in any region."""
     host = (urlsplit(base_url).hostname or "").lower()
     return host == table()["host"] or host.endswith(f".{table()['host']}")
-
-
-def context_of(base: str) -> int | None:
-    """Tokens that one example may have; longer ones lose their end. None where it is not known."""
-    found: int | None = table()["context"].get(base_model(base))
-    return found
 
 
 def ways_on(name: str, train: str) -> str:

@@ -22,10 +22,11 @@ from ..hosts.access import Access, access
 from ..hosts.client import Host, Refused
 from ..prices import TrainingPrice, training_price_of
 from ..settings import Settings
+from ..tokens import example_limit
 from ..types import Problem
 from . import CANCELLED, FAILED, Bill, Job, Options, RemoteBackend, RemoteJob, Report, Tuned, TuneProgress
 from ._bill import Measured, bill_of, charged, measured, too_long
-from ._closing import BARRED, barred, context_of, ended, notice, shutdown, table, ways_on
+from ._closing import BARRED, barred, ended, notice, shutdown, table, ways_on
 from ._follow import Follower
 from ._told import line_at_fault, moment, tokens_at_fault
 
@@ -87,7 +88,7 @@ class HostBackend(RemoteBackend[HostOptions]):
         found = [notice(base, entry.base_url, self._today(), ways)]
         with self._host(entry) as host:
             found.append(self._base_problem(host, base, ways))
-        context = context_of(base)
+        context = example_limit(base)
         for path in (job.train, job.validation):
             if path is None:
                 continue
@@ -123,7 +124,7 @@ class HostBackend(RemoteBackend[HostOptions]):
 
     def _measure(self, path: Path, base: str) -> Measured:
         if path not in self._measured:
-            self._measured[path] = measured(path, base, context_of(base))
+            self._measured[path] = measured(path, base, example_limit(base))
         return self._measured[path]
 
     def _price(self, options: HostOptions) -> TrainingPrice | None:

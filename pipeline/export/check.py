@@ -1,30 +1,33 @@
 """The pre-flight of a training file, ours or another's: every fault with its line and its cure, none hiding another.
 
-What the reader of users' files notices, what each row's format says of it, and what only shows over
-rows: too few of them, two shapes in one file, rows that stand twice or on both sides of the split.
-Rules and numbers: OpenAI's fine-tuning guide, and the job errors that people have met.
+In groups: A, what the reader of users' files notices, too few rows, too many bytes, two shapes in one file. B, what
+each row's format says of it. C, what shows over rows (check_across). D, tokens and money (check_tokens). E, what is
+wrong with a row as the target's rendered text. Rules and numbers: OpenAI's fine-tuning guide, and the job errors that
+people have met.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from pipeline import formats
-from pipeline.digest import canonical, normal_text
 from pipeline.errors import DataError, did_you_mean
 from pipeline.formats import Format, FormatRefusal
-from pipeline.read import Row, encoding_of, kind, rows
+from pipeline.read import Batch, Row, encoding_of, kind, rows, sifted
 from pipeline.types import Example, Problem
 from pipeline.words import plural
 
+from .check_across import NEAR_BYTES, Across
+from .check_target import OPENAI, Target, target_of
+from .check_tokens import Tokens, rendered, spread
 from .write import MANIFEST, NAMES, measure
 
 if TYPE_CHECKING:
@@ -32,12 +35,14 @@ if TYPE_CHECKING:
 
 Report = Callable[[Problem], None]
 
-OPENAI = "openai-chat"
+GROUPS = "ABCDE"
 FEWEST = 10
 """Rows that a job needs: `invalid_n_examples`, 'must have at least 10 examples'."""
 
-LARGEST = 512 * 10**6
-"""Bytes of a file that /files takes; larger ones go through /uploads."""
+LARGE, LARGEST = 512 * 10**6, 8 * 10**9
+"""Bytes of a file that /files takes; and that /uploads takes, in parts."""
+_HEAD = 20
+"""Rows that are looked at to see of which shape the file is."""
 
 KEYS = ("messages", "prompt", "completion", "instruction", "output", "conversations", "text")
 
@@ -60,6 +65,8 @@ class Checked:
         format: the shape of its rows by format name; None where no row has one.
         rows: rows that could be read.
         codes: problem code -> how often.
+        facts: what is worth knowing of all rows together: messages, rows without a system or a user message.
+        tokens: see Tokens.summary; None where no target was named.
     """
 
     path: Path
@@ -69,18 +76,22 @@ class Checked:
     warnings: int = 0
     notes: int = 0
     codes: Counter[str] = field(default_factory=Counter)
+    facts: dict[str, Any] = field(default_factory=dict)
+    tokens: dict[str, Any] | None = None
 
 
 def check_file(
-    path: Path, report: Report, *, target: str | None = None, validation: Path | None = None
+    path: Path, report: Report, *, target: Target | str | None = None, validation: Path | None = None,
+    groups: str = GROUPS,
 ) -> list[Checked]:
     """Checks a training file, and a validation file against it.
 
     Args:
         path: JSON lines, a table, Parquet, or a folder with prompts/ and completions/.
         report: receives every problem as it is found.
-        target: a format that the rows must fit, as `openai` or `llama2`; None for that of the rows.
+        target: who reads it, as `target_of` takes it; None for whoever reads such rows.
         validation: a second file, none of whose rows may stand in the first one.
+        groups: which checks: letters of GROUPS.
 
     Returns:
         What was found, a value per file.
@@ -89,31 +100,32 @@ def check_file(
         DataError: a file cannot be read at all.
         RecipeError: an unknown target.
     """
-    wanted = formats.find(target) if target else None
-    first = _Check(path, report, wanted)
+    wanted = target_of(target) if isinstance(target, str) else target
+    first = _Check(path, report, wanted, groups)
     first.run()
     done = [first.checked]
     if validation is not None:
-        second = _Check(validation, report, wanted, against=first)
+        second = _Check(validation, report, wanted, groups, against=first)
         second.run()
         done.append(second.checked)
     return done
 
 
-def check_dataset(dataset: Dataset, report: Report, *, target: str | None = None) -> list[Checked]:
+def check_dataset(dataset: Dataset, report: Report, *, target: Target | str | None = None) -> list[Checked]:
     """Checks every export of a dataset, and that its files are those of its manifest.
 
     Args:
         dataset: what was exported.
         report: receives every problem as it is found.
-        target: only the export of this format, as `openai` or `llama2`; None for all.
+        target: only the export that this one reads, as `openai` or `llama2`; None for all.
 
     Raises:
         DataError: nothing was exported yet, or not in that format.
         RecipeError: an unknown target.
     """
     done: list[Checked] = []
-    wanted = formats.find(target).name if target else "*"
+    goal = target_of(target) if isinstance(target, str) else target
+    wanted = goal.format.name if goal and goal.format else "*"
     for manifest in sorted(dataset.exports.glob(f"{wanted}/{MANIFEST}")):
         listed = orjson.loads(manifest.read_bytes())["files"]
         paths = {Path(file["name"]).stem: manifest.parent / file["name"] for file in listed}
@@ -122,7 +134,7 @@ def check_dataset(dataset: Dataset, report: Report, *, target: str | None = None
             if path.exists() and measure(path)[1] != file["sha256"]:
                 report(Problem("error", "changed-file", str(path), "is not the file that was exported (sha256 differs)",
                                f"synth export {dataset.name} --format {manifest.parent.name}"))
-        done += check_file(paths[NAMES[0]], report, target=target, validation=paths.get(NAMES[1]))
+        done += check_file(paths[NAMES[0]], report, target=goal, validation=paths.get(NAMES[1]))
     if not done:
         others = sorted(each.parent.name for each in dataset.exports.glob(f"*/{MANIFEST}"))
         what = f"not exported as {wanted}, but as {', '.join(others)}" if others else "nothing is exported yet"
@@ -132,32 +144,60 @@ def check_dataset(dataset: Dataset, report: Report, *, target: str | None = None
 
 
 class _Check:
-    """One file's check.
+    """One file's check."""
 
-    Rows are remembered by digests of 8 bytes: about 200 bytes of memory for each row, whatever its length.
-    """
-
-    def __init__(self, path: Path, report: Report, target: Format | None, against: _Check | None = None) -> None:
+    def __init__(
+        self, path: Path, report: Report, target: Target | None, groups: str, against: _Check | None = None
+    ) -> None:
         self.checked = Checked(path)
-        self.seen: dict[bytes, int] = {}
-        self.asked: dict[bytes, int] = {}
         self._report, self._target, self._against = report, target, against
-        self._shape: Format | None = None
         self._known: list[Format] = [each() for each in formats.formats()]
+        self._told_shape = False
+        near = path.is_file() and path.stat().st_size <= NEAR_BYTES
+        self.across = Across(str(path), near) if "C" in groups else None
+        self._tokens = Tokens(str(path), target) if target is not None and "D" in groups else None
+        self._renders = "E" in groups
+        self._looks_beyond = bool(set(groups) & set("CDE"))
 
     @cached_property
     def _encoding(self) -> str | None:
         """What the file is in, looked at once and only where something is wrong with it; None where nobody can tell."""
         return encoding_of(self.checked.path)
 
+    @cached_property
+    def _shape(self) -> Format | None:
+        """The shape that most of the first rows have."""
+        if self.checked.path.is_dir():
+            return formats.find("prompt-completion")
+        head = islice(rows(self.checked.path, lambda _: None), _HEAD)
+        found = Counter(shape for row in head if (shape := self._recognised(row.values)) is not None)
+        return found.most_common(1)[0][0] if found else None
+
     def run(self) -> None:
         """Reads all rows and says what is wrong."""
-        for row in self._rows():
-            self.checked.rows += 1
-            self._row(row, f"{self.checked.path}:{row.number}")
+        try:
+            for found in self._rows():
+                if isinstance(found, Batch):
+                    self._batch(found)
+                else:
+                    self.checked.rows += 1
+                    self._row(found, f"{self.checked.path}:{found.number}")
+            if self.across is not None:
+                self._compared(self.across)
+        finally:
+            if self.across is not None:
+                self.across.close()
         self._whole()
+        self.checked.tokens = self._tokens.summary() if self._tokens else None
 
-    def _rows(self) -> Iterator[Row]:
+    def _compared(self, across: Across) -> None:
+        for problem in across.whole(self._against.across if self._against else None):
+            self._say(problem)
+        if across.rows:
+            self.checked.facts = {"without_system": across.no_system, "without_user": across.no_user,
+                                  "messages": spread(across.turns)}
+
+    def _rows(self) -> Iterator[Row | Batch]:
         path = self.checked.path
         if path.is_dir():
             from pipeline.read.folders import pairs
@@ -165,7 +205,10 @@ class _Check:
             for number, pair in enumerate(pairs(path / "prompts", path / "completions", "name", self._say), 1):
                 yield Row({"prompt": pair.prompt, "completion": pair.completion}, number, 0, 0, pair.data)
             return
-        yield from rows(path, self._read_problem)
+        yield from sifted(path, self._read_problem, self._sound)
+
+    def _sound(self, lines: Sequence[Mapping[str, Any]], text: bytes) -> int:
+        return self._shape.sound(lines, text) if self._shape else 0
 
     def _read_problem(self, problem: Problem) -> None:
         """A reader's problem, as heavy as it is in a training file."""
@@ -179,6 +222,15 @@ class _Check:
         if problem.code != "empty":
             self._say(problem)
 
+    def _batch(self, batch: Batch) -> None:
+        """Rows of the file's shape with which nothing is wrong by themselves."""
+        assert self._shape is not None
+        self.checked.rows += len(batch.values)
+        self._is_target(f"{self.checked.path}:{batch.number}")
+        if self._looks_beyond:
+            for number, values in enumerate(batch.values, batch.number):
+                self._beyond(self._shape, values, number, set())
+
     def _row(self, row: Row, where: str) -> None:
         shape = self._shape if self._shape and self._shape.recognises(row.values) else self._recognised(row.values)
         if shape is None:
@@ -187,77 +239,95 @@ class _Check:
             self._error("unknown-shape", where, f"no known kind of training row; its keys: {keys}",
                         next((clause for clause in near if clause.startswith("did")), 'as {"messages": [...]}'))
             return
-        if self._shape is None:
-            self._shape, self.checked.format = shape, shape.name
-            self._is_target(shape, where)
-        elif shape.name != self._shape.name:
+        self._is_target(where)
+        if self._shape is not None and shape.name != self._shape.name:
             self._error("mixed-shapes", where, f"a row of {shape.name} in a file of {self._shape.name}",
                         "one kind of row per file: import both, export once")
-        found = list(shape.problems(row.values, where))
-        for problem in found:
+        said = set()
+        for problem in shape.problems(row.values, where):
+            said.add(problem.code)
             self._say(problem)
+        if len(row.values) > 1:
+            for problem in _provenance(row.values, where):
+                self._say(problem)
+        if self._looks_beyond or self._target is not None:
+            self._beyond(shape, row.values, row.number, said)
+
+    def _beyond(self, shape: Format, values: dict[str, Any], number: int, said: set[str]) -> None:
+        """What the row is beside the others, for the target, and in tokens."""
         try:
-            example = shape.read(row.values)
+            example = shape.read(values)
         except FormatRefusal:
             return  # said by `problems` already
-        if self._target is not None and self._target.name != shape.name:
-            self._fits_target(example, where, {problem.code for problem in found})
-        self._twins(example, row.number, where)
+        target, written, fits = self._target, None, True
+        if target is not None and target.format is not None and shape.name not in target.takes:
+            written = self._written(target.format, example, f"{self.checked.path}:{number}", said)
+            fits = written is not None
+        elif self._renders and not said and shape.rendering() is not None:
+            self._proven(shape, values, example, f"{self.checked.path}:{number}")
+        if self.across is not None:
+            for problem in self.across.add(example, number):
+                self._say(problem)
+        if self._tokens is not None and target is not None and fits:
+            for problem in self._tokens.add(example, rendered(target, values, written), number):
+                self._say(problem)
 
     def _recognised(self, values: dict[str, Any]) -> Format | None:
         return next((each for each in self._known if each.recognises(values)), None)
 
-    def _is_target(self, shape: Format, where: str) -> None:
+    def _is_target(self, where: str) -> None:
         """Whether the file's rows have the target's shape; a table's or a folder's are pairs."""
-        wanted = self._target
-        if wanted is not None and wanted.name != shape.name and wanted.lines:
-            self._error("other-shape", where, f"rows of {shape.name}, and {wanted.name} was asked for",
-                        f"synth import NAME {self.checked.path}, then synth export NAME --format {wanted.name}")
-
-    def _fits_target(self, example: Example, where: str, said: set[str]) -> None:
-        """Whether the target format could hold the row."""
-        assert self._target is not None
-        try:
-            self._target.write(example)
-        except FormatRefusal as refusal:
-            for problem in refusal.problems(where):
-                if problem.code not in said:
-                    self._say(replace(problem, where=where))
-
-    def _twins(self, example: Example, number: int, where: str) -> None:
-        """Rows that stand twice, here or in the file beside."""
-        row = _short(canonical([example.messages, example.tools, example.rejected]))
-        asked = " ".join(str(m.get("content")) for m in example.messages if m.get("role") == "user")
-        prompt = _short(normal_text(asked).encode("utf-8", "surrogatepass")) if asked.strip() else b""
-        if row in self.seen:
-            self._say(Problem("warning", "duplicate-row", where, f"the same as line {self.seen[row]}",
-                              "keep one of them: synth curate with the rule exact_duplicate"))
-        self.seen.setdefault(row, number)
-        if prompt:
-            self.asked.setdefault(prompt, number)
-        if self._against is None:
+        if self._told_shape or self._shape is None:
             return
-        other = self._against.checked.path
-        if row in self._against.seen:
-            self._error("in-both-files", where, f"the same row is line {self._against.seen[row]} of {other}",
-                        "take it out of one: what was trained on proves nothing")
-        elif prompt in self._against.asked:
-            self._say(Problem("warning", "prompt-in-both-files", where,
-                              f"the same prompt is in line {self._against.asked[prompt]} of {other}",
-                              "split by prompt: synth import, then synth export --split 0.1"))
+        self._told_shape, self.checked.format = True, self._shape.name
+        target, shape = self._target, self._shape.name
+        if target is None or target.format is None or shape in target.takes or not target.format.lines:
+            return
+        wanted = target.format.name
+        into = f"synth import NAME {self.checked.path}, then synth export NAME --format {wanted}"
+        if target.renders:
+            what = f"rows of {shape}: each is checked as the {wanted} text that it becomes"
+            self._say(Problem("note", "other-shape", where, what, into))
+        else:
+            self._error("other-shape", where, f"rows of {shape}, and {wanted} was asked for", into)
+
+    def _written(self, wanted: Format, example: Example, where: str, said: set[str]) -> dict[str, Any] | None:
+        """The row in the target's format; None where that cannot hold it, which is said."""
+        try:
+            values = wanted.values(example)
+        except FormatRefusal as refusal:
+            self._say_new(refusal.problems(where), where, said)
+            return None
+        found = [*wanted.problems(values, where), *(wanted.unproven(values, example) if self._renders else ())]
+        self._say_new(found, where, said)
+        return values
+
+    def _proven(self, shape: Format, values: dict[str, Any], example: Example, where: str) -> None:
+        """A rendered text of the file's own: whether it says its row and nothing else."""
+        reader = self._target.format if self._target and self._target.format else shape
+        self._say_new(reader.unproven(values, example), where, set())
+
+    def _say_new(self, found: Iterable[Problem], where: str, said: set[str]) -> None:
+        for problem in found:
+            if problem.code not in said:
+                self._say(replace(problem, where=where))
 
     def _whole(self) -> None:
         """What only shows when all rows are read."""
         path, count = self.checked.path, self.checked.rows
-        openai = self._target is not None and self._target.name == OPENAI
+        self._is_target(str(path))
+        openai = self._target is not None and self._target.by_openai
         if not count:
             self._error("no-rows", str(path), "holds no row that can be read", "synth export NAME")
         elif count < FEWEST and self._against is None and (openai or self.checked.format == OPENAI):
             self._say(Problem("error" if openai else "warning", "too-few-rows", str(path),
                               f"{plural(count, 'row')}, and OpenAI's jobs want at least {FEWEST}", "write more rows"))
-        if openai and path.is_file() and path.stat().st_size > LARGEST:
-            self._error("too-large", str(path), f"{path.stat().st_size:,} bytes, and /files takes {LARGEST:,}",
-                        "divide it, or upload it in parts through /uploads")
+        size = path.stat().st_size if openai and path.is_file() else 0
+        if size > LARGEST:
+            self._error("too-large", str(path), f"{size:,} bytes, and /uploads takes {LARGEST:,}", "divide it")
+        elif size > LARGE:
+            self._say(Problem("warning", "large", str(path), f"{size:,} bytes, and /files takes {LARGE:,}",
+                              "it goes through /uploads in parts, as synth finetune does"))
 
     def _error(self, code: str, where: str, message: str, fix: str) -> None:
         self._say(Problem("error", code, where, message, fix))
@@ -273,5 +343,10 @@ class _Check:
         self._report(problem)
 
 
-def _short(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=8).digest()
+def _provenance(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """What a row says of how its answer was written: cut at a limit, stopped by a filter."""
+    for part in (values, values.get("provenance"), values.get("metadata")):
+        reason = part.get("finish_reason") if isinstance(part, Mapping) else None
+        if reason in ("length", "max_tokens", "content_filter"):
+            yield Problem("error", "cut-answer", where, f"finish_reason is {reason}: the answer has no end",
+                          "drop the row, or ask again with more tokens")

@@ -126,6 +126,18 @@ class Format:
         """Everything that is wrong with a line's object; `error` means that `write` refuses it."""
         raise NotImplementedError
 
+    def sound(self, rows: Sequence[Mapping[str, Any]], text: bytes) -> int:
+        """Whether it is certain that `problems` has nothing to say of many lines' objects: see read.Sound."""
+        return 0
+
+    def mended(self, values: dict[str, Any]) -> list[str]:
+        """Mends in a line's object what can be mended without a doubt, in place.
+
+        Returns:
+            What was done, a few words each.
+        """
+        return []
+
     def unproven(self, values: Mapping[str, Any], example: Example) -> Iterator[Problem]:
         """What of a row is not in its line as it should be, where a format renders text for a model; see render.
 

@@ -26,7 +26,7 @@ KEYS = ("role", "content", "refusal", "name", "tool_calls", "function_call", "to
 """Keys of a message in the order in which they are written."""
 _MESSAGES, _ROLE, _CONTENT = itemgetter("messages"), itemgetter("role"), itemgetter("content")
 _NAMES = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ALIASES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant"}
+ALIASES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant"}
 _IMAGES = 10
 
 
@@ -103,8 +103,9 @@ def _message_problems(message: Mapping[str, Any], number: int, where: str) -> It
     if isinstance(content, str):
         if not content.strip() and not (role == "assistant" and calls):
             yield _empty(role, number, where)
-        for token in control_tokens(content, "openai"):
-            yield _special(token, number, where)
+        if "<|" in content:
+            for token in control_tokens(content, "openai"):
+                yield _special(token, number, where)
     elif isinstance(content, list):
         yield from _part_problems(content, role, number, where)
     elif content is not None:
@@ -126,7 +127,7 @@ def _message_problems(message: Mapping[str, Any], number: int, where: str) -> It
 
 @lru_cache(64)  # a fault of one row is often that of all
 def _role_hint(role: str) -> str:
-    return f"did you mean '{_ALIASES[role]}'?" if role in _ALIASES else did_you_mean(role, ROLES)
+    return f"did you mean '{ALIASES[role]}'?" if role in ALIASES else did_you_mean(role, ROLES)
 
 
 def _empty(role: Any, number: int, where: str) -> Problem:

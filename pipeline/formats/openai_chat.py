@@ -7,14 +7,15 @@ trainers that take `messages` read it too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pipeline.types import Example, Message, Problem
 
 from . import Format, FormatRefusal
-from ._chat import KEYS, conversation_problems
+from ._chat import KEYS, conversation_problems, plainly_sound
+from ._mend import mend_messages
 from ._turns import others
 
 aliases = ("openai", "messages", "chat")
@@ -47,7 +48,7 @@ class OpenAiChat(Format):
                                 'as {"messages": [{"role": "user", "content": "..."}, ...]}')
         if not isinstance(tools, list | None):
             raise FormatRefusal("bad-tools", "'tools' is not a list", '[{"type": "function", "function": {...}}]')
-        beside = others(values, ("messages", "tools"))
+        beside = others(values, ("messages", "tools")) if len(values) > 1 else {}
         return Example([dict(message) for message in messages], tools=tools or None, fields=beside)
 
     @classmethod
@@ -58,6 +59,14 @@ class OpenAiChat(Format):
     def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
         """See Format."""
         yield from conversation_problems(values, where)
+
+    def sound(self, rows: Sequence[Mapping[str, Any]], text: bytes) -> int:
+        """See Format."""
+        return plainly_sound(rows, text)
+
+    def mended(self, values: dict[str, Any]) -> list[str]:
+        """See Format."""
+        return mend_messages(values.get("messages"))
 
     def normal(self, example: Example) -> Example:
         """The messages without keys that are null: weights stay as they are."""

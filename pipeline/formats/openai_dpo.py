@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.types import Example, Message, Problem
 
 from . import Format, error
+from ._mend import mend_messages
 from ._preference import Preference
 
 aliases = ("dpo",)
@@ -49,6 +50,21 @@ class OpenAiDpo(Preference):
                 yield error("misnamed", where, f"'{key}' is what the API description calls it, and no job reads it",
                             f"name it {right}")
         yield from super().problems(values, where)
+
+    def mended(self, values: dict[str, Any]) -> list[str]:
+        """See Format; and the names of the API description become those that jobs read."""
+        done = []
+        for wrong, right in zip(_MISNAMED, (self.better, self.worse), strict=True):
+            if wrong in values and right not in values:
+                items = [(right if key == wrong else key, value) for key, value in values.items()]
+                values.clear()
+                values.update(items)
+                done.append(f"{wrong} is now {right}")
+        given = values.get("input")
+        for part in (given.get("messages") if isinstance(given, dict) else None, values.get(self.better),
+                     values.get(self.worse)):
+            done += mend_messages(part)
+        return list(dict.fromkeys(done))
 
 
 plugin: type[Format] = OpenAiDpo

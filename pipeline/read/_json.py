@@ -52,7 +52,7 @@ too, where they hold nothing but strings in lists and objects; 0 where that is n
 
 
 _CHUNK = 1 << 20
-_TOGETHER = 128
+_TOGETHER, _LONGEST_REST = 64, 1024
 """Lines that are looked at together: what is certain of all of them costs little for each."""
 _GAP = re.compile(rb"[\s,]*")
 _OUTSIDE = re.compile(rb'["{}\[\]]')
@@ -97,18 +97,23 @@ def line_rows(
 def _parts(
     block: bytes, lf: bytes, sound: Sound | None
 ) -> Iterator[tuple[list[bytes], list[dict[str, Any]] | None]]:
-    """The lines of a block, and the objects of those that are sound, together or one by one."""
+    """The lines of a block, and the objects of those that are sound together; None of lines to be looked at singly."""
     raws = list(BytesIO(block)) if lf == b"\n" else list(_split(block, lf))
     if sound is None:
         yield raws, None
         return
-    for begin in range(0, len(raws), _TOGETHER):
+    begin, rest = 0, 0
+    while begin < len(raws):
         part = raws[begin : begin + _TOGETHER]
         found = sound_rows(part, sound)
+        yield part, found
+        begin += len(part)
         if found is not None:
-            yield part, found
-        else:
-            yield from (([raw], sound_rows([raw], sound)) for raw in part)
+            rest = 0
+        else:  # where nothing is sound, it is not asked for ever
+            rest = min(2 * rest + _TOGETHER, _LONGEST_REST)
+            yield raws[begin : begin + rest], None
+            begin += rest
 
 
 def _split(block: bytes, lf: bytes) -> Iterator[bytes]:

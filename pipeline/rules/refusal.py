@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -63,11 +64,7 @@ class Refusal(RowRule[Measure, Bounds]):
         text = answer(sample)
         if text is None:
             return None
-        span = _words_of_refusal(text)
-        if span is None:
-            return Measured("none")
-        kind = "partial" if _goes_on(text[span[1]:]) else "full"
-        return Measured(f"{kind}: {' '.join(text[slice(*span)].split())}", span)
+        return refusal_in(text)
 
     def decide(self, measured: Measured) -> Decision:
         """Drops full refusals; partial ones as the options say."""
@@ -77,6 +74,15 @@ class Refusal(RowRule[Measure, Bounds]):
         if kind == "host":
             return Decision("drop", f"refused, as the host says: {words}")
         return Decision(self.bounds.partial if kind == "partial" else "drop", f'{kind} refusal: "{words}"')
+
+
+def refusal_in(text: str) -> Measured:
+    """What a text says of a refusal at its head: `full: WORDS`, `partial: WORDS` or `none`, and where."""
+    span = _words_of_refusal(text)
+    if span is None:
+        return Measured("none")
+    kind = "partial" if _goes_on(text[span[1]:]) else "full"
+    return Measured(f"{kind}: {' '.join(text[slice(*span)].split())}", span)
 
 
 def _by_host(sample: Sample) -> str:
@@ -94,7 +100,8 @@ def _words_of_refusal(text: str) -> tuple[int, int] | None:
     lead = re.match(r"[\s*_#>]*(?:(?:assistant|answer|response|ai)\s*:\s*)?", text, re.IGNORECASE)
     start = lead.end() if lead else 0
     sorry = False
-    for at in (start, *(found.end() for found in phrases["clause"].finditer(text, start, start + OPENING))):
+    clauses = (found.end() for found in phrases["clause"].finditer(text, start, start + OPENING))
+    for at in chain((start,), clauses):
         refuses = phrases["refuses"].match(text, at)
         if refuses is None and sorry:
             refuses = phrases["refuses after sorry"].match(text, at)

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from pipeline.backends._closing import context_of, ended, is_openai, notice, shutdown, table, ways_on
+from pipeline.backends._closing import ended, is_openai, notice, shutdown, table, ways_on
 
 OPENAI, OTHER = "https://api.openai.com/v1", "https://host.example/openai/v1"
 END = date.fromisoformat(table()["jobs_end"])
@@ -63,8 +63,3 @@ def test_a_base_is_gone_by_the_hosts_word_or_by_the_table(
 ) -> None:
     found = shutdown(base, url, said, TODAY, WAYS)
     assert (found.code if found else None) == code
-
-
-def test_how_long_an_example_may_be() -> None:
-    assert context_of("gpt-4.1-mini-2025-04-14") == context_of("ft:gpt-4o:org::id") == 65_536
-    assert context_of("unheard-of") is None

@@ -1,0 +1,130 @@
+"""Who a training file is for: the format, tokenizer, limit and price that a name or a folder stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline import formats
+from pipeline.errors import RecipeError, did_you_mean
+from pipeline.formats import Format
+from pipeline.hosts import presets
+from pipeline.options import read_options
+from pipeline.prices import TrainingPrice, base_model, training_price_of
+from pipeline.registry import load, plugins, printed, resolve
+from pipeline.settings import Settings
+from pipeline.tokens import Vocabulary, encoding_name, example_limit, vocabulary_in, vocabulary_of
+
+OPENAI = "openai-chat"
+_COUNTED_AS = "gpt-4.1-mini"
+"""Whose encoding and limit are those of OpenAI's formats where no model is named: all that can be tuned share them."""
+_FOLDERS = "tokenizer"
+"""The option by which a format takes a tokenizer's folder, and the format for any folder's own template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who reads the file.
+
+    Attributes:
+        name: as it was typed.
+        format: what the rows have to fit; None for any.
+        takes: names of the formats whose rows it reads as they stand; of others it is asked whether it could hold them.
+        vocabulary: who counts tokens.
+        limit: tokens that a row may have; None where it is not known.
+        model: of a host; empty for a model of one's own.
+        price: of its training; None where it is not known.
+    """
+
+    name: str
+    format: Format | None
+    takes: frozenset[str]
+    vocabulary: Vocabulary
+    limit: int | None = None
+    model: str = ""
+    price: TrainingPrice | None = None
+
+    @property
+    def renders(self) -> bool:
+        """Whether rows of another shape are set into its text before they are trained on."""
+        return self.format is not None and self.format.rendering() is not None
+
+    @property
+    def by_openai(self) -> bool:
+        """Whether OpenAI's rules for files hold: so many rows, so many bytes."""
+        return not self.takes.isdisjoint(_hosted())
+
+
+def target_of(text: str, settings: Settings | None = None, limit: int | None = None) -> Target:
+    """Who is meant.
+
+    Args:
+        text: a format (`llama2`), one with a tokenizer's folder (`gemma:PATH`), such a folder (`./my-model`), or a
+            model of a host (`gpt-4.1-mini`, `openai:gpt-4o`, `ft:...`).
+        settings: for prices of one's own.
+        limit: tokens that a row may have, in place of what is known of the model.
+
+    Raises:
+        RecipeError: none of these.
+        DataError: a folder without a tokenizer.
+    """
+    found = _format(text) or _folder(text) or _model(text, settings)
+    if found is None:
+        known = [*plugins("formats"), *_models()]
+        what = f"unknown format '{text}', and no model or tokenizer's folder either"
+        raise RecipeError(what, did_you_mean(text, known))
+    return found if limit is None else replace(found, limit=limit)
+
+
+def _format(text: str) -> Target | None:
+    name, colon, folder = text.partition(":")
+    try:
+        plain = resolve("formats", name)
+    except RecipeError:
+        return None
+    if not colon:
+        hosted = plain in _hosted()
+        takes = _hosted() if hosted and printed(name) != plain else frozenset((plain,))  # `openai` is all of its jobs
+        return Target(text, formats.find(plain), takes, vocabulary_of(_COUNTED_AS if hosted else ""),
+                      example_limit(_COUNTED_AS) if hosted else None)
+    return _with_folder(text, plain, Path(folder).expanduser())
+
+
+def _folder(text: str) -> Target | None:
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        return None
+    try:
+        name = resolve("formats", _FOLDERS)
+    except RecipeError:
+        return Target(text, None, frozenset(), vocabulary_in(folder))
+    return _with_folder(text, name, folder)
+
+
+def _with_folder(text: str, name: str, folder: Path) -> Target:
+    kind: type[Format] = load("formats", name)
+    told = {_FOLDERS: str(folder)} if _FOLDERS in kind.model.model_fields else {}
+    (how,) = read_options(kind.name, told, "--for", (kind.model,))
+    return Target(text, kind(how), frozenset((kind.name,)), vocabulary_in(folder))
+
+
+def _model(text: str, settings: Settings | None) -> Target | None:
+    host, colon, model = text.partition(":")
+    if not colon or host == "ft":
+        host, model = "openai", text
+    known = encoding_name(model) is not None
+    named = host != "openai" and (host in (settings.providers if settings else {}) or host in presets())
+    if not (known or named):
+        return None
+    price = training_price_of(model, host, settings)
+    return Target(text, formats.find(OPENAI), _hosted(), vocabulary_of(model), example_limit(model), base_model(model),
+                  price)
+
+
+def _hosted() -> frozenset[str]:
+    """The formats of OpenAI's jobs, by their names."""
+    return frozenset(name for name in plugins("formats") if name.startswith("openai-"))
+
+
+def _models() -> tuple[str, ...]:
+    return ("gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini")
