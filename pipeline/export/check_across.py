@@ -105,7 +105,7 @@ class Across:
         found = []
         if len(said) >= TAIL * ROUNDS and (unit := _round(said)):
             what = f"the answer ends in “{' '.join(unit.split())[:SHOWN]}”, over and over"
-            found.append(self._warn("goes-round", number, what, "drop the row: a model learns to repeat itself from it"))
+            found.append(self._warn("goes-round", number, what, "drop the row: a model would learn to repeat itself"))
         kind, _, words = str(refusal_in(said).value).partition(": ")
         if kind == "full":
             what = f"the answer refuses: “{words}”"
@@ -178,8 +178,8 @@ class Across:
         texts = np.flatnonzero(other & ~labels).tolist()
         if texts:
             yield Problem("note", "several-answers", f"{self.path}:{self.numbers[texts[0]]}",
-                          f"{plural(len(texts), 'row')} {'has' if len(texts) == 1 else 'have'} the prompt of an earlier "
-                          f"row and another answer; the first one that of line {self.numbers[first[texts[0]]]}",
+                          f"{plural(len(texts), 'row')} with the prompt of an earlier row and another answer; the "
+                          f"first with that of line {self.numbers[first[texts[0]]]}",
                           "well, where a prompt may have many answers")
 
     def _drift(self) -> Iterator[Problem]:
@@ -218,7 +218,7 @@ class Across:
             return
         for at in far:
             yield Problem("note", "far-longer", f"{self.path}:{self.numbers[at]}",
-                          f"an answer of {lengths[at]:,} characters, and half of the others have {median:,.0f} or fewer",
+                          f"an answer of {lengths[at]:,} characters, and half of the others have at most {median:,.0f}",
                           "look at it")
 
     def _warn(self, code: str, number: int, message: str, fix: str) -> Problem:

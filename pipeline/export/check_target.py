@@ -68,7 +68,7 @@ def target_of(text: str, settings: Settings | None = None, limit: int | None = N
         RecipeError: none of these.
         DataError: a folder without a tokenizer.
     """
-    found = _format(text) or _folder(text) or _model(text, settings)
+    found = _format(text, settings) or _folder(text) or _model(text, settings)
     if found is None:
         known = [*plugins("formats"), *_models()]
         what = f"unknown format '{text}', and no model or tokenizer's folder either"
@@ -76,8 +76,14 @@ def target_of(text: str, settings: Settings | None = None, limit: int | None = N
     return found if limit is None else replace(found, limit=limit)
 
 
-def _format(text: str) -> Target | None:
+def _is_host(name: str, settings: Settings | None) -> bool:
+    return name in presets() or name in (settings.providers if settings else {})
+
+
+def _format(text: str, settings: Settings | None) -> Target | None:
     name, colon, folder = text.partition(":")
+    if colon and _is_host(name, settings) and not Path(folder).expanduser().is_dir():
+        return None  # `openai:gpt-4o`: the name of a host and of a format
     try:
         plain = resolve("formats", name)
     except RecipeError:
@@ -112,9 +118,7 @@ def _model(text: str, settings: Settings | None) -> Target | None:
     host, colon, model = text.partition(":")
     if not colon or host == "ft":
         host, model = "openai", text
-    known = encoding_name(model) is not None
-    named = host != "openai" and (host in (settings.providers if settings else {}) or host in presets())
-    if not (known or named):
+    if encoding_name(model) is None and (host == "openai" or not _is_host(host, settings)):
         return None
     price = training_price_of(model, host, settings)
     return Target(text, formats.find(OPENAI), _hosted(), vocabulary_of(model), example_limit(model), base_model(model),

@@ -1,4 +1,4 @@
-"""Tokens and money of a training file: each row by the target's tokenizer, every row over the limit, and a job's bill."""
+"""Tokens and money of a training file: each row by the target's tokenizer, rows over the limit, and a job's bill."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -27,7 +28,13 @@ KEYS = ("role", "content", "refusal", "name", "tool_calls", "function_call", "to
 _MESSAGES, _ROLE, _CONTENT = itemgetter("messages"), itemgetter("role"), itemgetter("content")
 _NAMES = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ALIASES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant"}
-_IMAGES = 10
+_BLANK = string.whitespace + "\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x2010))) + "\u2060\u2800\ufeff\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0"
+"""White space as `str.strip` knows it, and characters that print nothing."""
+_BRIEF = 16
+"""A text of so many characters is looked at for such marks; a longer one shows something."""
+_IMAGES, _IMAGE_BYTES, _IMAGE_KINDS = 10, 10 * 10**6, ("image/jpeg", "image/png", "image/webp")
+"""Images of a row, bytes of one, and their kinds."""
 
 
 def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
@@ -49,10 +56,11 @@ def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Pro
             continue
         roles.append(message.get("role"))
         yield from _message_problems(message, number, where)
+    yield from _image_problems(messages, where)
     yield from _order_problems(roles, where)
     yield from _weight_problems(messages, where)
     if any(isinstance(m, dict) and ("tool_calls" in m or m.get("role") == "tool") for m in messages):
-        yield from _call_problems(messages, where)
+        yield from _call_problems(messages, _defined(values.get("tools")), where)
     yield from _tool_problems(values.get("tools"), where)
 
 
@@ -74,14 +82,17 @@ def plainly_sound(rows: Sequence[Mapping[str, Any]], text: bytes | None = None) 
         lengths, roles = set(map(len, messages)), map(_ROLE, flat)
         told = (set(zip(*[roles] * lengths.pop(), strict=True)) if len(lengths) == 1 and flat
                 else {tuple(map(_ROLE, each)) for each in messages})
-        sound = all(map(str.strip, map(_CONTENT, flat))) and all(map(_usual, told))
+        contents = list(map(_CONTENT, flat))
+        sound = all(map(str.strip, contents)) and all(map(_usual, told))
+        if sound and contents and min(map(len, contents)) < _BRIEF:
+            sound = all(len(each) >= _BRIEF or each.isascii() or has_letters(each) for each in contents)
         if not sound or set(map(len, rows)) != {1} or set(map(len, flat)) != {2}:
             return 0
     except (KeyError, TypeError):
         return 0
     hidden = text is None or b"\\u00" in text  # as an escape
     if (not hidden and b"<" in text and b"<|" in text) or (  # type: ignore[operator]
-            hidden and any("<|" in each for each in map(_CONTENT, flat))):
+            hidden and any("<|" in each for each in contents)):
         return 0
     return len(rows) + 4 * len(flat)
 
@@ -101,7 +112,7 @@ def _message_problems(message: Mapping[str, Any], number: int, where: str) -> It
     content = message.get("content")
     calls = message.get("tool_calls") or message.get("function_call") or message.get("refusal")
     if isinstance(content, str):
-        if not content.strip() and not (role == "assistant" and calls):
+        if not has_letters(content) and not (role == "assistant" and calls):
             yield _empty(role, number, where)
         if "<|" in content:
             for token in control_tokens(content, "openai"):
@@ -130,6 +141,11 @@ def _role_hint(role: str) -> str:
     return f"did you mean '{ALIASES[role]}'?" if role in ALIASES else did_you_mean(role, ROLES)
 
 
+def has_letters(text: str) -> bool:
+    """Whether a text shows anything: white space, marks of no width and the blank of Braille do not."""
+    return bool(text.strip(_BLANK)) if len(text) < _BRIEF else bool(text.strip())
+
+
 def _empty(role: Any, number: int, where: str) -> Problem:
     if role == "assistant":
         return error("empty-answer", where, f"the answer in message {number} is empty or only white space",
@@ -144,7 +160,7 @@ def _special(token: str, number: int, where: str) -> Problem:
 
 
 def _part_problems(parts: list[Any], role: Any, number: int, where: str) -> Iterator[Problem]:
-    images, texts = 0, []
+    texts = []
     for part in parts:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text" and isinstance(part.get("text"), str):
@@ -152,21 +168,40 @@ def _part_problems(parts: list[Any], role: Any, number: int, where: str) -> Iter
             for token in control_tokens(part["text"], "openai"):
                 yield _special(token, number, where)
         elif kind == "image_url":
-            images += 1
             address = part["image_url"].get("url") if isinstance(part.get("image_url"), dict) else None
             if not (isinstance(address, str) and address.startswith(("https://", "http://", "data:"))):
                 yield error("bad-part", where, f"message {number} has an image without an address",
                               '{"type": "image_url", "image_url": {"url": "https://... or data:..."}}')
+            elif address.startswith("data:"):
+                yield from _data_problems(address, number, where)
             if role == "assistant":
                 yield error("image-in-answer", where, f"message {number} is an answer with an image",
                               "images are for other roles")
         elif not (kind == "refusal" and role == "assistant"):
             yield error("bad-part", where, f"message {number} has a part of type {kind!r}",
                           'as {"type": "text", "text": "..."}')
-    if images > _IMAGES:
-        yield error("too-many-images", where, f"message {number} has {images} images", f"at most {_IMAGES}")
-    if role == "assistant" and not any(text.strip() for text in texts):
+    if role == "assistant" and not any(map(has_letters, texts)):
         yield _empty(role, number, where)
+
+
+def _data_problems(address: str, number: int, where: str) -> Iterator[Problem]:
+    """An image that is in the row itself: its kind and size."""
+    kind = address[5:].partition(";")[0].partition(",")[0].lower()
+    if kind not in _IMAGE_KINDS:
+        yield error("bad-image", where, f"message {number} has an image of the kind {kind or 'unknown'}",
+                    f"one of {', '.join(_IMAGE_KINDS)}")
+    size = (len(address) - address.find(",") - 1) * 3 // 4
+    if size > _IMAGE_BYTES:
+        yield error("bad-image", where, f"message {number} has an image of {size:,} bytes", f"at most {_IMAGE_BYTES:,}")
+
+
+def _image_problems(messages: list[Any], where: str) -> Iterator[Problem]:
+    """How many images a row has."""
+    contents = [message.get("content") for message in messages if isinstance(message, dict)]
+    images = sum(isinstance(part, dict) and part.get("type") == "image_url"
+                 for content in contents if isinstance(content, list) for part in content)
+    if images > _IMAGES:
+        yield error("too-many-images", where, f"the row has {images} images", f"at most {_IMAGES}")
 
 
 def _order_problems(roles: list[Any], where: str) -> Iterator[Problem]:
@@ -207,7 +242,13 @@ def _weight_problems(messages: list[Any], where: str) -> Iterator[Problem]:
         yield error("nothing-trained", where, "every answer has weight 0", "give one of them weight 1")
 
 
-def _call_problems(messages: list[Any], where: str) -> Iterator[Problem]:
+def _defined(tools: Any) -> frozenset[str] | None:
+    """The names of the functions that a row defines; None where it defines none."""
+    functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return frozenset(str(each.get("name")) for each in functions if isinstance(each, dict)) or None
+
+
+def _call_problems(messages: list[Any], defined: frozenset[str] | None, where: str) -> Iterator[Problem]:
     """Tool calls: their shape, and that each is answered by a tool message before the talk goes on."""
     open_ids: dict[str, int] = {}
     for number, message in enumerate(messages, 1):
@@ -226,20 +267,30 @@ def _call_problems(messages: list[Any], where: str) -> Iterator[Problem]:
         open_ids = {}
         calls = message.get("tool_calls")
         for call in calls if isinstance(calls, list) else []:
-            yield from _one_call(call, number, where)
+            yield from _one_call(call, number, where, defined)
             if isinstance(call, dict):
+                if isinstance(call.get("id"), str) and call["id"] in open_ids:
+                    yield error("duplicate-tool-call-id", where,
+                                f"message {number} has two calls with the id {call['id']!r}", "give each its own")
                 open_ids[str(call.get("id"))] = number
         if calls is not None and not isinstance(calls, list):
             yield error("bad-tool-call", where, f"tool_calls of message {number} is not a list", "make it one")
 
 
-def _one_call(call: Any, number: int, where: str) -> Iterator[Problem]:
+def _one_call(call: Any, number: int, where: str, defined: frozenset[str] | None) -> Iterator[Problem]:
     function = call.get("function") if isinstance(call, dict) else None
     named = isinstance(function, dict) and isinstance(function.get("name"), str)
     if not isinstance(function, dict) or not named or not isinstance(call.get("id"), str):
         yield error("bad-tool-call", where, f"message {number} has a tool call without id or function name",
                       '{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}')
         return
+    if not _NAMES.fullmatch(function["name"]):
+        yield error("bad-name", where, f"message {number} calls a function named {function['name']!r}",
+                    "1 to 64 letters, digits, '_' and '-'")
+    elif defined is not None and function["name"] not in defined:
+        yield warning("undefined-tool", where,
+                      f"message {number} calls {function['name']}, which `tools` does not define",
+                      did_you_mean(function["name"], defined))
     for token in control_tokens(str(function.get("arguments")), "openai"):
         yield _special(token, number, where)
     try:
@@ -262,3 +313,6 @@ def _tool_problems(tools: Any, where: str) -> Iterator[Problem]:
         if not (isinstance(function, dict) and isinstance(function.get("name"), str)):
             yield error("bad-tools", where, f"tool {number} has no function name",
                           '{"type": "function", "function": {"name": "f", "parameters": {...}}}')
+        elif not _NAMES.fullmatch(function["name"]):
+            yield error("bad-name", where, f"tool {number} is named {function['name']!r}",
+                        "1 to 64 letters, digits, '_' and '-'")

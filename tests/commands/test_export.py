@@ -177,7 +177,8 @@ def test_check_a_dataset(tales: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["export", "tales", "--split", "0.2"]) == 0
     assert main(["check", "tales"]) == 0
     shown = capsys.readouterr()
-    assert "no problem found" in shown.err
+    assert "train.jsonl: 22 rows of openai-chat" in shown.err
+    assert not any(line.startswith("error") for line in shown.out.splitlines())
     assert shown.err.splitlines()[-1] == "next   synth inspect tales --sample 5"
 
 

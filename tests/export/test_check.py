@@ -161,10 +161,13 @@ def test_the_cookbooks_file(shared_data: Path) -> None:
     """OpenAI's notebook finds no error in it and warns of the row without a user; jobs refuse five rows."""
     file = shared_data / "openai" / "toy_chat_fine_tuning.jsonl"
     (done,), problems = checked(file)
-    assert [(p.code, p.where) for p in problems] == [("no-user", f"{file}:4"), ("too-few-rows", str(file))]
-    assert (done.errors, done.warnings) == (0, 2)
+    assert [(p.code, p.where, p.severity) for p in problems] == [
+        ("no-user", f"{file}:4", "warning"), ("goes-round", f"{file}:5", "warning"), ("no-system", f"{file}:3", "note"),
+        ("far-longer", f"{file}:5", "note"), ("too-few-rows", str(file), "warning"),
+    ]
+    assert (done.errors, done.warnings) == (0, 3)
     (done,), _ = checked(file, target="openai")
-    assert (done.errors, done.warnings) == (1, 1)
+    assert (done.errors, done.warnings) == (1, 2)
 
 
 @pytest.fixture

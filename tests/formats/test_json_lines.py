@@ -17,11 +17,16 @@ from pipeline.render import control_tokens
 from pipeline.types import Example
 
 ASK, ANSWER = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
+PNG = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}
 CALLS = {
     "role": "assistant",
     "content": None,
     "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
 }
+
+
+def ask(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": list(parts)}
 
 
 def codes(name: str, values: dict[str, Any], severity: str = "error") -> list[str]:
@@ -63,6 +68,12 @@ def codes(name: str, values: dict[str, Any], severity: str = "error") -> list[st
             [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a/b"}}] * 11}, ANSWER],
             ["too-many-images"],
         ),
+        ([ask(*[PNG] * 6), ANSWER, ask(*[PNG] * 5), ANSWER], ["too-many-images"]),
+        ([ask({**PNG, "image_url": {"url": "data:image/gif;base64,R0lG"}}), ANSWER], ["bad-image"]),
+        ([ask({**PNG, "image_url": {"url": "data:image/png;base64," + "A" * 14_000_000}}), ANSWER], ["bad-image"]),
+        ([ASK, {**CALLS, "tool_calls": CALLS["tool_calls"] * 2}], ["duplicate-tool-call-id"]),
+        ([ASK, {"role": "assistant", "content": "\u200b\u2800\ufeff"}], ["empty-answer"]),
+        ([ASK, {"role": "assistant", "content": "👍🏽"}], []),
         (
             [ASK, {"role": "assistant", "content": [{"type": "image_url", "image_url": {"url": "https://a/b"}}]}],
             ["image-in-answer", "empty-answer"],
@@ -89,7 +100,7 @@ def test_chat_faults(messages: list[Any], found: list[str]) -> None:
         st.fixed_dictionaries(
             {
                 "role": st.sampled_from(["system", "user", "assistant", "developer"]),
-                "content": st.sampled_from(["x", " ", "<|im_end|>", "", None]),
+                "content": st.sampled_from(["x", " ", "<|im_end|>", "", None, "\u200b", 3]),
             },
             optional={"weight": st.sampled_from([0, 1])},
         ),

@@ -1,0 +1,89 @@
+"""`synth check` as it is typed: who reads it, tokens and money, `--fix`, and exit statuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.commands import main
+
+
+def chat(number: int, **more: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": f"Q{number}"}, {"role": "assistant", "content": "A", **more}]}
+
+
+@pytest.fixture
+def train(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(workdir))
+    (workdir / "train.jsonl").write_text("".join(json.dumps(chat(i)) + "\n" for i in range(12)))
+    return workdir / "train.jsonl"
+
+
+def test_tokens_limit_and_bill_for_a_model(train: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "train.jsonl", "--for", "gpt-4.1-mini"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in said[:3]] == ["read", "tokens", "an"]
+    assert "about 180 for gpt-4.1-mini (o200k_base): a row 15 to 15, median 15; answers 12" in said[1]
+    assert "tiktoken.get_encoding('o200k_base')" in said[2], "and how to count exactly"
+    assert said[3] == "limit  65,536 tokens a row, none over it"
+    assert "8 epochs by OpenAI's rule, about 1,440 tokens, 96 steps of one row, about $0.007, at most" in said[4]
+    assert "$5.00 for a million, as of 20" in said[4]
+    assert said[-1].startswith("next ")
+
+
+def test_a_limit_of_ones_own(train: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train.write_text(train.read_text() + json.dumps(chat(0, content="long " * 50)) + "\n")
+    assert main(["check", "train.jsonl", "--for", "llama2", "--limit", "60"]) == 4
+    shown = capsys.readouterr()
+    assert "train.jsonl:13  maybe-too-long: about" in shown.out
+    assert "mend these, then: synth check train.jsonl --for llama2 --limit 60" in shown.err
+    assert "--for llama2:PATH" in shown.err, "who counts exactly"
+    assert main(["check", "train.jsonl", "--limit", "60"]) == 2
+    assert "synth check train.jsonl --for gpt-4.1-mini --limit 60" in capsys.readouterr().err
+    assert main(["check", "train.jsonl", "--for", "gpt4o"]) == 2
+    assert "did you mean 'gpt-4o'?" in capsys.readouterr().err
+
+
+def test_what_is_mended_is_shown_and_the_rest_is_checked(train: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean = train.read_bytes()
+    human = {"messages": [{"role": "human", "content": "Q"}, {"role": "assistant", "content": "A"}]}
+    bad = [json.dumps(row).encode() + b"\n" for row in (human, chat(20, content=" "))]
+    train.write_bytes(b"\xef\xbb\xbf" + clean + b"\n" + b"".join(bad))
+    whole = train.read_bytes()
+    assert main(["check", "train.jsonl", "--fix"]) == 4
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert "mended  train.jsonl  the byte order mark is gone" in lines
+    assert "mended  train.jsonl:13  a blank line is gone" in lines
+    at = lines.index("mended  train.jsonl:14  the role 'human' is now 'user'")
+    assert '- {"messages": [{"role": "human", "con' in lines[at + 1]
+    assert '+ {"messages": [{"role": "user", "con' in lines[at + 2]
+    assert "error   train.jsonl:14  empty-answer" in shown.out, "as it is numbered now"
+    assert "wrote  train.jsonl" in shown.err
+    assert "kept   train.jsonl.orig, the file as it was" in shown.err
+    assert "then: synth check train.jsonl" in shown.err
+    assert "--fix" not in shown.err
+    assert Path("train.jsonl.orig").read_bytes() == whole
+    assert train.read_bytes().startswith(clean)
+    assert main(["check", "train.jsonl", "--fix"]) == 4
+    assert "nothing in it has a certain cure" in capsys.readouterr().err
+
+
+def test_as_json(train: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train.write_bytes(b"\xef\xbb\xbf" + train.read_bytes())
+    assert main(["check", "train.jsonl", "--fix", "--json", "--for", "gpt-4.1-mini"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["fixed"] == [{"path": "train.jsonl", "kept": "train.jsonl.orig", "changes": [
+        {"line": 0, "done": ["the byte order mark is gone"], "before": None, "after": None}]}]
+    (file,) = found["files"]
+    assert file["facts"] == {"without_system": 12, "without_user": 0, "messages": {
+        "min": 2, "p10": 2.0, "median": 2.0, "mean": 2.0, "p90": 2.0, "max": 2}}
+    assert file["tokens"]["job"]["epochs"] == 8
+
+
+def test_exports_are_not_mended(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "plots", "--fix"]) == 4
+    assert "synth export plots" in capsys.readouterr().err
