@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """On a terminal, so many problems of a code are shown; --all, --json and a pipe show every one."""
+TOGETHER = 1_000
+"""Lines that are written into a pipe at once."""
 
 _STYLES = {"error": "bad", "warning": "warn", "note": "dim"}
 
@@ -138,6 +140,7 @@ class _Talk:
         self.count: Counter[str] = Counter()
         self._codes: Counter[str] = Counter()
         self.everything, self._keep = everything, keep
+        self._lines: list[str] = []
 
     @property
     def hidden(self) -> bool:
@@ -152,9 +155,16 @@ class _Talk:
             self.kept.append(problem)
         elif self.everything or self._codes[problem.code] <= SHOWN:
             severity = console.styled(f"{problem.severity:<7}", _STYLES[problem.severity])
-            console.out(f"{severity} {problem.where}  {problem.code}: {console.shown(problem.message)}")
+            self._lines.append(f"{severity} {problem.where}  {problem.code}: {console.shown(problem.message)}")
             if problem.fix:
-                console.out(f"        {console.shown(problem.fix)}", "dim")
+                self._lines.append(console.styled(f"        {console.shown(problem.fix)}", "dim"))
+            if console.screen() or len(self._lines) >= TOGETHER:
+                self._print()
+
+    def _print(self) -> None:
+        if self._lines:
+            console.out("\n".join(self._lines))
+            self._lines.clear()
 
     def change(self, path: Path, change: Change) -> None:
         """One line that is mended: what it was, and what it is."""
@@ -172,6 +182,7 @@ class _Talk:
 
     def end(self) -> None:
         """Says what was counted and not shown."""
+        self._print()
         if self.hidden:
             for code, count in self._codes.items():
                 if count > SHOWN:

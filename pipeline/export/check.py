@@ -8,6 +8,7 @@ people have met.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -235,9 +236,9 @@ class _Check:
         shape = self._shape if self._shape and self._shape.recognises(row.values) else self._recognised(row.values)
         if shape is None:
             keys = ", ".join(sorted(map(str, row.values))[:8]) or "none"
-            near = [did_you_mean(str(key), KEYS) for key in row.values]
+            near = [did_you_mean(str(key), KEYS) for key in row.values if key not in KEYS]
             self._error("unknown-shape", where, f"no known kind of training row; its keys: {keys}",
-                        next((clause for clause in near if clause.startswith("did")), 'as {"messages": [...]}'))
+                        next((clause for clause in near if clause.startswith("did")), self._columns(row.values)))
             return
         self._is_target(where)
         if self._shape is not None and shape.name != self._shape.name:
@@ -271,6 +272,15 @@ class _Check:
         if self._tokens is not None and target is not None and fits:
             for problem in self._tokens.add(example, rendered(target, values, written), number):
                 self._say(problem)
+
+    def _columns(self, values: dict[str, Any]) -> str:
+        """What to do about columns of no known shape: those of a table that was never made into rows are imported."""
+        texts = [key for key, value in values.items() if isinstance(value, str) and value.strip()]
+        if self._shape is not None or not texts:
+            return 'as {"messages": [...]}'
+        words = ["synth", "import", "NAME", str(self.checked.path)]
+        words += ["--prompt", texts[-2]] if len(texts) > 1 else []
+        return f"{shlex.join([*words, '--completion', texts[-1]])}   # or other columns"
 
     def _recognised(self, values: dict[str, Any]) -> Format | None:
         return next((each for each in self._known if each.recognises(values)), None)

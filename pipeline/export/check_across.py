@@ -29,12 +29,15 @@ TAIL, ROUNDS, WITHIN = 32, 8, 2_048
 """An answer goes round when it ends in 8 times the same, which holds a letter and has at most 2,048 characters."""
 LONG, LONG_CHARS, LONG_SHARE = 20, 4_000, 0.02
 """An answer is far from the others at 20 times their median and 4,000 characters, unless over 2% are."""
+WHOLE, RARE, ROWS = 200, 0.05, 20
+"""An answer of 200 characters seems cut when it ends in a letter or a comma and under 5% of such answers do, of 20."""
 SHORT = 40
 """Characters of an answer that is a label, of which a prompt has one."""
 MAIN, SYSTEMS = 0.9, 1_000
 """A system text is the file's when 90% of the rows have it; so many different ones are counted at most."""
 BIAS, PAIRS = 0.8, 20
 """Pairs teach length when so many of them prefer the longer answer, or the shorter one, in a file of 20 or more."""
+_GOES_ON, _QUOTES, _BRIEF_LINE = frozenset(",;-–—("), frozenset("\"'”’»"), 40
 _HIDDEN, SHOWN = 3, 80
 """Lines that are named of a thing that many rows have; characters of a text that are shown."""
 
@@ -52,6 +55,7 @@ class Across:
         self.rows, self.asked, self.contexts = array("q"), array("q"), array("q")
         self.numbers, self.lengths, self.turns = array("I"), array("I"), array("I")
         self.no_system = self.no_user = 0
+        self._long, self._open = 0, array("I")
         self._systems: dict[str, list[int]] = {}
         self._first_without = 0
         self._longer = self._shorter = self._pairs = 0
@@ -83,6 +87,10 @@ class Across:
         self._system(example.messages, number)
         if example.rejected:
             self._pair(len(said), len(text_of(example.rejected[-1].get("content"))))
+        if len(said) >= WHOLE:
+            self._long += 1
+            if _is_open(said):
+                self._open.append(number)
         if self._near is not None:
             self._near.add(said)
         return self._answer(said, number) if said and not said.isspace() else ()
@@ -96,6 +104,7 @@ class Across:
             yield from self._leaks(against)
         yield from self._others()
         yield from self._drift()
+        yield from self._cut()
         yield from self._bias()
         yield from self._far()
 
@@ -200,6 +209,12 @@ class Across:
                          f"{plural(rows, 'row')} with another system text than the {most:,} like line {line}: lines "
                          f"{named}{', ...' if len(others) > _HIDDEN else ''}", "mend it, if it was not meant")
 
+    def _cut(self) -> Iterator[Problem]:
+        if self._long >= ROWS and len(self._open) <= RARE * self._long:
+            for number in self._open:
+                yield self._warn("seems-cut", number, "the answer ends in the middle of a sentence, as few others do",
+                                 "drop it, or write its end: a model would learn to stop anywhere")
+
     def _bias(self) -> Iterator[Problem]:
         for word, found in (("longer", self._longer), ("shorter", self._shorter)):
             if self._pairs >= PAIRS and found >= BIAS * self._pairs:
@@ -258,6 +273,13 @@ def _round(text: str) -> str:
     if period > len(end) - TAIL or not text.endswith(unit * ROUNDS) or not any(map(str.isalnum, unit)):
         return ""
     return unit
+
+
+def _is_open(text: str) -> bool:
+    """Whether a text ends within a sentence, in a letter, comma or dash. A brief last line is an item, or a name."""
+    left = text.rstrip()
+    last = left[-1:]
+    return (last.isalnum() or (last in _GOES_ON and left[-2:-1] not in _QUOTES)) and "\n" not in left[-_BRIEF_LINE:]
 
 
 def _told(message: Message) -> Any:

@@ -23,6 +23,7 @@ from pipeline.types import Problem
 from . import error, warning
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_TALK = ("system", "user", "assistant")
 KEYS = ("role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id", "weight")
 """Keys of a message in the order in which they are written."""
 _MESSAGES, _ROLE, _CONTENT = itemgetter("messages"), itemgetter("role"), itemgetter("content")
@@ -48,18 +49,26 @@ def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Pro
                     'as {"messages": [{"role": "user", "content": "..."}, ...]}')
         return
     roles: list[Any] = []
+    odd, parts = set[str](), False
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict):
             yield error("message-not-an-object", where, f"message {number} is a {type(message).__name__}",
                           'as {"role": "user", "content": "..."}')
             roles.append(None)
             continue
-        roles.append(message.get("role"))
-        yield from _message_problems(message, number, where)
-    yield from _image_problems(messages, where)
+        role, content = message.get("role"), message.get("content")
+        roles.append(role)
+        usual = len(message) == 2 and role in _TALK and type(content) is str and len(content) >= _BRIEF
+        if not usual or "<|" in content or content.isspace():  # type: ignore[operator, union-attr]
+            yield from _message_problems(message, number, where)
+            odd.update(message)
+            parts = parts or isinstance(content, list)
+    if parts:
+        yield from _image_problems(messages, where)
     yield from _order_problems(roles, where)
-    yield from _weight_problems(messages, where)
-    if any(isinstance(m, dict) and ("tool_calls" in m or m.get("role") == "tool") for m in messages):
+    if "weight" in odd:
+        yield from _weight_problems(messages, where)
+    if "tool_calls" in odd or "tool" in roles:
         yield from _call_problems(messages, _defined(values.get("tools")), where)
     yield from _tool_problems(values.get("tools"), where)
 

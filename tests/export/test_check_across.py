@@ -82,6 +82,15 @@ def test_answers_that_go_round_and_that_refuse(tmp_path: Path) -> None:
     assert found(write(tmp_path / "a.jsonl", rows)) == [("goes-round", "3"), ("refusal", "6")]
 
 
+def test_an_answer_that_stops_in_the_middle(tmp_path: Path) -> None:
+    rows = [chat(f"Q{i}", text(i) + ".") for i in range(30)]
+    rows[11] = chat("Q11", text(11) + " and then he bega")
+    rows[12] = chat("Q12", "a plum")
+    assert found(write(tmp_path / "a.jsonl", rows)) == [("seems-cut", "12")]
+    open_ = [chat(f"Q{i}", text(i)) for i in range(30)]
+    assert found(write(tmp_path / "b.jsonl", open_)) == [], "where most end so, it is their way"
+
+
 def test_an_answer_far_longer_than_the_others(tmp_path: Path) -> None:
     rows = [chat(f"Q{i}", text(i, 12)) for i in range(20)]
     rows[4] = chat("Q4", text(4, 2000))
