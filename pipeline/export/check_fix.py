@@ -137,11 +137,11 @@ def _document(path: Path, out: IO[bytes]) -> Iterator[Change]:
 
 
 def _lines(lines: Iterable[bytes], out: IO[bytes]) -> Iterator[Change]:
-    crlf = 0
+    crlf, first = 0, True
     for number, raw in enumerate(lines, 1):
         line = raw
-        if number == 1 and raw.startswith(BOM):
-            line = raw.removeprefix(BOM)
+        while first and line.startswith(BOM):
+            line = line.removeprefix(BOM)
             yield Change(0, ("the byte order mark is gone",))
         if not line.strip():
             yield Change(number, ("a blank line is gone",), raw)
@@ -150,6 +150,7 @@ def _lines(lines: Iterable[bytes], out: IO[bytes]) -> Iterator[Change]:
             yield Change(0, ("the last line has a line break",))
         elif line.endswith(b"\r\n"):
             crlf += 1
+        first = False
         yield from _row(line.rstrip(b"\r\n"), number, out)
     if crlf:
         yield Change(0, (f"CR LF is LF at the end of {crlf:,} lines",))

@@ -18,6 +18,7 @@ from pipeline.tokens import Vocabulary, encoding_name, example_limit, vocabulary
 OPENAI = "openai-chat"
 _COUNTED_AS = "gpt-4.1-mini"
 """Whose encoding and limit are those of OpenAI's formats where no model is named: all that can be tuned share them."""
+_CONFIG = "tokenizer_config.json"
 _FOLDERS = "tokenizer"
 """The option by which a format takes a tokenizer's folder, and the format for any folder's own template."""
 
@@ -109,7 +110,8 @@ def _folder(text: str) -> Target | None:
 
 def _with_folder(text: str, name: str, folder: Path) -> Target:
     kind: type[Format] = load("formats", name)
-    told = {_FOLDERS: str(folder)} if _FOLDERS in kind.model.model_fields else {}
+    whole = (folder / _CONFIG).is_file()  # else it counts, and holds no template to compare with
+    told = {_FOLDERS: str(folder)} if _FOLDERS in kind.model.model_fields and whole else {}
     (how,) = read_options(kind.name, told, "--for", (kind.model,))
     return Target(text, kind(how), frozenset((kind.name,)), vocabulary_in(folder))
 
