@@ -24,7 +24,7 @@ import orjson
 from pipeline.export.check import check_file
 from pipeline.tokens import vocabulary
 
-WORDS = ["the", "of", "and", "to", "in", "that", "for", "it", "was", "with", "plum", "evening", "said", "nothing", "old"]
+WORDS = ["the", "of", "and", "to", "in", "that", "for", "it", "was", "with", "plum", "evening", "said", "no", "old"]
 
 
 def write(path: Path, rows: int, answer: Callable[[random.Random], str]) -> Path:

@@ -95,7 +95,7 @@ def plainly_sound(rows: Sequence[Mapping[str, Any]], text: bytes | None = None) 
         sound = all(map(str.strip, contents)) and all(map(_usual, told))
         if sound and contents and min(map(len, contents)) < _BRIEF:
             sound = all(len(each) >= _BRIEF or each.isascii() or has_letters(each) for each in contents)
-        if not sound or set(map(len, rows)) != {1} or set(map(len, flat)) != {2}:
+        if not sound or sum(map(len, rows)) > len(rows) or sum(map(len, flat)) > 2 * len(flat):
             return 0
     except (KeyError, TypeError):
         return 0

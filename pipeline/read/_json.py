@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 Sound = Callable[[Sequence[dict[str, Any]], bytes], int]
 """Says of objects and their JSON lines whether nothing is wrong with any of them: how many strings they hold, keys
-too, where they hold nothing but strings in lists and objects; 0 where that is not known."""
+too, where they hold nothing but strings in lists and objects; 0 where that is not known, or where one is no object."""
 
 
 _CHUNK = 1 << 20

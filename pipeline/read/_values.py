@@ -44,8 +44,6 @@ def sound_rows(
         values = list(map(orjson.loads, lines))
     except orjson.JSONDecodeError:
         return None
-    if set(map(type, values)) != {dict}:
-        return None
     strings = sound(values, text)
     return values if strings and _has_strings(text, strings) else None
 
