@@ -294,7 +294,7 @@ class _Check:
         if target is None or target.format is None or shape in target.takes or not target.format.lines:
             return
         wanted = target.format.name
-        into = f"synth import NAME {self.checked.path}, then synth export NAME --format {wanted}"
+        into = f"synth export {shlex.quote(str(self.checked.path))} --to {wanted}"
         if target.renders:
             what = f"rows of {shape}: each is checked as the {wanted} text that it becomes"
             self._say(Problem("note", "other-shape", where, what, into))

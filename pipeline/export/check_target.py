@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline import formats
+from pydantic import ValidationError
+
+from pipeline import _yaml, formats
 from pipeline.errors import RecipeError, did_you_mean
 from pipeline.formats import Format
 from pipeline.hosts import presets
 from pipeline.options import read_options
 from pipeline.prices import TrainingPrice, base_model, training_price_of
 from pipeline.registry import load, plugins, printed, resolve
+from pipeline.sections import Item
 from pipeline.settings import Settings
 from pipeline.tokens import Vocabulary, encoding_name, example_limit, vocabulary_in, vocabulary_of
 
@@ -60,8 +63,8 @@ def target_of(text: str, settings: Settings | None = None, limit: int | None = N
     """Who is meant.
 
     Args:
-        text: a format (`llama2`), one with a tokenizer's folder (`gemma:PATH`), such a folder (`./my-model`), or a
-            model of a host (`gpt-4.1-mini`, `openai:gpt-4o`, `ft:...`).
+        text: a format (`llama2`, `text: {eos: </s>}`), one with a tokenizer's folder (`gemma:PATH`), such a folder
+            (`./my-model`), or a model of a host (`gpt-4.1-mini`, `openai:gpt-4o`, `ft:...`).
         settings: for prices of one's own.
         limit: tokens that a row may have, in place of what is known of the model.
 
@@ -69,12 +72,27 @@ def target_of(text: str, settings: Settings | None = None, limit: int | None = N
         RecipeError: none of these.
         DataError: a folder without a tokenizer.
     """
-    found = _format(text, settings) or _folder(text) or _model(text, settings)
+    found = _with_options(text) or _format(text, settings) or _folder(text) or _model(text, settings)
     if found is None:
         known = [*plugins("formats"), *_models()]
         what = f"unknown format '{text}', and no model or tokenizer's folder either"
         raise RecipeError(what, did_you_mean(text, known))
     return found if limit is None else replace(found, limit=limit)
+
+
+def _with_options(text: str) -> Target | None:
+    """A format with options, as a recipe has it: `qwen: {version: 3}`."""
+    if not text.rstrip().endswith("}"):
+        return None
+    value, _ = _yaml.parse(text, "--for")
+    try:
+        item = Item.model_validate(value)
+    except ValidationError:
+        raise RecipeError(f"--for {text}: no format", "--for 'text: {eos: </s>}'") from None
+    (found,) = formats.open_formats([item], lambda _: "--for")
+    folder = item.options.get(_FOLDERS)
+    counts = vocabulary_in(Path(str(folder)).expanduser()) if folder else Vocabulary("", None)
+    return Target(text, found, frozenset((found.name,)), counts)
 
 
 def _is_host(name: str, settings: Settings | None) -> bool:
@@ -105,13 +123,13 @@ def _folder(text: str) -> Target | None:
         name = resolve("formats", _FOLDERS)
     except RecipeError:
         return Target(text, None, frozenset(), vocabulary_in(folder))
-    return _with_folder(text, name, folder)
+    return _with_folder(text, name, folder, own=True)
 
 
-def _with_folder(text: str, name: str, folder: Path) -> Target:
+def _with_folder(text: str, name: str, folder: Path, own: bool = False) -> Target:
     kind: type[Format] = load("formats", name)
-    whole = (folder / _CONFIG).is_file()  # else it counts, and holds no template to compare with
-    told = {_FOLDERS: str(folder)} if _FOLDERS in kind.model.model_fields and whole else {}
+    takes = _FOLDERS in kind.model.model_fields and (own or (folder / _CONFIG).is_file())
+    told = {_FOLDERS: str(folder)} if takes else {}  # without a template to compare with, the folder counts
     (how,) = read_options(kind.name, told, "--for", (kind.model,))
     return Target(text, kind(how), frozenset((kind.name,)), vocabulary_in(folder))
 

@@ -12,8 +12,6 @@ from pipeline.types import Example, Message, Problem, text_of
 
 from .check_target import Target
 
-_CURE = "shorten it, or drop it: curate: [{length: {max: N, unit: bytes}}]"
-
 
 class Tokens:
     """The rows of one file, counted.
@@ -48,15 +46,16 @@ class Tokens:
         if limit is None or most <= limit:
             return
         where = f"{self._path}:{number}"
+        cure = f"shorten it, or drop it: curate: [{{length: {{max: {limit * 3}, unit: bytes}}}}]"
         if found.exact:
             self.over += 1
             yield Problem("error", "too-long", where, f"{found.tokens:,} tokens, and {limit:,} fit: its end, which is "
-                          "the answer's, would be cut", _CURE)
+                          "the answer's, would be cut", cure)
         else:
             self.maybe_over += 1
             yield Problem("error" if found.tokens > limit else "warning", "maybe-too-long", where,
                           f"about {found.tokens:,} tokens, at most {most:,}, and {limit:,} fit: its end, which is the "
-                          "answer's, would be cut", _CURE)
+                          "answer's, would be cut", cure)
 
     def _counted(self, example: Example, text: str | None) -> tuple[Counted, int]:
         """The tokens of a row, and a number that they are certainly not above."""

@@ -64,6 +64,15 @@ def test_who_is_meant(text: str, format_: str, encoding: str, limit: int | None,
     assert target_of(text, limit=7).limit == 7
 
 
+def test_a_format_with_options() -> None:
+    found = target_of("text: {eos: </s>}")
+    assert found.format is not None
+    assert found.format.how.model_dump()["eos"] == "</s>"
+    for wrong in ("text: {end: x}", "text: {", "nothing: {a: b}"):
+        with pytest.raises(RecipeError):
+            target_of(wrong)
+
+
 def test_prices_of_ones_own_win() -> None:
     settings = Settings.model_validate({"prices": {"gpt-4.1-mini": {"input": 1, "output": 1, "training": 9}}})
     price = target_of("gpt-4.1-mini", settings).price

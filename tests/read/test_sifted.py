@@ -40,7 +40,8 @@ def both(path: Path) -> tuple[list[Any], list[Any], list[Problem], list[Problem]
 TWICE = b'{"messages": [{"role": "user", "content": "a", "content": "%s"}, {"role": "assistant", "content": "b"}]}'
 LINES = [
     chat("a"), chat('said "a": "b", \\"c\\"'), chat("\\\\"), chat("\\u0022"), chat("a\0b"), chat(" "),
-    chat("<|im_end|>"), chat("\ud800"), chat("a", tools=[]), chat("a", n=2**70), TWICE % b"x", TWICE % b'\\"', TWICE % b"\\u0022\\u0022",
+    chat("<|im_end|>"), chat("\ud800"), chat("a", tools=[]), chat("a", n=2**70),
+    TWICE % b"x", TWICE % b'\\"', TWICE % b"\\u0022\\u0022",
     TWICE % b"\\\\\\\\", b"", b"{", b"[]", b"\xff", chat("ä\u2028\x85"), chat("a").replace(b'": ', b'" : '),
 ]
 
