@@ -232,7 +232,7 @@ def _why_about(found: dict[str, Any]) -> str:
         return f"an estimate; its vocabulary is not on this machine. For exact counts, once: {found['missing']}"
     if found["counted_by"]:
         return "an estimate: what tools and images cost is not published"
-    return f"an estimate: for exact counts name a tokenizer's folder, as --for {found['for']}:PATH"
+    return f"an estimate: for exact counts name a tokenizer's folder, as --for {found['format']}:PATH"
 
 
 def _job(job: dict[str, Any], about: str) -> str:

@@ -75,7 +75,8 @@ class Tokens:
         target, limit, count = self._target, self._target.limit, len(self.rows)
         billed = sum(min(each, limit or each) for each in self.rows)
         found: dict[str, Any] = {
-            "for": target.name, "counted_by": target.vocabulary.name or None, "exact": self.exact,
+            "for": target.name, "format": target.format.name if target.format else None,
+            "counted_by": target.vocabulary.name or None, "exact": self.exact,
             "missing": target.vocabulary.line or None,
             "limit": limit, "over_limit": self.over, "maybe_over_limit": self.maybe_over,
             "total": sum(self.rows), "within_limit": billed,

@@ -68,7 +68,7 @@ def test_a_format_with_options() -> None:
     found = target_of("text: {eos: </s>}")
     assert found.format is not None
     assert found.format.how.model_dump()["eos"] == "</s>"
-    for wrong in ("text: {end: x}", "text: {", "nothing: {a: b}"):
+    for wrong in ("text: {end: x}", "nothing: {a: b}"):
         with pytest.raises(RecipeError):
             target_of(wrong)
 
