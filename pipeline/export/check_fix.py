@@ -7,7 +7,6 @@ row is dropped, and where two readings are possible nothing is done.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -24,12 +23,13 @@ from pipeline.errors import DataError
 from pipeline.formats import Format
 from pipeline.read import encoding_of, kind, rows
 from pipeline.types import Problem
+from pipeline.words import plural
 
 BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|\s+')
 """A string, or white space outside of strings."""
-_AROUND = 24
-"""Characters that are shown before and behind what changes in a line."""
+_AROUND, _LONGEST = 24, 160
+"""Characters that are shown before and behind what changes in a line; and of a line in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _lines(lines: Iterable[bytes], out: IO[bytes]) -> Iterator[Change]:
         first = False
         yield from _row(line.rstrip(b"\r\n"), number, out)
     if crlf:
-        yield Change(0, (f"CR LF is LF at the end of {crlf:,} lines",))
+        yield Change(0, (f"CR LF is LF at the end of {plural(crlf, 'line')}",))
 
 
 def _row(line: bytes, number: int, out: IO[bytes]) -> Iterator[Change]:
@@ -212,14 +212,18 @@ def shown_change(before: bytes, after: bytes | None) -> tuple[str, str]:
     """What a line was and is, cut to what changes and what is around it; the second is empty where it is gone."""
     old, new = before.decode("utf-8", "replace").rstrip("\r\n"), (after or b"").decode("utf-8", "replace")
     if after is None:
-        return _cut(old, 0, min(len(old), 2 * _AROUND)), ""
-    blocks = [each for each in difflib.SequenceMatcher(None, old[:4000], new[:4000], False).get_opcodes()
-              if each[0] != "equal"]
-    if not blocks:
-        return _cut(old, 0, 2 * _AROUND), _cut(new, 0, 2 * _AROUND)
-    return _cut(old, blocks[0][1], blocks[-1][2]), _cut(new, blocks[0][3], blocks[-1][4])
+        return _cut(old, 0, _LONGEST), ""
+    same = _shared(old, new)
+    behind = _shared(old[same:][::-1], new[same:][::-1])
+    return _cut(old, same, len(old) - behind), _cut(new, same, len(new) - behind)
+
+
+def _shared(left: str, right: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
 
 
 def _cut(text: str, begin: int, end: int) -> str:
-    begin, end = max(0, begin - _AROUND), min(len(text), end + _AROUND)
+    begin, end = max(0, begin - _AROUND), min(len(text), end + _AROUND, begin + _LONGEST)
     return f"{'…' if begin else ''}{text[begin:end]}{'…' if end < len(text) else ''}"

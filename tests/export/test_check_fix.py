@@ -145,6 +145,12 @@ def test_a_change_is_shown_with_what_is_around_it() -> None:
     assert '"role": "human"' in old
     assert '"role": "user"' in new
     assert max(len(old), len(new)) < 120
+    long = row({"role": "human", "content": "y" * 9000}, ANSWER)
+    old, new = shown_change(long, long.replace(b"human", b"user"))
+    assert '"role": "human"' in old
+    assert max(len(old), len(new)) < 120
+    old, new = shown_change(before, None)
+    assert (len(old), new) == (161, "")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
