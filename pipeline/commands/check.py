@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +158,7 @@ class _Talk:
             severity = console.styled(f"{problem.severity:<7}", _STYLES[problem.severity])
             self._lines.append(f"{severity} {problem.where}  {problem.code}: {console.shown(problem.message)}")
             if problem.fix:
-                self._lines.append(console.styled(f"        {console.shown(problem.fix)}", "dim"))
+                self._lines.append(console.styled(f"        {_cure(problem.fix)}", "dim"))
             if console.screen() or len(self._lines) >= TOGETHER:
                 self._print()
 
@@ -187,6 +188,12 @@ class _Talk:
             for code, count in self._codes.items():
                 if count > SHOWN:
                     console.out(f"        and {count - SHOWN:,} more of {code}", "dim")
+
+
+@lru_cache(256)
+def _cure(text: str) -> str:
+    """A cure as it is shown; that of one row is often that of all."""
+    return console.shown(text)
 
 
 def _beside(path: Path) -> list[Path]:
