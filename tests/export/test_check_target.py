@@ -14,6 +14,7 @@ from pipeline.export.check import check_file
 from pipeline.export.check_target import target_of
 from pipeline.settings import Settings
 from pipeline.types import Problem
+from tests.render.folders import folder_of
 
 
 def chat(asked: str, said: str) -> dict[str, Any]:
@@ -185,3 +186,23 @@ def test_sizes_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         problems: list[Problem] = []
         check_file(path, problems.append, target="openai", groups="A")
         assert [problem.code for problem in problems] == [code]
+
+
+PLAIN = "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>{% endfor %}"
+
+
+def test_a_folders_own_template_sets_the_rows(tmp_path: Path) -> None:
+    """What the template does to a row is said of each row; a folder that cannot be used is said before any."""
+    pytest.importorskip("tokenizers")
+    path = write(tmp_path / "a.jsonl", [chat(f"Question {i}", f"Answer {i}") for i in range(12)])
+    today = PLAIN.replace("<s>{{ m", "<s>{{ strftime_now('%d') }} {{ m", 1)
+    for name, template, code in (("today", today, "text-injected"), ("raises", "{{ raise_exception('no') }}", "no")):
+        problems: list[Problem] = []
+        check_file(path, problems.append, target=target_of(str(folder_of(tmp_path / name, template))))
+        errors = [problem for problem in problems if problem.severity == "error"]
+        assert len({problem.where for problem in errors}) == 12, name
+        assert code in "".join(problem.code + problem.message for problem in errors), name
+    with pytest.raises(DataError, match="broken"):
+        target_of(str(folder_of(tmp_path / "broken", "{% if %}")))
+    with pytest.raises(DataError, match="no chat template"):
+        target_of(str(folder_of(tmp_path / "none", None)))
