@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pipeline import formats
-from pipeline.errors import DataError, did_you_mean
+from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.formats import Format, FormatRefusal
 from pipeline.read import Batch, Row, encoding_of, kind, rows, sifted
+from pipeline.sections import Item
 from pipeline.types import Example, Problem
 from pipeline.words import plural
 
@@ -83,7 +84,7 @@ class Checked:
 
 def check_file(
     path: Path, report: Report, *, target: Target | str | None = None, validation: Path | None = None,
-    groups: str = GROUPS,
+    groups: str = GROUPS, own: Format | None = None,
 ) -> list[Checked]:
     """Checks a training file, and a validation file against it.
 
@@ -93,6 +94,7 @@ def check_file(
         target: who reads it, as `target_of` takes it; None for whoever reads such rows.
         validation: a second file, none of whose rows may stand in the first one.
         groups: which checks: letters of GROUPS.
+        own: the format in which the file was written, with its options, where that is known.
 
     Returns:
         What was found, a value per file.
@@ -102,11 +104,11 @@ def check_file(
         RecipeError: an unknown target.
     """
     wanted = target_of(target) if isinstance(target, str) else target
-    first = _Check(path, report, wanted, groups)
+    first = _Check(path, report, wanted, groups, own=own)
     first.run()
     done = [first.checked]
     if validation is not None:
-        second = _Check(validation, report, wanted, groups, against=first)
+        second = _Check(validation, report, wanted, groups, against=first, own=own)
         second.run()
         done.append(second.checked)
     return done
@@ -128,14 +130,16 @@ def check_dataset(dataset: Dataset, report: Report, *, target: Target | str | No
     goal = target_of(target) if isinstance(target, str) else target
     wanted = goal.format.name if goal and goal.format else "*"
     for manifest in sorted(dataset.exports.glob(f"{wanted}/{MANIFEST}")):
-        listed = orjson.loads(manifest.read_bytes())["files"]
+        told = orjson.loads(manifest.read_bytes())
+        listed, own = told["files"], _opened(told)
         paths = {Path(file["name"]).stem: manifest.parent / file["name"] for file in listed}
         for file in listed:
             path = manifest.parent / file["name"]
             if path.exists() and measure(path)[1] != file["sha256"]:
                 report(Problem("error", "changed-file", str(path), "is not the file that was exported (sha256 differs)",
                                f"synth export {dataset.name} --format {manifest.parent.name}"))
-        done += check_file(paths[NAMES[0]], report, target=goal, validation=paths.get(NAMES[1]))
+        done += check_file(paths[NAMES[0]], report, target=_as_written(goal, own), validation=paths.get(NAMES[1]),
+                           own=own)
     if not done:
         others = sorted(each.parent.name for each in dataset.exports.glob(f"*/{MANIFEST}"))
         what = f"not exported as {wanted}, but as {', '.join(others)}" if others else "nothing is exported yet"
@@ -144,13 +148,33 @@ def check_dataset(dataset: Dataset, report: Report, *, target: Target | str | No
     return done
 
 
+def _opened(told: dict[str, Any]) -> Format | None:
+    """The format that a manifest names, with the options that it was written with."""
+    try:
+        return formats.open_formats([Item(name=told["format"], options=told.get("format_options") or {})])[0]
+    except RecipeError:  # a plug-in that is not here
+        return None
+
+
+def _as_written(goal: Target | None, own: Format | None) -> Target | None:
+    """Who reads an export, with the options that it was written with."""
+    if goal is None or goal.format is None or own is None or goal.format.name != own.name:
+        return goal
+    folder = getattr(goal.format.how, "tokenizer", None)
+    how = own.how.model_copy(update={"tokenizer": folder}) if folder else own.how
+    return replace(goal, format=type(own)(how))
+
+
 class _Check:
     """One file's check."""
 
     def __init__(
-        self, path: Path, report: Report, target: Target | None, groups: str, against: _Check | None = None
+        self, path: Path, report: Report, target: Target | None, groups: str, *, against: _Check | None = None,
+        own: Format | None = None,
     ) -> None:
         self.checked = Checked(path)
+        meant = (own, target.format if target else None)
+        self._meant = [each for each in meant if each is not None and each.kind is not None]
         self._report, self._target, self._against = report, target, against
         self._known: list[Format] = [each() for each in formats.formats()]
         self._told_shape = False
@@ -233,7 +257,7 @@ class _Check:
                 self._beyond(self._shape, values, number, set())
 
     def _row(self, row: Row, where: str) -> None:
-        shape = self._shape if self._shape and self._shape.recognises(row.values) else self._recognised(row.values)
+        shape = self._shape if self._shape and self._shape.takes(row.values) else self._recognised(row.values)
         if shape is None:
             keys = ", ".join(sorted(map(str, row.values))[:8]) or "none"
             near = [did_you_mean(str(key), KEYS) for key in row.values if key not in KEYS]
@@ -283,7 +307,9 @@ class _Check:
         return f"{shlex.join([*words, '--completion', texts[-1]])}   # or other columns"
 
     def _recognised(self, values: dict[str, Any]) -> Format | None:
-        return next((each for each in self._known if each.recognises(values)), None)
+        """The format whose row it is: of rendered text rather the one that is meant, for many begin alike."""
+        meant = next((each for each in self._meant if each.takes(values)), None)
+        return meant or next((each for each in self._known if each.recognises(values)), None)
 
     def _is_target(self, where: str) -> None:
         """Whether the file's rows have the target's shape; a table's or a folder's are pairs."""
