@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -89,7 +90,10 @@ def fix_file(path: Path, report: Callable[[Change], None]) -> Fixed:
             os.fsync(out.fileno())
         if fixed.changes:
             fixed.kept = _aside(path)
-            os.link(path, fixed.kept)
+            try:
+                os.link(path, fixed.kept)
+            except OSError:  # a file system without hard links
+                shutil.copy2(path, fixed.kept)
             made.chmod(path.stat().st_mode & 0o777)
             made.replace(path)
     finally:
