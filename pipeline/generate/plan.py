@@ -17,6 +17,7 @@ from pipeline.grid.doubts import doubts as grid_doubts
 from pipeline.grid.draws import is_legal, wanted
 from pipeline.grid.keep import Outlook
 from pipeline.grid.shots import mark_of
+from pipeline.grid.skipping import skips
 from pipeline.grid.source import passing
 from pipeline.hosts.parameters import told
 from pipeline.marks import Marks
@@ -29,7 +30,7 @@ from pipeline.store.plan import ILLEGAL, SURPLUS, WANTED, WITHDRAWN, States
 from pipeline.store.standing import Aside, any_real, standing
 from pipeline.types import Call, Cell, Draw, Problem
 
-from .answers import spec_of, unsaid
+from .answers import in_their_place, spec_of, unsaid
 from .bill import Forecast, Missing, Pace, forecast, foreseen
 from .history import history
 from .keep import asked_for, keep_outlook
@@ -37,7 +38,7 @@ from .parts import note_mentions, parts_of
 from .questions import Made, Outcome, Question, Retry, Skipped, Writer, parameters
 from .road import road_of
 from .rows import sample_id
-from .skip import SkipTally
+from .skip import SkipTally, undecidable
 from .skip import mark_of as skip_mark
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -315,6 +316,8 @@ def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
     axes = load_axes(recipe) if recipe.axes else None
     first = next(wanted(recipe, axes, paid=paid_cells(recipe, dataset)), None)
     said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe)]
+    if first is not None and skips(recipe):
+        said += undecidable(recipe, first, in_their_place(recipe, dataset.path))
     for step in recipe.asks:
         asked = parameters(recipe, step)
         who = writer.of(step.model)

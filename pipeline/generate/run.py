@@ -375,6 +375,9 @@ class _Run:
         share = (self.answered + self.unpaired.total()) / meant
         if self.answered == 0 or share < self.recipe.generate.floor:
             classes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.progress.failures.items()))
+            if 2 * self.left_out.count > meant - self.answered:
+                raise YieldError(f"{self.answered} of {meant} rows could be made: {self.left_out}; what was paid is kept",
+                                 f"mend the recipe, then: synth plan {self.dataset.name}")
             raise YieldError(
                 f"{self.answered} of {meant} rows got an answer, under the floor of "
                 f"{self.recipe.generate.floor:.0%} ({classes or 'no new failure'}); all that came is kept",

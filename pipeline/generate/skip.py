@@ -13,7 +13,7 @@ from pipeline.options import own_folder
 from pipeline.recipe import Recipe
 from pipeline.rules import RowRule, open_rules
 from pipeline.store.foreseen import Range, sure
-from pipeline.types import Sample
+from pipeline.types import Draw, Sample
 from pipeline.words import causes, plural
 
 from .answers import Said, variable
@@ -55,8 +55,7 @@ class Skips:
         if not self.places[place]:
             return
         draw, before = trail.draw, self.steps[place - 1] if place else ""
-        context = {**draw.cell, **draw.fields, "fields": draw.fields, "cell": draw.cell,
-                   **{name: variable(each) for name, each in said.items()}}
+        context = _context(draw, {name: variable(each) for name, each in said.items()})
         undecided = False
         for entry, rule in self.places[place]:
             taken = entry.condition.variables if entry.condition else {before}
@@ -125,10 +124,33 @@ def note(skipped: Mapping[str, int], wanted: int) -> str:
     return f"of {plural(wanted, 'draw')} skipped {causes(skipped)}"
 
 
+def undecidable(recipe: Recipe, draw: Draw, answers: Mapping[str, Any]) -> list[str]:
+    """The conditions that fail on a draw, a sentence each with its place.
+
+    Args:
+        recipe: the recipe.
+        draw: the first one.
+        answers: step -> what stands in the place of its answer.
+    """
+    found: list[str] = []
+    context = _context(draw, answers)
+    for entry in (entry for entries in skip_entries(recipe) for entry in entries if entry.condition):
+        try:
+            assert entry.condition is not None
+            entry.condition.holds(context)
+        except RecipeError as error:
+            found.append(error.message + (f" ({error.hint})" if error.hint else ""))
+    return found
+
+
 def mark_of(recipe: Recipe) -> list[object]:
     """What enters the name of a writer: nothing where no row may be skipped, so that it stays what it was."""
     pairs = recipe.pairs.skip_when if recipe.pairs else []
     return ["skip_when", [step.skip_when for step in recipe.asks], pairs] if skips(recipe) else []
+
+
+def _context(draw: Draw, answers: Mapping[str, Any]) -> dict[str, Any]:
+    return {**draw.cell, **draw.fields, "fields": draw.fields, "cell": draw.cell, **answers}
 
 
 def _rule(entry: Entry, folder: Path | None) -> RowRule[Any, Any] | None:

@@ -284,3 +284,16 @@ def test_where_all_is_skipped_status_sends_to_the_plan(workdir: Path, capsys: py
     assert "of 12 draws skipped 12 by premise|length > 0; no row is left" in " ".join(capsys.readouterr().err.split())
     assert main(["status", "tales"]) == 0
     assert "next   synth plan tales" in capsys.readouterr().err
+
+
+def test_a_condition_that_no_row_can_decide_is_told_with_the_bill_and_at_the_end(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = RECIPE.replace('"premise|length < 20"', "\"premise|length < '20'\"").splitlines()
+    (workdir / "tales.yaml").write_text("\n".join(lines))
+    at = next(number for number, line in enumerate(lines, 1) if "skip_when" in line)
+    assert main(["generate", "tales"]) == 3
+    told = re.sub(r"\s+", " ", capsys.readouterr().err)
+    assert f"note tales.yaml:{at}: the condition" in told.split("bill")[0]
+    assert "could be made: 12 rows are left out" in told
+    assert "synth plan tales" in told
