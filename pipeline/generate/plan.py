@@ -39,6 +39,7 @@ from .road import road_of
 from .rows import sample_id
 from .skip import SkipTally
 from .skip import mark_of as skip_mark
+from .tools import tools_of, unchecked
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -97,7 +98,7 @@ def writer_digest(recipe: Recipe, writer: Writer, *, skips: bool = True) -> str:
          *mark_of(recipe, index)]
         for index, step in enumerate(recipe.asks)
     ]
-    return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe),
+    return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe), *_spoken(recipe),
                   *(skip_mark(recipe) if skips else []))
 
 
@@ -108,6 +109,16 @@ def _paired(recipe: Recipe) -> list[object]:
     second, judge = recipe.pairs.second, recipe.pairs.judge
     asked = [recipe.template(text) if text else None for text in (judge.system, judge.user)]
     return [[second.model, second.body(), judge.model, judge.body(), asked, judge.margin, judge.both_orders]]
+
+
+def _spoken(recipe: Recipe) -> list[object]:
+    """What makes questions a dialogue: none where rows are none."""
+    dialogue = recipe.dialogue
+    if dialogue is None:
+        return []
+    says = recipe.template(dialogue.tool.says) if dialogue.tool and dialogue.tool.says else None
+    roles = [[name, tools_of(recipe, name), dialogue.roles[name].ends] for name in dialogue.order]
+    return [[roles, dialogue.lengths(str(recipe.train.role)), says, dialogue.calls]]
 
 
 def paid_cells(recipe: Recipe, dataset: Dataset) -> list[Cell]:
@@ -314,7 +325,7 @@ def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
     """
     axes = load_axes(recipe) if recipe.axes else None
     first = next(wanted(recipe, axes, paid=paid_cells(recipe, dataset)), None)
-    said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe)]
+    said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe), *unchecked(recipe)]
     for step in recipe.asks:
         asked = parameters(recipe, step)
         who = writer.of(step.model)
