@@ -164,9 +164,10 @@ def _reader(road: Road, side: _Side, left: int, now: _Now) -> Turn:
 def _wanted(road: Road, trail: Trail, side: _Side, now: _Now, reader: Turn | None, left: int) -> Wanted:
     """The question of a turn, with all that the role has seen."""
     step = road.recipe.asks[side.place]
+    assert road.recipe.dialogue is not None
     sends = {**road.sends[side.place], **({"tools": side.tools} if side.tools else {})}
     hints = {"cell": trail.draw.cell, "fields": trail.draw.fields,
-             "talk": {"role": side.name, "turn": now.number, "of": now.of, "left": left}}
+             "talk": {"turn": now.number, "left": left, "ends": road.recipe.dialogue.roles[side.name].ends}}
     return Wanted(road.who(side.place, step.model), list(side.seen), sends, trail.draw.repeat, f"turn:{now.number}",
                   reader, hints, step=side.place, holds=tuple(side.holds))
 

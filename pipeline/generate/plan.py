@@ -51,6 +51,7 @@ class RunPlan(NamedTuple):
         cells: size of the grid, before `where`; 0 for source rows.
         wanted: rows that the recipe asks for.
         reused: of these, rows whose calls are all answered, here or in a neighbour.
+        further: what `repairs` are, in a word: of a dialogue they are calls of tools as well.
         barren: of these, draws that no row comes of: what failed for good, answers that cannot be used, ties.
         surplus: rows that are paid and legal and no longer asked for.
         aside: why rows that are part of the set today will stand aside -> how many.
@@ -80,6 +81,7 @@ class RunPlan(NamedTuple):
     repairs: int = 0
     barren: int = 0
     skipped: Mapping[str, int] = NOTHING
+    further: str = "repair"
 
 
 def writer_digest(recipe: Recipe, writer: Writer, *, skips: bool = True) -> str:
@@ -275,6 +277,7 @@ def plan_run(
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
         usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
         repairs=bill.repairs, barren=barren, skipped=dict(bill.skips.skipped),
+        further="further call" if recipe.dialogue else "repair",
     )
 
 

@@ -79,17 +79,16 @@ def spoken(recipe: Recipe, draw: Draw, refs: Sequence[CallRef], calls: Sequence[
     if recipe.dialogue.order[0] == role:
         before = before[1:]  # what it was asked to begin with
     said = [*before, turn_message(text, [])]
-    turns = _weigh(said, recipe, recipe.dialogue.order.index(role))
+    turns = _weigh(said, recipe)
     return Spoken([*train_head(recipe, draw), *said], answer, turns)
 
 
-def _weigh(said: list[Message], recipe: Recipe, first: int) -> int:
+def _weigh(said: list[Message], recipe: Recipe) -> int:
     """Gives the assistant's messages of turns that are not trained on weight 0; returns how many turns there are.
 
     Args:
         said: changed in place.
         recipe: with `train.turns`.
-        first: 0 where the trained role begins, else 1.
     """
     number, place = 0, list[int]()
     for message in said:
@@ -111,6 +110,21 @@ def provenance(found: Spoken, calls: Sequence[Call], wanted: int) -> dict[str, A
     cut = any(call.ended == "length" for call in calls)
     return {"model": found.call.model, "namespace": found.call.namespace,
             "finish_reason": "length" if cut else found.call.ended, "turns": found.turns, "turns_wanted": wanted}
+
+
+def train_in_place(recipe: Recipe, draw: Draw) -> list[Message]:
+    """A row as the tuned model will see it, to show before anything is asked: each turn stands for itself.
+
+    Raises:
+        RecipeError: the training prompt fails on the draw.
+    """
+    assert recipe.dialogue is not None
+    role, numbers = str(recipe.train.role), range(1, recipe.dialogue.lengths(str(recipe.train.role))[0] + 1)
+    speakers = [(number, recipe.dialogue.speaker(number)) for number in numbers]
+    said = [{"role": "assistant" if name == role else "user", "content": f"({name}: turn {number})"}
+            for number, name in speakers]
+    _weigh(said, recipe)
+    return [*train_head(recipe, draw), *said]
 
 
 def tools_trained(recipe: Recipe) -> list[dict[str, Any]] | None:
