@@ -57,19 +57,20 @@ def said(sample: Sample) -> str | None:
     return "\n\n".join(found) if found else answer(sample)
 
 
+def shown(message: Message) -> str:
+    """What a message says, and the tools that it calls: `look_up({"order": 7})`."""
+    calls = message.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    called = [f"{each.get('name')}({each.get('arguments')})" for each in functions if isinstance(each, dict)]
+    return " ".join(part for part in (text_of(message.get("content")), *called) if part)
+
+
 def asked(sample: Sample) -> str:
     """The prompt of one exchange; of a conversation all that was said and called before its last answer."""
     spoken = [message for message in sample.messages if message.get("role") not in ("system", "developer")]
     if sum(message.get("role") == "user" for message in spoken) < 2 and not any("tool_calls" in m for m in spoken):
         return sample.prompt
-    lines = (f"{message.get('role')}: {text_of(message.get('content'))} {_called(message)}" for message in spoken[:-1])
-    return "\n".join(line.strip() for line in lines)
-
-
-def _called(message: Message) -> str:
-    calls = message.get("tool_calls")
-    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-    return " ".join(f"{each.get('name')}({each.get('arguments')})" for each in functions if isinstance(each, dict))
+    return "\n".join(f"{message.get('role')}: {shown(message)}" for message in spoken[:-1])
 
 
 def words(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from pydantic import Field
 from ..digest import digest_bytes, normal_text
 from ..similar import Link, Sets, Shingler, jaccard
 from ..types import Sample
-from ..views import asked, has_words, said
+from ..views import asked, has_words, said, shown
 from . import CompareRule, Match, Options, Rule, rank
 
 aliases = ("fuzzy-duplicate",)
@@ -74,7 +74,8 @@ class NearDuplicate(CompareRule[Measure, Bounds]):
 
     def _text(self, sample: Sample) -> tuple[str, str]:
         """What is shingled, and what must be equal besides."""
-        answer, prompt = said(sample) or "", asked(sample)
+        text = said(sample)
+        answer, prompt = shown(sample.last("assistant") or {}) if text is None else text, asked(sample)
         over = self.how.over
         if over == "auto" and not has_words(answer, self.how.shingle):
             return prompt, f"answer {normal_text(answer)}"
