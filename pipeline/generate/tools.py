@@ -93,6 +93,8 @@ class Turn:
             if before is not None and self.left and (before.message or {}).get("tool_calls"):
                 raise Unread("it calls no tool any more")
             return self.read(call.text, cut=call.ended == "length")
+        if not isinstance(raw, list):
+            raise Unread("its tool calls are no list")
         if not self.schemas:
             raise Unread("it calls a tool, and has none")
         if not self.left:

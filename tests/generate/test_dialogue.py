@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pipeline.engine import Answer
 from pipeline.errors import RecipeError, YieldError
+from pipeline.generate.schema import broken
+from pipeline.generate.tools import Turn, as_text
+from pipeline.json_text import Unread
 from pipeline.recipe import parse_recipe
-from pipeline.types import CallRequest, Failure, Usage
+from pipeline.types import Call, CallRequest, Failure, Usage
 from tests.engine.scripted import Said, answer, no
 from tests.generate.folder import Folder
 
@@ -407,3 +413,57 @@ def test_templates_know_the_call_in_the_tools_place_alone(calling: Talk) -> None
         calling.run()
     assert "'call' in train.system is not known" in caught.value.message
     assert "'customer' in train.system is not known" in caught.value.message
+
+
+def test_another_model_is_asked_for_what_failed(calling: Talk) -> None:
+    good = calling.agent
+    calling.agent = lambda seen: calls({"order": 7})
+    with pytest.raises(YieldError):
+        calling.run()
+    calling.agent = good
+    bigger = calling.writer._replace(model="big")
+    calling.run(retry=("parse",), by=bigger)
+    assert len(calling.rows()) == 6
+    row = calling.rows()[0]
+    by = [next(body["model"] for body in calling.bodies[::-1] if len(body["messages"]) == size) for size in (2, 4)]
+    assert "big" in by
+    assert row.messages[-1]["content"] == "goodbye"
+    assert calling.asked() == 0, "and nothing is asked again after that"
+
+
+def test_rows_of_a_file_talk_as_well(talk: Talk) -> None:
+    (talk.path / "cases.csv").write_text("item,mood\nkettle,calm\nlamp,cross\n")
+    axes = RECIPE[RECIPE.index("axes:"):RECIPE.index("dialogue:")]
+    talk.write(RECIPE.replace(axes, "source: {file: cases.csv}\n"))
+    talk.run()
+    assert {row.messages[0]["content"] for row in talk.rows()} == {"You help with a kettle.", "You help with a lamp."}
+    assert {row.fields["mood"] for row in talk.rows()} == {"calm", "cross"}
+    assert talk.asked() == 0
+
+
+PARAMETERS = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0}, "word": {"type": "string"}},
+              "required": ["n"]}
+_json = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+                         st.sampled_from(["n", "word", "id", "function", "name", "arguments"]), inner, max_size=3))
+_told = st.one_of(st.text(max_size=20), _json, st.builds(lambda n: json.dumps({"n": n}), st.integers()))
+_raw = st.one_of(_json, st.fixed_dictionaries({"id": st.one_of(st.none(), st.text(max_size=3)), "function": (
+    st.fixed_dictionaries({"name": st.sampled_from(["f", "g", ""]), "arguments": _told}))}))
+
+
+@given(st.one_of(_json, st.lists(_raw, max_size=3)), st.one_of(st.none(), st.text(max_size=20)), st.integers(0, 3))
+def test_whatever_a_host_sends_is_a_turn_or_unread(raw: Any, text: str | None, left: int) -> None:
+    reader = Turn([{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}], left, lambda said: said)
+    message = {"role": "assistant", "content": text, "tool_calls": raw}
+    call = Call("x", "n", {}, 0, message, "stop", None, None, 0, 0, 1, "")
+    assert isinstance(as_text(call), str)
+    try:
+        said = reader.hear(call, None)
+    except Unread as fault:
+        assert str(fault)
+        return
+    assert len(said.value) <= left
+    assert len({each.id for each in said.value}) == len(said.value)
+    for each in said.value:
+        assert json.loads(each.text) == each.arguments
+        assert broken(each.arguments, PARAMETERS) is None
