@@ -223,5 +223,5 @@ def _tool_wanted(road: Road, trail: Trail, number: int, call: ToolCall) -> Wante
             raise
         messages = [{"role": "user", "content": road.recipe.template(step.user)}]
     hints = {"cell": trail.draw.cell, "fields": trail.draw.fields, **({"answer": reader.hint} if reader else {})}
-    return Wanted(road.who(TOOLS, step.model), messages, road.sends[TOOLS], trail.draw.repeat, f"{TOOL}:{number}", reader, hints,
-                  step=TOOLS, holds=())
+    return Wanted(road.who(TOOLS, step.model), messages, road.sends[TOOLS], trail.draw.repeat, f"{TOOL}:{number}",
+                  reader, hints, step=TOOLS, holds=())

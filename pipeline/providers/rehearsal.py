@@ -136,19 +136,9 @@ def _turn(dice: Dice, fault: str | None, message: Message, body: Mapping[str, An
     text, limit = message["content"], body.get("max_completion_tokens") or body.get("max_tokens")
     if text is None:
         return message
-    writer = Writer(dice, {}, {})
-    if fault == "refusal_field":
-        return {"role": "assistant", "content": None, "refusal": writer.say("refusal")}
-    if fault == "refusal":
-        text = writer.say("refusal")
-    elif fault == "empty":
-        text = ""
-    elif fault == "cut" and limit and limit <= LONGEST_CUT:
+    if fault == "cut" and limit and limit <= LONGEST_CUT:
         text += f" {text}" * (limit * BYTES_PER_TOKEN // len(text) + 1)
-    elif fault == "loop":
-        last = re.split(r"(?<=[.!?])\s+", text)[-1]
-        text += f" {last}" * (6 + dice.below(20))
-    return {**message, "content": text}
+    return _faulty(dice, fault if fault not in ("preamble", "afterword") else None, text)
 
 
 def _message(
@@ -167,7 +157,11 @@ def _message(
         if fault == "near_copy":
             text = f"{text.rpartition('. ')[0]}. {Writer(dice, {}, {}).say('nearly')}"
         return {"role": "assistant", "content": text}
-    text = _asks.prose(dice, messages, cell, least)
+    return _faulty(dice, fault, _asks.prose(dice, messages, cell, least))
+
+
+def _faulty(dice: Dice, fault: str | None, text: str) -> Message:
+    """A text with its fault, as the assistant's message."""
     writer = Writer(dice, {}, {})
     if fault == "refusal_field":
         return {"role": "assistant", "content": None, "refusal": writer.say("refusal")}

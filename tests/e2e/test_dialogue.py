@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.served import build, serving
+from tests.e2e.served import tiny
 
 SCRIPT = {
     r"You play a customer.*Write your first": "Hello, where is my order?",
@@ -163,13 +163,9 @@ generate: {{model: "local:{model}", max_tokens: 60, temperature: 1.0, seed: 5, f
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """(base URL, model) of a running `transformers serve`."""
-    home = tmp_path_factory.mktemp("tiny")
-    model = build(home)
-    config = model / "generation_config.json"  # so that a model of chance ends its turns by itself
-    config.write_text(json.dumps({**json.loads(config.read_text()), "exponential_decay_length_penalty": [4, 2.0]}))
-    with serving(home, model) as base_url:
-        yield base_url, str(model)
+    """(base URL, model) of a running `transformers serve`, whose model of chance ends its turns by itself."""
+    with tiny(tmp_path_factory.mktemp("tiny"), exponential_decay_length_penalty=[4, 2.0]) as found:
+        yield found
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -459,8 +458,7 @@ def test_whatever_a_host_sends_is_a_turn_or_unread(raw: Any, text: str | None, l
     assert isinstance(as_text(call), str)
     try:
         said = reader.hear(call, None)
-    except Unread as fault:
-        assert str(fault)
+    except Unread:
         return
     assert len(said.value) <= left
     assert len({each.id for each in said.value}) == len(said.value)

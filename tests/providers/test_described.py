@@ -1,6 +1,6 @@
 """The questions of a dialogue against OpenAI's own description of a chat request, by its JSON schema.
 
-Prism, which the tests of files and jobs use, answers 200 to any body of this endpoint (5.14.2: to `tools: "none"` as well),
+Prism, which the tests of files and jobs use, answers 200 to any body of this endpoint (5.14.2; also to `tools: none`),
 so that it would prove nothing here.
 """
 
