@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from .recipe import Recipe
 from .settings import Settings
 
-SECTIONS = ("sample", "source", "prompt", "generate", "train", "export")
+SECTIONS = ("sample", "source", "prompt", "dialogue", "generate", "train", "export")
 """Parts of a recipe whose keys are listed one by one; the others are listed whole."""
 
 
@@ -77,4 +77,6 @@ def _skipped(recipe: Recipe) -> set[str]:
         skipped.add("source.order")
     if recipe.source is None or recipe.source.file is None:
         skipped.add("source.format")
-    return skipped
+    if recipe.dialogue is None:
+        return skipped | {"train.role", "train.turns"}
+    return skipped | {"train.role", "train.assistant", "train.messages"}

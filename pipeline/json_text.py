@@ -48,6 +48,18 @@ def json_in(text: str) -> Any:
     return _sound(value)
 
 
+def json_alone(text: str) -> Any:
+    """The JSON value that a text is, white space around it apart.
+
+    Raises:
+        Unread: it is none; see `json_in`.
+    """
+    try:
+        return _sound(_DECODER.decode(text.strip()))
+    except (ValueError, RecursionError) as error:
+        raise Unread(f"it is not JSON: {_plain(error)}") from None
+
+
 def _sound(value: Any) -> Any:
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")

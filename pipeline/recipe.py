@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from . import _faults, _yaml
+from .dialogue import Dialogue
 from .errors import RecipeError, did_you_mean
 from .sections import (
     Axis,
@@ -48,6 +49,7 @@ class Recipe(Section):
     sample: SamplePlan = Field(default_factory=lambda: SamplePlan.model_validate({}))
     prompt: Prompt | None = None
     steps: list[Step] = Field(default_factory=list)
+    dialogue: Dialogue | None = Field(None, description="in place of prompt and steps: two roles that talk by turns")
     pairs: Pairs | None = None
     train: Train
     generate: Generate = Field(default_factory=lambda: Generate.model_validate({}))
@@ -74,6 +76,7 @@ class Recipe(Section):
                                 "see how many of them pass", "sample", "keep")
         if self.prompt is not None and self.steps:
             raise _faults.fault("`prompt` is sugar for one step: write `prompt` or `steps`", "steps")
+        self._spoken()
         if self.axes and not asks:
             raise _faults.fault("`axes` need a `prompt` to fill", "axes")
         if self.pairs is not None and not self.asks:
@@ -95,17 +98,46 @@ class Recipe(Section):
                 raise _faults.fault(what, *at)
         return self
 
+    def _spoken(self) -> None:
+        """Whether dialogue and training prompt go together."""
+        dialogue, role = self.dialogue, self.train.role
+        if dialogue is None:
+            if role is not None:
+                raise _faults.fault("`role` is for a `dialogue`, and there is none", "train", "role")
+            return
+        beside = next((key for key in ("prompt", "steps", "pairs") if getattr(self, key)), None)
+        if beside is not None:
+            raise _faults.fault(f"`dialogue` stands in the place of `{beside}`: leave one out", beside)
+        if role not in dialogue.roles:
+            what = f"'{role}' is no role of the dialogue" if role else "which role is trained on?"
+            raise _faults.fault(f"{what}: role: {' or '.join(dialogue.roles)}", "train", *(["role"] if role else []))
+        if not dialogue.lengths(role):
+            raise _faults.fault(f"so many turns never end in one of '{role}', and what stands behind its last one "
+                                f"would be paid and not trained on: {dialogue.most + 1}", "dialogue", "turns")
+        if isinstance(self.train.turns, list):
+            theirs = [number for number in range(1, dialogue.most + 1) if dialogue.speaker(number) == role]
+            wrong = [number for number in self.train.turns if number not in theirs]
+            if wrong or not self.train.turns:
+                raise _faults.fault(f"turns of '{role}' are {', '.join(map(str, theirs))}", "train", "turns")
+        if "call" in self.axes and dialogue.tool is not None:
+            raise _faults.fault("'call' cannot be an axis here: it is what a tool is called with", "axes", "call")
+
     @property
     def asks(self) -> list[Step]:
-        """The questions in order; `prompt` is one step named `answer`."""
-        prompt = self.prompt
-        if prompt is None:
+        """The questions in order; `prompt` is one step named `answer`, and a dialogue has one for each who is asked."""
+        prompt, dialogue = self.prompt, self.dialogue
+        if prompt is None and dialogue is None:
             return self.steps
         # looked at many times for each row, and a private attribute of pydantic takes ten times as long
-        made: tuple[Prompt, list[Step]] | None = self.__dict__.get("_asked")
-        if made is None or made[0] is not prompt:  # a copy may have another
-            given: dict[str, Any] = {key: getattr(prompt, key) for key in Prompt.model_fields}
-            made = self.__dict__["_asked"] = prompt, [Step(name="answer", **given)]
+        made: tuple[Prompt | Dialogue, list[Step]] | None = self.__dict__.get("_asked")
+        if made is None or made[0] is not (prompt or dialogue):  # a copy may have another
+            if prompt is not None:
+                given: dict[str, Any] = {key: getattr(prompt, key) for key in Prompt.model_fields}
+                made = prompt, [Step(name="answer", **given)]
+            elif dialogue is not None:
+                made = dialogue, dialogue.asks()
+            self.__dict__["_asked"] = made
+        assert made is not None
         return made[1]
 
     @property

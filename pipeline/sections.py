@@ -270,15 +270,25 @@ class Pairs(Section):
 
 
 class Train(Section):
-    """What the tuned model will see: one exchange of templates, or a column of messages."""
+    """What the tuned model will see: one exchange of templates, a column of messages, or one side of a dialogue."""
 
     system: str | None = None
     user: str | None = None
     assistant: str = "{{answer}}"
     messages: str | None = Field(None, description="a source column that holds whole conversations")
+    role: str | None = Field(None, description="of a dialogue: whose turns are the assistant's")
+    turns: Literal["all", "last"] | list[int] = Field(
+        "all", description="of a dialogue: which of its turns are trained on, as numbers of the whole; else weight 0")
 
     @model_validator(mode="after")
     def _something(self) -> Train:
+        if self.role is not None:
+            beside = [key for key in ("user", "assistant", "messages") if key in self.model_fields_set]
+            if beside:
+                raise ValueError(f"`role` trains one side of a dialogue: `{beside[0]}` would change nothing")
+            return self
+        if "turns" in self.model_fields_set:
+            raise ValueError("`turns` goes with `role`, the side of a dialogue that is trained on")
         if self.user is None and self.messages is None and "assistant" not in self.model_fields_set:
             raise ValueError("name `user` (a template), or `messages` (a column of conversations)")
         beside = [key for key in ("user", "assistant") if key in self.model_fields_set]

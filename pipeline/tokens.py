@@ -30,6 +30,9 @@ PER_MESSAGE = 3
 PER_NAME = 1
 """What the cookbook adds for a message with a `name`."""
 
+PER_TOOL = 16
+"""What hosts write around each tool (OpenAI's cookbook has 7 and 12 for the whole list): a bound, no count."""
+
 PRIMING = 3
 """The head of the reply, once a conversation. The cookbook adds it; whether it is billed is not documented."""
 
@@ -108,6 +111,15 @@ def _role(vocabulary: Vocabulary, role: str) -> int:
     return (vocabulary.length or estimate)(role)
 
 
+def count_body(body: Mapping[str, Any], model: str) -> Count:
+    """The tokens of a request: its conversation, and its tools as their JSON, which is an estimate: hosts write them
+    out in ways of their own."""
+    found = count_messages(body.get("messages", []), model)
+    if not body.get("tools"):
+        return found
+    return Count(found.tokens + count(canonical(body["tools"]).decode("utf-8", "replace"), model).tokens, False)
+
+
 def at_most(text: str) -> int:
     """Bytes of a text in UTF-8: a hard upper bound, since every token is at least one byte."""
     return len(text.encode("utf-8", "surrogatepass"))
@@ -118,6 +130,12 @@ def at_most_messages(messages: Iterable[Message]) -> int:
     listed = list(messages)
     around = (PER_MESSAGE + PER_NAME + 1) * len(listed) + PRIMING
     return len(canonical(listed)) + around
+
+
+def at_most_body(body: Mapping[str, Any]) -> int:
+    """A hard upper bound of the tokens of a request of text: its conversation, and its tools."""
+    tools = body.get("tools")
+    return at_most_messages(body.get("messages", [])) + (len(canonical(tools)) + PER_TOOL * len(tools) if tools else 0)
 
 
 @cache

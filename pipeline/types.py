@@ -188,7 +188,7 @@ class Call:
 
 
 class CallRef(NamedTuple):
-    """A call as a sample names it: role is step:NAME, turn, repair, chosen, rejected, judge."""
+    """A call as a sample names it: role is step:NAME, turn:N, tool:N, repair, chosen, rejected, judge."""
 
     id: str
     role: str

@@ -7,7 +7,7 @@ import unicodedata
 from functools import cache
 from itertools import islice
 
-from .types import Sample
+from .types import Message, Sample, text_of
 
 _NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Thai, Lao, Burmese, Khmer, kana and Han: scripts that put no space between words."""
@@ -35,6 +35,42 @@ def answer(sample: Sample) -> str | None:
     """
     message = sample.last("assistant") or {}
     return None if message.get("tool_calls") and not sample.answer else sample.answer
+
+
+def answers(sample: Sample) -> list[str]:
+    """The texts of all answers that are trained on, calls of tools without a text left out.
+
+    Of one exchange it is the answer alone; of a conversation each assistant turn whose weight is not 0.
+    """
+    found = []
+    for message in sample.messages:
+        if message.get("role") == "assistant" and message.get("weight") != 0:
+            text = text_of(message.get("content"))
+            if text or not message.get("tool_calls"):
+                found.append(text)
+    return found
+
+
+def said(sample: Sample) -> str | None:
+    """All that the assistant says in a conversation, as `answers`; None where it only calls tools."""
+    found = answers(sample)
+    return "\n\n".join(found) if found else answer(sample)
+
+
+def shown(message: Message) -> str:
+    """What a message says, and the tools that it calls: `look_up({"order": 7})`."""
+    calls = message.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    called = [f"{each.get('name')}({each.get('arguments')})" for each in functions if isinstance(each, dict)]
+    return " ".join(part for part in (text_of(message.get("content")), *called) if part)
+
+
+def asked(sample: Sample) -> str:
+    """The prompt of one exchange; of a conversation all that was said and called before its last answer."""
+    spoken = [message for message in sample.messages if message.get("role") not in ("system", "developer")]
+    if sum(message.get("role") == "user" for message in spoken) < 2 and not any("tool_calls" in m for m in spoken):
+        return sample.prompt
+    return "\n".join(f"{message.get('role')}: {shown(message)}" for message in spoken[:-1])
 
 
 def words(text: str) -> list[str]:

@@ -100,3 +100,15 @@ def test_what_is_no_text_makes_an_estimate() -> None:
     row = [{"role": "assistant", "content": None, "tool_calls": [call], "weight": 1}]
     assert not tokens.count_messages(row, "gpt-4o").exact
     assert tokens.count_messages(row, "gpt-4o").tokens <= tokens.at_most_messages(row)
+
+
+def test_tools_of_a_request_count_and_are_bounded() -> None:
+    tool = {"type": "function", "function": {"name": "look_up", "description": "Zürich " * 20, "parameters": {}}}
+    bare = {"messages": [{"role": "user", "content": "hello"}]}
+    told = {**bare, "tools": [tool, tool]}
+    assert tokens.count_body(bare, "x") == tokens.count_messages(bare["messages"], "x")
+    assert tokens.at_most_body(bare) == tokens.at_most_messages(bare["messages"])
+    counted = tokens.count_body(told, "x")
+    assert not counted.exact
+    assert counted.tokens > tokens.count_body(bare, "x").tokens + 50
+    assert tokens.at_most_body(told) > 2 * len("Zürich " * 20) + tokens.at_most_body(bare)

@@ -192,7 +192,7 @@ def compare(train: Path, validation: Path | None, one: Checked, other: Checked |
     if validation is None or other is None or not other.rows:
         return
     both = len(one.said & other.said)
-    if both == len(other.said):
+    if other.said and both == len(other.said):
         yield Problem("error", "validation-is-train", str(validation),
                       "every row of it stands in the training file too: its loss would say nothing",
                       "synth export NAME --set export.validation=0.1")

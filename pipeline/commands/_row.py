@@ -12,7 +12,7 @@ from pipeline.store.standing import WHY
 
 if TYPE_CHECKING:
     from pipeline.store import Dataset
-    from pipeline.types import Call, CallRef, Finding
+    from pipeline.types import Call, CallRef, Finding, Sample
 
 OUTCOME_STYLES = {"drop": "bad", "flag": "warn", "error": "warn", "keep": ""}
 STATE_STYLES = {"dropped": "bad", "kept": "good", "new": "warn", "aside": "dim"}
@@ -62,6 +62,7 @@ def show(dataset: Dataset, row: Row) -> None:
         console.out(note, "warn")
     _values("cell", sample.cell)
     _values("fields", {key: found for key, found in sample.fields.items() if found not in (None, "")})
+    tools(sample)
     for turn in sample.messages:
         message(turn)
     for turn in sample.rejected or []:
@@ -108,11 +109,51 @@ def message(turn: dict[str, Any], before: str = "", instead: str = "") -> None:
     beside = f"{console.plural(count, 'byte')}, {console.plural(len(text.split()), 'word')}"
     if turn.get("weight") == 0:
         beside += ", not trained on"
-    _heading(before + str(turn.get("role")), beside)
-    console.out(instead or console.shown(text), "dim" if instead else "")
+    calls = [_called(call) for call in turn.get("tool_calls") or []]
+    _heading(before + str(turn.get("role")), beside if text or not calls else "")
+    if text or not calls:
+        console.out(instead or console.shown(text), "dim" if instead else "")
+    for call in calls:
+        console.out(f"{console.styled('calls', 'dim')}  {console.shown(call)}")
     for key, found in turn.items():
-        if key not in ("role", "content", "weight") and found:
+        if key not in ("role", "content", "weight", "tool_calls", "tool_call_id") and found:
             console.out(f"{console.styled(key, 'dim')}  {console.shown(str(found))}")
+
+
+def _called(call: Any) -> str:
+    """`look_up({"order": 7})`; as it stands where it is no such call."""
+    function = call.get("function") if isinstance(call, dict) else None
+    return f"{function.get('name')}({function.get('arguments')})" if isinstance(function, dict) else str(call)
+
+
+def tools(sample: Sample) -> None:
+    """Prints the tools that a row is trained with: what each is called with, and what it is for."""
+    found = [tool.get("function") for tool in sample.tools or [] if isinstance(tool, dict)]
+    rows = []
+    for function in found:
+        if isinstance(function, dict):
+            parts = (function.get("parameters") or {}).get("properties") or {}
+            rows.append((f"{function.get('name')}({', '.join(parts)})", str(function.get("description") or "")))
+    if rows:
+        _heading("tools")
+        console.block(rows)
+
+
+def asked(dataset: Dataset, sample: Sample) -> None:
+    """Prints what was asked for a row: of a dialogue what each side was told, since the rest is the conversation."""
+    told = set[str]()
+    for ref in sample.calls:
+        call = dataset.calls.get(ref.id)
+        messages = call.body.get("messages", []) if call else []
+        if ref.role.startswith("turn:"):
+            says = next((at for at, message in enumerate(messages) if message["role"] == "assistant"), len(messages))
+            begins = ref.role == "turn:1"
+            messages = [turn for turn in messages[:says] if turn["role"] == "system" or begins]
+            side = str(int(ref.role[5:]) % 2) if ref.role[5:].isdigit() else ref.role
+            messages = [] if side in told else messages
+            told.add(side)
+        for turn in messages:
+            message(turn, f"asked by {ref.role}, ")
 
 
 def _findings(row: Row) -> None:
@@ -143,9 +184,7 @@ def _calls(dataset: Dataset, row: Row) -> None:
     _heading("calls")
     for line in console.table([_call(ref, call) for ref, call in known], ("",) * 8, indent=2):
         console.out(line)
-    for ref, call in known:
-        for turn in call.body.get("messages", []) if call else []:
-            message(turn, f"asked by {ref.role}, ")
+    asked(dataset, row.sample)
 
 
 def _call(ref: CallRef, call: Call | None) -> tuple[Any, ...]:

@@ -96,7 +96,7 @@ def bill(plan: Bill, target: Target, writer: Writer) -> str:
     if getattr(getattr(plan, "forecast", None), "skipped", None):
         calls = f"at most {calls}"
     if repairs := getattr(plan, "repairs", 0):
-        calls = f"{calls} and at most {console.plural(repairs, 'repair')}"
+        calls = f"{calls} and at most {console.plural(repairs, getattr(plan, 'further', 'repair'))}"
     if writer.provider.rehearsal or not plan.new_calls:
         return f"{calls}, $0"
     worst = console.money(plan.usd_worst) if plan.usd_worst is not None else "unknown"

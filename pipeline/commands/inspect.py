@@ -17,6 +17,7 @@ from pipeline.commands import _row
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.rows import Filters, Row
+from pipeline.views import shown as says
 
 if TYPE_CHECKING:
     from pipeline.store import Dataset
@@ -266,7 +267,7 @@ def _table(found: list[Row], known: list[str], sort: str | None) -> list[str]:
         [
             [row.sample.id[:8], _state(row), *(rows_.value(row, name) for name in shown),
              *(str(rows_.value(row, name)) for name in axes), *(console.one_line(row.sample.prompt) for _ in text),
-             console.one_line(row.sample.answer, 100)]
+             console.one_line(says(row.sample.last("assistant") or {}), 100)]
             for row in found
         ],
         ["row", "state", *short, *text, "answer"], right=short[: len(shown)], wide="answer",

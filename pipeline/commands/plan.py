@@ -248,16 +248,22 @@ def _shown(value: Any) -> str:
 
 def _examples(recipe: Recipe, draws: list[Draw], dataset: Path) -> None:
     """Two prompts as the writer gets them, and one row as the tuned model will see it."""
-    from pipeline.generate import in_their_place
+    from pipeline.generate import in_their_place, train_in_place
     from pipeline.grid.fill import fill, train_messages
 
-    if recipe.asks:
+    if recipe.dialogue is not None:
+        for place, name in enumerate(recipe.dialogue.order):
+            for message in fill(recipe, draws[0], {}, place) if draws else ():
+                if message["content"]:
+                    _text(f"{name} is asked ({message['role']})", str(message["content"]))
+    elif recipe.asks:
         for draw in draws:
             for message in fill(recipe, draw, {}, 0):
                 _text(f"the writer is asked ({message['role']})", str(message["content"]))
     answers = in_their_place(recipe, dataset)
     for draw in draws[:1]:
-        for message in train_messages(recipe, draw, answers):
+        seen = train_messages(recipe, draw, answers) if recipe.dialogue is None else train_in_place(recipe, draw)
+        for message in seen:
             _text(f"the tuned model sees ({message['role']})", str(message.get("content") or ""))
 
 

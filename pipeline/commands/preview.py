@@ -83,6 +83,13 @@ def _show(dataset: Dataset, row: Row) -> None:
     sample = row.sample
     console.out(f"{console.styled(sample.id[:8], 'bold')}  {console.styled(console.pairs(sample.cell), 'name')}")
     answers = set()
+    if any(ref.role.startswith("turn:") for ref in sample.calls):
+        _row.asked(dataset, sample)
+        _row.tools(sample)
+        for message in sample.messages:
+            _row.message(message, "trained on, ")
+        console.out()
+        return
     for ref in sample.calls:
         call = dataset.calls.get(ref.id)
         for message in call.body.get("messages", []) if call else []:

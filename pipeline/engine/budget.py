@@ -85,8 +85,8 @@ def worst_case(body: Mapping[str, Any], model: str, price: Price | None) -> floa
         return None
     if price.input == price.output == 0:
         return 0.0
-    count = tokens.count_messages(body.get("messages", []), model)
-    bound = count.tokens if count.exact else tokens.at_most_messages(body.get("messages", []))
+    count = tokens.count_body(body, model)
+    bound = count.tokens if count.exact else tokens.at_most_body(body)
     return (bound * price.input + (limit or 0) * price.output) / 1e6
 
 

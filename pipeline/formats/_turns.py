@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pipeline.types import Example, Message, Problem
@@ -34,13 +34,11 @@ def turns(example: Example, name: str) -> list[Turn]:
     """
     if example.messages and not example.tools and all(map(_usual, example.messages)):
         return [Turn(message["role"], message["content"]) for message in example.messages]
-    where, found = example.sample, list[Problem]()
-    if example.tools:
-        found.append(error("holds-no-tools", where, f"{name} has no place for tools", _ELSEWHERE))
+    where, found = example.sample, list(tool_problems(example, name))
     if not example.messages:
         found.append(error("no-messages", where, "the row has no messages", "drop the row"))
     for message in example.messages:
-        found.extend(_unfit(message, name, where))
+        found.extend(_unfit(message, name, where) if not _of_tools(message) else ())
     if found:
         raise FormatRefusal.of(found)
     return [Turn(message["role"], message["content"]) for message in example.messages]
@@ -49,6 +47,17 @@ def turns(example: Example, name: str) -> list[Turn]:
 def _usual(message: Message) -> bool:
     """Whether a message is a role and a text, as most are: then nothing of it is unfit."""
     return len(message) == 2 and message.get("role") in ROLES and isinstance(message.get("content"), str)
+
+
+def tool_problems(example: Example, name: str) -> Iterator[Problem]:
+    """That a format has no place for a row's tools, their calls and their results: once, whatever of them it holds."""
+    if example.tools or any(map(_of_tools, example.messages)):
+        yield error("holds-no-tools", example.sample, f"{name} has no place for tools and their calls", _ELSEWHERE)
+
+
+def _of_tools(message: Message) -> bool:
+    calls = message.get("tool_calls") or message.get("function_call")
+    return bool(calls) or message.get("role") in ("tool", "function")
 
 
 def _unfit(message: Message, name: str, where: str) -> list[Problem]:

@@ -20,7 +20,7 @@ from pipeline.render import ended_by
 from pipeline.types import Example, Problem, text_of
 
 from . import Format, FormatRefusal, error
-from ._turns import others, turns
+from ._turns import others, tool_problems, turns
 
 KEY = "text"
 
@@ -45,6 +45,8 @@ class Text(Format):
 
     def values(self, example: Example) -> dict[str, Any]:
         """See Format."""
+        if found := list(tool_problems(example, self.name)):
+            raise FormatRefusal.of(found)
         if any(m["role"] == "assistant" and not text_of(m.get("content")).strip() for m in example.messages):
             raise FormatRefusal("empty-answer", "an answer is empty or only white space", "drop the row")
         if self.how.template is None:

@@ -7,8 +7,9 @@ from .plan import RunPlan, doubts, outlook_of, plan_run, write_down, writer_dige
 from .questions import Retry, Writer
 from .run import generate
 from .told import Generated, Options
+from .transcript import train_in_place
 
 __all__ = [
     "Generated", "Options", "Outlook", "Retry", "RunPlan", "Writer", "doubts", "generate", "in_their_place",
-    "outlook_of", "plan_run", "write_down", "writer_digest",
+    "outlook_of", "plan_run", "train_in_place", "write_down", "writer_digest",
 ]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pipeline.digest import digest
 from pipeline.errors import RecipeError
+from pipeline.grid.prompts import step_places
 from pipeline.json_text import Unread, json_in
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
@@ -211,8 +212,7 @@ def spec_of(recipe: Recipe, answer: Answer | None) -> list[Any] | None:
 def unsaid(recipe: Recipe) -> list[str]:
     """What answers are held to and no prompt says, a sentence each with its place: the model cannot guess it."""
     found = []
-    for index, step in enumerate(recipe.asks):
-        place: tuple[str | int, ...] = ("prompt",) if recipe.prompt is not None else ("steps", index)
+    for place, step in zip(step_places(recipe), recipe.asks, strict=True):
         try:
             asked = " ".join(recipe.template(text) for text in (step.system, step.user) if text).casefold()
         except RecipeError:
@@ -251,12 +251,8 @@ def readers_of(recipe: Recipe, dataset: Path) -> list[Reader | None]:
         RecipeError: a schema that says what is not checked, a file or class that is not there.
     """
     folder = own_folder(recipe.path, dataset)
-    place: tuple[str | int, ...]
-    found: list[Reader | None] = []
-    for index, step in enumerate(recipe.asks):
-        place = ("prompt", "answer") if recipe.prompt is not None else ("steps", index, "answer")
-        found.append(_reader(recipe, step.answer, folder, place) if step.answer else None)
-    return found
+    return [_reader(recipe, step.answer, folder, (*place, "answer")) if step.answer else None
+            for place, step in zip(step_places(recipe), recipe.asks, strict=True)]
 
 
 def in_their_place(recipe: Recipe, dataset: Path) -> dict[str, Any]:

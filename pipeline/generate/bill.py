@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -148,6 +148,12 @@ class _Step:
         self.calls = self.blind = self.tokens = 0
         self.mentions: dict[int, int] = {}
         self.undecided = Counter[tuple[int, ...]]()
+        self.held = Counter[int]()
+
+    @property
+    def unknown(self) -> Mapping[int, int]:
+        """Steps whose answers stand in its prompts and are not there yet -> how often, in all of them together."""
+        return self.held or {earlier: count * self.blind for earlier, count in self.mentions.items()}
 
 
 class Missing:
@@ -196,22 +202,24 @@ class Missing:
                 self._repair(question)
                 continue
             self.prompts += place > 0 or request.repeat == 0 or self._seen.add(_alone(request))
-            step = self.steps[question.step]
+            step, blind = self.steps[question.step], place > 0 if question.holds is None else bool(question.holds)
             step.undecided[tuple(place for place in undecided if place <= question.step)] += 1
-            self._count(question, step, blind=place > 0)
+            self._count(question, step, blind)
 
     def _repair(self, question: Question) -> None:
         """A call that may be needed: its conversation holds an answer that is not known, up to its limit."""
         self.repairs += 1
         price, limit = question.writer.price, output_limit(question.request.body)
         bound = worst_case(question.request.body, question.writer.model, price)
-        more = (limit or 0) * price.input / prices.MILLION if price else 0.0
+        step = self.steps[question.step]
+        held = 0.0 if question.holds is None else self._unknown(step, Counter(question.holds)) or 0.0
+        more = (limit or 0) * price.input / prices.MILLION + held if price else 0.0
         self.worst = None if self.worst is None or bound is None else self.worst + bound + more
 
     def _count(self, question: Question, step: _Step, blind: bool) -> None:
         request = question.request
         messages = request.body["messages"]
-        found = tokens.count_messages(messages, self.model)
+        found = tokens.count_body(request.body, self.model)
         self.exact = self.exact and found.exact
         self.calls += 1
         step.calls += 1
@@ -220,14 +228,16 @@ class Missing:
         if len(self.shown) < 2:
             self.shown.append(str(messages[-1]["content"]))
         bound = worst_case(request.body, question.writer.model, question.writer.price)
-        more = self._unknown(step) if blind else 0.0
+        held = step.mentions if question.holds is None else Counter(question.holds)
+        step.held.update(question.holds or ())
+        more = self._unknown(step, held) if blind else 0.0
         self.worst = None if self.worst is None or bound is None or more is None else self.worst + bound + more
 
-    def _unknown(self, step: _Step) -> float | None:
-        """The most that answers which are not there yet cost as part of a prompt."""
+    def _unknown(self, step: _Step, held: Mapping[int, int]) -> float | None:
+        """The most that answers which are not there yet cost as part of a prompt, so many of each step."""
         if step.price is None:
             return None
-        limits = [(count, self.steps[earlier].limit) for earlier, count in step.mentions.items()]
+        limits = [(count, self.steps[earlier].limit) for earlier, count in held.items()]
         if any(limit is None for _, limit in limits):
             return None if step.price.input else 0.0
         return sum(count * (limit or 0) for count, limit in limits) * step.price.input / prices.MILLION
@@ -248,19 +258,18 @@ def forecast(missing: Missing, told: History, wanted: int, reused: int, pace: Pa
         reused: of these, rows whose calls are answered.
         pace: None where nobody real is asked: no seconds then.
     """
-    steps, outputs, exact = list[StepBill](), list[Range](), missing.exact
+    steps, exact = list[StepBill](), missing.exact
+    outputs = [_output(step, came) for step, came in zip(missing.steps, told.steps, strict=True)]
     goes_on = missing.skips.goes_on()
     shares = [share_of(step.undecided, goes_on) for step in missing.steps]
     rows = share_of(missing.undecided, goes_on).times(missing.rows)
     sums: list[tuple[Range | None, float | None]] = []
-    for step, came, part in zip(missing.steps, told.steps, shares, strict=True):
-        each = _output(step, came)
-        outputs.append(each)
-        before = [outputs[earlier].times(count * step.blind) for earlier, count in step.mentions.items()]
+    for step, came, each, part in zip(missing.steps, told.steps, outputs, shares, strict=True):
+        before = [outputs[earlier].times(count) for earlier, count in step.unknown.items()]
         asked = _input(step, came, missing.exact)
         for more in before:
             asked = asked.plus(more)
-        exact = exact and not (step.blind and step.mentions) and part == sure(1.0)
+        exact = exact and not any(step.unknown.values()) and part == sure(1.0)
         rest = len(came.output) if len(came.output) >= FEWEST else 0
         if step.calls:
             steps.append(StepBill(step.name, step.calls, asked.by(part), each.times(step.calls).by(part), rest))

@@ -10,6 +10,7 @@ from pipeline.store import Dataset
 from pipeline.types import Draw, Failure
 
 from .questions import Unusable
+from .tools import as_text
 
 RAW = 64 << 10
 """Characters of an answer that are kept beside its fault; the call holds all of it."""
@@ -35,7 +36,7 @@ class Failures:
     def unusable(self, draw: Draw, outcome: Unusable) -> None:
         """Takes in an answer that cannot be used."""
         call = outcome.call
-        failure = Failure(outcome.kind, outcome.what, raw=call.text[:RAW], billed=True)
+        failure = Failure(outcome.kind, outcome.what, raw=as_text(call)[:RAW], billed=True)
         costs = [each.cost_usd for each in outcome.calls]
         total = None if None in costs else round(sum(cost for cost in costs if cost), 9)
         self._found.append({

@@ -18,6 +18,8 @@ from pipeline.store import Dataset
 from pipeline.store.foreseen import Range
 from pipeline.types import CallRef, Sample, Verdict
 
+from .transcript import roles_of
+
 LOOKED_AT = 400
 """Rows that are looked at, by chance, where there are more: their mean is within 5% where lengths vary by half."""
 FEWEST = 3
@@ -74,7 +76,7 @@ def history(recipe: Recipe, dataset: Dataset, writers: Collection[str], model: s
     """
     looked = _looked(dataset, writers)
     calls = [row.calls for row, _ in looked]
-    roles = [{f"step:{step.name}"} for step in recipe.asks]
+    roles = [{f"step:{step.name}"} for step in recipe.asks] if recipe.dialogue is None else roles_of(recipe)
     if recipe.pairs is not None:
         roles = [*roles[:-1], PAIR, PAIR, {"judge"}]
     steps = [_answers(dataset, calls, each, model) for each in roles]

@@ -31,6 +31,8 @@ def parts_of(recipe: Recipe, writer: Writer) -> list[Part]:
 def note_mentions(recipe: Recipe, draw: Draw, bill: Missing) -> None:
     """Notes how often the prompt of each step holds the answer of each earlier one; that of a judge, both answers."""
     bill.linked = True
+    if recipe.dialogue is not None:
+        return  # each of its questions says itself what it holds
     last = len(recipe.asks) - 1
     marks = {step.name: f"(the answer of step {place})" for place, step in enumerate(recipe.asks)}
 

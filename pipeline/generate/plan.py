@@ -40,6 +40,7 @@ from .road import road_of
 from .rows import sample_id
 from .skip import SkipTally, undecidable
 from .skip import mark_of as skip_mark
+from .tools import tools_of, unchecked
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -51,6 +52,7 @@ class RunPlan(NamedTuple):
         cells: size of the grid, before `where`; 0 for source rows.
         wanted: rows that the recipe asks for.
         reused: of these, rows whose calls are all answered, here or in a neighbour.
+        further: what `repairs` are, in a word: of a dialogue they are calls of tools as well.
         barren: of these, draws that no row comes of: what failed for good, answers that cannot be used, ties.
         surplus: rows that are paid and legal and no longer asked for.
         aside: why rows that are part of the set today will stand aside -> how many.
@@ -80,6 +82,7 @@ class RunPlan(NamedTuple):
     repairs: int = 0
     barren: int = 0
     skipped: Mapping[str, int] = NOTHING
+    further: str = "repair"
 
 
 def writer_digest(recipe: Recipe, writer: Writer, *, skips: bool = True) -> str:
@@ -98,7 +101,7 @@ def writer_digest(recipe: Recipe, writer: Writer, *, skips: bool = True) -> str:
          *mark_of(recipe, index)]
         for index, step in enumerate(recipe.asks)
     ]
-    return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe),
+    return digest("writer", writer.provider.namespace, writer.model, steps, *_paired(recipe), *_spoken(recipe),
                   *(skip_mark(recipe) if skips else []))
 
 
@@ -109,6 +112,16 @@ def _paired(recipe: Recipe) -> list[object]:
     second, judge = recipe.pairs.second, recipe.pairs.judge
     asked = [recipe.template(text) if text else None for text in (judge.system, judge.user)]
     return [[second.model, second.body(), judge.model, judge.body(), asked, judge.margin, judge.both_orders]]
+
+
+def _spoken(recipe: Recipe) -> list[object]:
+    """What makes questions a dialogue: none where rows are none."""
+    dialogue = recipe.dialogue
+    if dialogue is None:
+        return []
+    says = recipe.template(dialogue.tool.says) if dialogue.tool and dialogue.tool.says else None
+    roles = [[name, tools_of(recipe, name), dialogue.roles[name].ends] for name in dialogue.order]
+    return [[roles, dialogue.lengths(str(recipe.train.role)), says, dialogue.calls]]
 
 
 def paid_cells(recipe: Recipe, dataset: Dataset) -> list[Cell]:
@@ -265,6 +278,7 @@ def plan_run(
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
         usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
         repairs=bill.repairs, barren=barren, skipped=dict(bill.skips.skipped),
+        further="further call" if recipe.dialogue else "repair",
     )
 
 
@@ -315,7 +329,7 @@ def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
     """
     axes = load_axes(recipe) if recipe.axes else None
     first = next(wanted(recipe, axes, paid=paid_cells(recipe, dataset)), None)
-    said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe)]
+    said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe), *unchecked(recipe)]
     if first is not None and skips(recipe):
         said += undecidable(recipe, first, in_their_place(recipe, dataset.path))
     for step in recipe.asks:

@@ -84,6 +84,7 @@ class Question(NamedTuple):
         maybe: whether it will be asked is not known; nothing is sent for it.
         step: which step of the recipe it belongs to; behind the last come the second answer of a pair and its judge.
         read: whether the text of the answer matters for what follows.
+        holds: of a dialogue: steps whose answers stand in it and are not known yet, each as often as it does.
     """
 
     request: CallRequest
@@ -92,6 +93,7 @@ class Question(NamedTuple):
     maybe: bool = False
     read: bool = True
     step: int = 0
+    holds: tuple[int, ...] | None = None
 
 
 class Made(NamedTuple):
@@ -171,6 +173,7 @@ class Wanted(NamedTuple):
     hints: Mapping[str, Any]
     read: bool = True
     step: int = 0
+    holds: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -202,6 +205,15 @@ class Lost(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
         self.outcome = outcome
+
+
+def kind_of(call: Call) -> FailureClass:
+    """The class of an answer that cannot be used."""
+    if call.ended == "length":
+        return "length"
+    if call.ended == "content_filter":
+        return "content_filter"
+    return "refused" if (call.message or {}).get("refusal") else "parse"
 
 
 def parameters(recipe: Recipe, step: Step) -> dict[str, Any]:

@@ -23,12 +23,28 @@ from pipeline.grid.fill import fill
 from pipeline.json_text import Unread
 from pipeline.recipe import Recipe, Same
 from pipeline.sections import Parameters, Step
-from pipeline.types import Call, CallRequest, Draw, FailureClass, Message
+from pipeline.types import Call, CallRequest, Draw, Message
 
 from .answers import Json, Reader, Said, readers_of, variable
+from .dialogue import dialogue_of
 from .pairs import pair_of
-from .questions import Asking, Lost, Made, Outcome, Passed, Question, Retry, Trail, Unusable, Wanted, Writer, parameters
+from .questions import (
+    Asking,
+    Lost,
+    Made,
+    Outcome,
+    Passed,
+    Question,
+    Retry,
+    Trail,
+    Unusable,
+    Wanted,
+    Writer,
+    kind_of,
+    parameters,
+)
 from .skip import Skips
+from .tools import as_text, hear
 
 FURTHER = 1_000_000
 """Repeats between a try and the next one of the same question: more than any cell has repeats."""
@@ -71,6 +87,7 @@ class Road:
         self.instead = [writer.of(name) for name in instead]
         if retry and retry.by and retry.by.name not in {each.name for each in self.instead}:
             self.instead.append(retry.by)
+        self.calls = recipe.dialogue.calls if recipe.dialogue else 0
         self.judge: Writer | None = writer.of(recipe.pairs.judge.model) if recipe.pairs else None
 
     @property
@@ -94,7 +111,7 @@ class Road:
         """
         trail = Trail(draw)
         try:
-            return (yield from self._row(trail))
+            return (yield from (self._row(trail) if self.recipe.dialogue is None else dialogue_of(self, trail)))
         except Lost as lost:
             return lost.outcome
 
@@ -123,6 +140,14 @@ class Road:
         hints = {"cell": draw.cell, "fields": draw.fields, **({"answer": reader.hint} if reader else {})}
         return Wanted(self.who(index, model), self._filled(trail, index, said), sends, draw.repeat,
                       role or f"step:{step.name}", reader, hints, step=index)
+
+    def spoken(self, role: str, text: str) -> str:
+        """What the other role of a dialogue hears of a text."""
+        return self.recipe.dialogue.spoken(role, text) if self.recipe.dialogue else text
+
+    def perhaps(self, wanted: Wanted, more: int) -> Question:
+        """A question that may follow, whatever is not known yet; the further ones are told apart by `more`."""
+        return self._question(wanted, wanted.writer, more)._replace(maybe=True)
 
     def _filled(self, trail: Trail, index: int, said: Mapping[str, Said]) -> list[Message]:
         try:
@@ -216,7 +241,7 @@ class Road:
         assert fault is not None
         if fault.kind != "parse" or call.failure is not None or wanted.reader is None:
             raise _Unused(fault)
-        owed = self._repair(question, call.text, wanted.reader, fault.what)._replace(look=question.look)
+        owed = self._repair(question, as_text(call), wanted.reader, fault.what)._replace(look=question.look)
         repaired = yield owed
         if repaired is None and not question.look:
             trail.note(wanted.role, call)
@@ -249,7 +274,7 @@ class Road:
     def _question(self, wanted: Wanted, writer: Writer, turn: int) -> Question:
         body = writer.provider.body(writer.model, wanted.messages, wanted.parameters)
         request = _request(writer, body, wanted.repeat + turn * FURTHER, wanted.hints)
-        return Question(request, writer, read=wanted.read, step=wanted.step)
+        return Question(request, writer, read=wanted.read, step=wanted.step, holds=wanted.holds)
 
     def _repair(self, question: Question, text: str, reader: Reader, fault: str) -> Question:
         """The same conversation, with the answer and what is wrong with it."""
@@ -258,7 +283,8 @@ class Road:
         talk = [{"role": "assistant", "content": (text.strip() and text) or EMPTY}, {"role": "user", "content": told}]
         body = {**request.body, "messages": [*request.body["messages"], *talk]}
         hints = {**request.hints, "repair": True}
-        return Question(_request(question.writer, body, request.repeat, hints), question.writer, step=question.step)
+        return Question(_request(question.writer, body, request.repeat, hints), question.writer, step=question.step,
+                        holds=question.holds)
 
 
 def _request(writer: Writer, body: dict[str, Any], repeat: int, hints: Mapping[str, Any]) -> CallRequest:
@@ -273,18 +299,9 @@ def _said(reader: Reader | None, call: Call, calls: tuple[Call, ...]) -> tuple[S
     if reader is None:
         return Said(call.text, call.text), None
     try:
-        return reader.read(call.text, cut=call.ended == "length"), None
+        return hear(reader, call, calls[0] if len(calls) > 1 else None), None
     except Unread as fault:
-        return None, Unusable(call, calls, _kind(call), str(fault))
-
-
-def _kind(call: Call) -> FailureClass:
-    """The class of an answer that cannot be used."""
-    if call.ended == "length":
-        return "length"
-    if call.ended == "content_filter":
-        return "content_filter"
-    return "refused" if (call.message or {}).get("refusal") else "parse"
+        return None, Unusable(call, calls, kind_of(call), str(fault))
 
 
 def _sent(recipe: Recipe, step: Step, reader: Reader | None) -> dict[str, Any]:

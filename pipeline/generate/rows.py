@@ -20,7 +20,9 @@ from pipeline.store.journal import now
 from pipeline.types import Call, Draw, Example, Message, Sample
 
 from .answers import Reader, Said, readers_of, spec_of, variable, variable_of
+from .dialogue import turns_of
 from .questions import Made
+from .transcript import again, provenance, spoken, tools_trained
 
 
 def train_digest(recipe: Recipe) -> str:
@@ -28,7 +30,8 @@ def train_digest(recipe: Recipe) -> str:
     train = recipe.train
     texts = [recipe.template(text) if text else None for text in (train.system, train.user, train.assistant)]
     held = [spec_of(recipe, step.answer) for step in recipe.asks]
-    return digest("train", texts, train.messages, *([held] if any(held) else []))
+    side = [[train.role, train.turns, tools_trained(recipe)]] if recipe.dialogue else []
+    return digest("train", texts, train.messages, *([held] if any(held) else []), *side)
 
 
 def sample_id(draw: Draw, calls: Sequence[str]) -> str:
@@ -45,6 +48,8 @@ def row_of_calls(recipe: Recipe, draw: Draw, made: Made, marks: Mapping[str, Any
         made: what was said.
         marks: provenance that all rows of a run share: writer, train.
     """
+    if recipe.dialogue is not None:
+        return _dialogue(recipe, draw, made, marks)
     messages, rejected = _turns(recipe, draw, made)
     return Sample(
         id=sample_id(draw, [ref.id for ref in made.refs]), cell=draw.cell, fields=_fields(recipe, draw, made),
@@ -57,6 +62,18 @@ def _shown(recipe: Recipe, draw: Draw) -> dict[str, Any]:
     """The examples that the prompts showed, where there were any."""
     found = shown(recipe, draw)
     return {"examples": found} if found else {}
+
+
+def _dialogue(recipe: Recipe, draw: Draw, made: Made, marks: Mapping[str, Any]) -> Sample:
+    """The row of a dialogue: what the role that is trained on saw and said."""
+    found = spoken(recipe, draw, made.refs, made.calls)
+    assert found is not None, "a dialogue without a word of it has no row"
+    own = provenance(found, made.calls, turns_of(recipe, draw))
+    return Sample(
+        id=sample_id(draw, [ref.id for ref in made.refs]), cell=draw.cell, fields=draw.fields,
+        messages=found.messages, tools=tools_trained(recipe), calls=made.refs, source=draw.source,
+        provenance={**marks, **_provenance(draw, made), **own},
+    )
 
 
 def _turns(recipe: Recipe, draw: Draw, made: Made) -> tuple[list[Message], list[Message] | None]:
@@ -187,6 +204,8 @@ def _rendered(
 ) -> Sample | None:
     """A row under today's training prompt; a rewritten row keeps its own answer. None where it cannot be one."""
     draw = Draw(sample.cell, int(sample.provenance.get("repeat", 0)), sample.fields, sample.source)
+    if recipe.dialogue is not None:
+        return again(recipe, dataset, sample, draw)
     if sample.parent is not None:
         answers = {step.name: variable_of(sample.fields.get(step.name, "")) for step in recipe.asks[:-1]}
         answers.update({step.name: sample.answer for step in recipe.asks[-1:]})

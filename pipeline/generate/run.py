@@ -376,7 +376,8 @@ class _Run:
         if self.answered == 0 or share < self.recipe.generate.floor:
             classes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.progress.failures.items()))
             if 2 * self.left_out.count > meant - self.answered:
-                raise YieldError(f"{self.answered} of {meant} rows could be made: {self.left_out}; what was paid is kept",
+                made = f"{self.answered} of {meant} rows could be made"
+                raise YieldError(f"{made}: {self.left_out}; all that came is kept",
                                  f"mend the recipe, then: synth plan {self.dataset.name}")
             raise YieldError(
                 f"{self.answered} of {meant} rows got an answer, under the floor of "

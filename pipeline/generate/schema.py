@@ -51,8 +51,13 @@ class Broken(NamedTuple):
         return f"{self.path}: {self.what}"
 
 
-def check_schema(schema: Any, where: str) -> None:
+def check_schema(schema: Any, where: str, unchecked: list[str] | None = None) -> None:
     """Checks that a schema says only what is checked here.
+
+    Args:
+        schema: as it was read.
+        where: its place, for errors.
+        unchecked: takes in keywords that are not checked, as `$.when: format`; None refuses them.
 
     Raises:
         RecipeError: an unknown keyword or type, a reference that leads nowhere, a pattern that is none.
@@ -63,7 +68,9 @@ def check_schema(schema: Any, where: str) -> None:
         if not isinstance(part, Mapping):
             raise RecipeError(f"{where}: {at}: a schema is a mapping, not {_short(part)}", "as {type: string}")
         for key, value in part.items():
-            if key not in KNOWN | SAID:
+            if key not in KNOWN | SAID and unchecked is not None:
+                unchecked.append(f"{at}: {key}")
+            elif key not in KNOWN | SAID:
                 raise RecipeError(f"{where}: {at}: the keyword '{key}' is not checked here",
                                   f"{did_you_mean(key, sorted(KNOWN))}; `model: FILE.py:CLASS` checks what you write")
             fault = _misused(key, value, schema)

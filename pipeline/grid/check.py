@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..errors import RecipeError, did_you_mean
 from ..recipe import Recipe
 from .axes import Axes
-from .prompts import JUDGE, step_labels, template_makers
+from .prompts import JUDGE, SAYS, step_labels, template_makers
 from .shots import NAME as EXAMPLES
 from .shots import shots_of, shows, unmentioned
 from .skipping import skip_faults
@@ -48,7 +48,7 @@ def check_templates(recipe: Recipe, axes: Axes | None, columns: Sequence[str]) -
     faults = list(_two_things(recipe, names, columns))
     hint, variables = "", dict[str, frozenset[str]]()
     for label, make in template_makers(recipe).items():
-        if label == "train.assistant" and recipe.train.messages is not None:
+        if label == "train.assistant" and (recipe.train.messages is not None or recipe.train.role is not None):
             continue
         try:
             template = make()
@@ -79,11 +79,14 @@ def known_in(recipe: Recipe, label: str, axes: Sequence[str], columns: Sequence[
     steps = [step.name for step in recipe.asks]
     usable = [column for column in columns if column.isidentifier()]
     if label.startswith("train."):
-        answers = [*steps, *(["answer"] if steps else [])]
+        answers = [*steps, *(["answer"] if steps else [])] if recipe.dialogue is None else []
         return Known(list(dict.fromkeys([*axes, *usable, *answers])), [], True)
     if recipe.pairs is not None and label.startswith(JUDGE):
         seen = ["answer"] if recipe.pairs.judge.margin is not None else ["answer_a", "answer_b"]
         return Known(list(dict.fromkeys([*axes, *usable, *steps[:-1], "prompt", *seen])), steps[-1:], False)
+    if recipe.dialogue is not None:
+        called = ["call"] if label.startswith(SAYS.rpartition(".")[0]) else []
+        return Known(list(dict.fromkeys([*axes, *usable, *called])), [], False)
     index = step_labels(recipe).index(label.rpartition(".")[0])
     shown = [EXAMPLES] if shows(recipe, label) else []
     return Known(list(dict.fromkeys([*axes, *usable, *steps[:index], *shown])), steps[index:], False)

@@ -14,7 +14,7 @@ from .conversation import conversation
 from .prompts import prompts_of
 from .shots import examples_of
 
-__all__ = ["check_templates", "fill", "judge_messages", "salt_of", "train_messages"]
+__all__ = ["check_templates", "fill", "judge_messages", "salt_of", "tool_says", "train_head", "train_messages"]
 
 _SALT = 6
 """Characters of a salt: 30 bits, enough to tell the rows of one cell apart."""
@@ -77,6 +77,33 @@ def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], reaso
     user, assistant = prompts.user.render(context) if prompts.user else "", prompts.assistant.render(context)
     asked = [{"role": "user", "content": user}] if user else []  # answers alone, as imports of one column are
     return [*head, *asked, {"role": "assistant", "content": assistant}]
+
+
+def train_head(recipe: Recipe, draw: Draw) -> list[Message]:
+    """The system message that the tuned model will see, where there is one, without what was answered.
+
+    Raises:
+        RecipeError: a template has a fault, or uses a name that this draw does not have.
+    """
+    system = prompts_of(recipe).system
+    return [{"role": "system", "content": system.render(_context(draw, {}))}] if system else []
+
+
+def tool_says(recipe: Recipe, draw: Draw, call: Mapping[str, Any]) -> str:
+    """What a tool answers by its template.
+
+    Args:
+        recipe: with `dialogue.tool.says`.
+        draw: the cell, and the columns of its source row.
+        call: name, and arguments as they were read.
+
+    Raises:
+        RecipeError: a template has a fault, or uses a name that this draw, or this call, does not have.
+    """
+    says = prompts_of(recipe).says
+    assert says is not None
+    salt = {"salt": salt_of(recipe, draw)} if "salt" in says.variables else {}
+    return says.render({**_context(draw, {"call": call}), **salt})
 
 
 def judge_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any]) -> list[Message]:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..dialogue import TOOL
 from ..recipe import Recipe, Same
 from ..sections import Step
 from .template import Template
 
 JUDGE = "pairs.judge"
+SAYS = "dialogue.tool.says"
 
 
 class StepTemplates(NamedTuple):
@@ -37,12 +39,21 @@ class Prompts:
         self.system, self.user = made.get("train.system"), made.get("train.user")
         self.assistant = made["train.assistant"]
         self.judge = made.get(f"{JUDGE}.system"), made.get(f"{JUDGE}.user")
+        self.says = made.get(SAYS)
         self.named: Mapping[str, Template] = made
 
 
 def step_labels(recipe: Recipe) -> list[str]:
-    """How the steps are called in messages: `prompt`, or `steps.NAME`."""
-    return ["prompt"] if recipe.prompt is not None else [f"steps.{step.name}" for step in recipe.steps]
+    """How the steps are called in messages: `prompt`, `steps.NAME`, `dialogue.roles.NAME` or `dialogue.tool`."""
+    return [".".join(str(recipe.steps[part].name if isinstance(part, int) else part) for part in place)
+            for place in step_places(recipe)]
+
+
+def step_places(recipe: Recipe) -> list[tuple[str | int, ...]]:
+    """Where the steps stand in the recipe."""
+    if recipe.dialogue is not None:
+        return [("dialogue", TOOL) if step.name == TOOL else ("dialogue", "roles", step.name) for step in recipe.asks]
+    return [("prompt",)] if recipe.prompt is not None else [("steps", index) for index in range(len(recipe.steps))]
 
 
 def template_makers(recipe: Recipe) -> dict[str, Callable[[], Template]]:
@@ -53,10 +64,11 @@ def template_makers(recipe: Recipe) -> dict[str, Callable[[], Template]]:
         if text is not None:
             makers[label] = lambda: _read(recipe, text, *where)
 
-    for index, (step, label) in enumerate(zip(recipe.asks, step_labels(recipe), strict=True)):
-        place: tuple[str | int, ...] = ("prompt",) if recipe.prompt is not None else ("steps", index)
+    for step, label, place in zip(recipe.asks, step_labels(recipe), step_places(recipe), strict=True):
         note(f"{label}.system", step.system, *place, "system")
         note(f"{label}.user", step.user, *place, "user")
+    if recipe.dialogue is not None and recipe.dialogue.tool is not None:
+        note(SAYS, recipe.dialogue.tool.says, "dialogue", TOOL, "says")
     if recipe.pairs is not None:
         note(f"{JUDGE}.system", recipe.pairs.judge.system, "pairs", "judge", "system")
         note(f"{JUDGE}.user", recipe.pairs.judge.user, "pairs", "judge", "user")

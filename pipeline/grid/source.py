@@ -157,6 +157,8 @@ class _Needs(NamedTuple):
             made = {*axes.names, *steps, "cell", "fields", "salt", *([EXAMPLES] if shows(recipe, label) else [])}
             if label.startswith("train.") and steps:
                 made.add("answer")
+            if label.startswith("dialogue.tool."):
+                made.add("call")
             needed |= template.needed - made
             needed |= {part.key for part in template.parts if part.variable == "fields" and not part.optional}
             printed |= template.printed - made

@@ -6,7 +6,8 @@ that curation has something to find. Rows made by it are marked as rehearsed for
 
 Beside stories it answers, by the words of the last message: requests to lengthen or continue a given text, choices
 among named labels, scores, JSON (by schema where one is sent), lists, titles, letters and short explanations. A grid
-for an idea, and values that an axis lacks, come from the word lists of `ideas.txt`.
+for an idea, and values that an axis lacks, come from the word lists of `ideas.txt`. In a dialogue it takes either side,
+and calls the tools that it is given (`_talk.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pipeline.engine.protocol import Answer, CallFailed, Provider
 from pipeline.settings import ProviderEntry, Settings
 from pipeline.types import CallRequest, Failure, Message, Usage
 
-from . import _asks, _ideas, _stories
+from . import _asks, _ideas, _stories, _talk
 from ._grammar import Dice, Writer
 
 FAULTS: dict[str, float] = {
@@ -81,10 +82,11 @@ class Rehearsal:
         fault = _fault(dice.random())
         messages: list[Message] = body["messages"]
         cell = request.hints.get("cell") or {}
-        short = _asks.held_answer(dice, request.hints, messages)
-        if short is None:
+        talk = request.hints.get("talk")
+        short = None if talk is not None else _asks.held_answer(dice, request.hints, messages)
+        if short is None and talk is None:
             short = _ideas.proposal(dice, request.hints)
-        if short is None:
+        if short is None and talk is None:
             short = _asks.short_answer(dice, messages, cell, body.get("response_format"))
         if short is not None:
             return self._answer(body, {"role": "assistant", "content": short})
@@ -93,10 +95,16 @@ class Rehearsal:
             raise CallFailed(Failure("rate_limit", "a rehearsed rate limit; the next try is answered", status=429,
                                      code="rate_limit_exceeded", retry_after=0.05))
         self._refused.discard(request.id)
+        if talk is not None:
+            return self._answer(body, _turn(dice, fault, _talk.turn(dice, talk, body, request.hints), body))
         return self._answer(body, _message(dice, fault, messages, cell, body))
 
     def _answer(self, body: Mapping[str, Any], message: Message) -> Answer:
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        if calls := message.get("tool_calls"):
+            said = -(-len(canonical(calls)) // BYTES_PER_TOKEN)
+            asked = -(-len(canonical([body["messages"], body["tools"]])) // BYTES_PER_TOKEN)
+            return Answer(message, "tool_calls", Usage(asked, said), str(body["model"]))
         field = "refusal" if message["content"] is None else "content"
         data, reason = message[field].encode(), "stop"
         if limit is not None and len(data) > limit * BYTES_PER_TOKEN:
@@ -123,6 +131,16 @@ def _fault(draw: float) -> str | None:
     return None
 
 
+def _turn(dice: Dice, fault: str | None, message: Message, body: Mapping[str, Any]) -> Message:
+    """A turn of a dialogue with its fault; a call has faults of its own (`_talk.CALL_FAULTS`)."""
+    text, limit = message["content"], body.get("max_completion_tokens") or body.get("max_tokens")
+    if text is None:
+        return message
+    if fault == "cut" and limit and limit <= LONGEST_CUT:
+        text += f" {text}" * (limit * BYTES_PER_TOKEN // len(text) + 1)
+    return _faulty(dice, fault if fault not in ("preamble", "afterword") else None, text)
+
+
 def _message(
     dice: Dice, fault: str | None, messages: list[Message], cell: Mapping[str, Any], body: Mapping[str, Any]
 ) -> Message:
@@ -139,7 +157,11 @@ def _message(
         if fault == "near_copy":
             text = f"{text.rpartition('. ')[0]}. {Writer(dice, {}, {}).say('nearly')}"
         return {"role": "assistant", "content": text}
-    text = _asks.prose(dice, messages, cell, least)
+    return _faulty(dice, fault, _asks.prose(dice, messages, cell, least))
+
+
+def _faulty(dice: Dice, fault: str | None, text: str) -> Message:
+    """A text with its fault, as the assistant's message."""
     writer = Writer(dice, {}, {})
     if fault == "refusal_field":
         return {"role": "assistant", "content": None, "refusal": writer.say("refusal")}

@@ -8,6 +8,7 @@ import orjson
 
 from pipeline.rows import Row
 from pipeline.types import Call, Finding
+from pipeline.views import asked
 from pipeline.words import money, number, plural
 
 from ._text import Cut, brief, cut, moment
@@ -78,7 +79,7 @@ def _shown(material: Material, row: Row) -> Shown:
     return Shown(
         id=sample.id, state=row.state,
         cell=[(brief(axis), brief(value)) for axis, value in list(sample.cell.items())[:PAIRS]],
-        prompt=cut(sample.prompt, PROMPT), answer=cut(sample.answer or _tools(sample.messages), ANSWER),
+        prompt=cut(asked(sample), PROMPT), answer=cut(sample.answer or _tools(sample.messages), ANSWER),
         rejected=cut(sample.rejected[-1].get("content") if sample.rejected else "", PROMPT),
         reason=cut("; ".join(reasons), 200).text, lineage=_lineage(material, row),
         measured=[_measured(found) for found in (row.verdict.findings if row.verdict else ())[:PAIRS]],
@@ -117,10 +118,10 @@ def _lineage(material: Material, row: Row) -> list[tuple[str, str]]:
 
 
 def _role(role: str) -> str:
-    """`Asked`, `Asked for premise`, `Repair`."""
+    """`Asked`, `Asked for premise`, `Repair`, `Turn 2`."""
     kind, _, step = brief(role).partition(":")
     if kind != "step":
-        return kind.capitalize()
+        return f"{kind.capitalize()} {step}".strip()
     return "Asked" if step in ("answer", "") else f"Asked for {step}"
 
 

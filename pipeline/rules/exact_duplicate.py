@@ -1,7 +1,8 @@
 """Keeps one of the rows whose prompt and answer are the same, letter case and layout aside.
 
 By default both texts must agree, because one label or one short answer rightly goes with many
-prompts. Which row is kept does not depend on their order: the first in its source, or else by id.
+prompts. The prompt of a conversation is all that was said before its last answer. Which row is kept does not depend on
+their order: the first in its source, or else by id.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal
 
 from ..digest import digest, normal_text
 from ..types import Sample
-from ..views import answer
+from ..views import answer, asked
 from . import CompareRule, Match, Options, Rule, rank
 
 
@@ -52,7 +53,7 @@ class ExactDuplicate(CompareRule[Measure, Bounds]):
     def _texts(self, sample: Sample) -> list[str]:
         """Prompt, answer or both. A call of tools is told apart from others by what it calls."""
         said = answer(sample)
-        texts = [] if self.how.over == "answer" else [sample.prompt]
+        texts = [] if self.how.over == "answer" else [asked(sample)]
         if self.how.over != "prompt":
             texts.append(said if said is not None else digest(sample.messages[-1]))
         return texts

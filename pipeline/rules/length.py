@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import Field
 
 from ..types import Sample, Scalar
-from ..views import answer
+from ..views import answer, answers
 from ..words import plural
 from . import Decision, Measured, OptionFault, Options, RowRule, Rule
 
@@ -35,6 +35,8 @@ class Measure(Options):
     unit: Literal["bytes", "chars", "words", "tokens"] = Field(
         description="bytes of UTF-8, Unicode characters, runs between white space, or tokens")
     newline: Literal["as-is", "lf", "crlf"] = Field("as-is", description="a line break counts as it is, as 1, as 2")
+    of: Literal["last", "shortest", "longest", "all"] = Field(
+        "last", description="of a conversation: which of the answers that are trained on; all: together")
     model: str | None = Field(None, description="whose tokens, as gpt-4.1-mini; goes with `unit: tokens`")
 
 
@@ -85,17 +87,21 @@ class Length(RowRule[Measure, Bounds]):
 
     def measure(self, sample: Sample) -> Measured | None:
         """The count, a whole number; None where the answer is a call of tools."""
-        text = answer(sample)
-        if text is None:
+        last = answer(sample)
+        if last is None:
             return None
+        counts = [self._count(text) for text in ([last] if self.how.of == "last" else answers(sample) or [last])]
+        return Measured({"shortest": min, "longest": max}.get(self.how.of, sum)(counts))
+
+    def _count(self, text: str) -> int:
         if self.how.newline != "as-is":
             text = text.replace("\r\n", "\n").replace("\r", "\n")
             text = text.replace("\n", "\r\n") if self.how.newline == "crlf" else text
         if self.how.unit == "bytes":
-            return Measured(len(text.encode("utf-8", "surrogatepass")))
+            return len(text.encode("utf-8", "surrogatepass"))
         if self.how.unit == "tokens":
-            return Measured(_count(text, self.how.model or "").tokens)
-        return Measured(len(text) if self.how.unit == "chars" else len(text.split()))
+            return _count(text, self.how.model or "").tokens
+        return len(text) if self.how.unit == "chars" else len(text.split())
 
     def decide(self, measured: Measured) -> Decision:
         """Drops what lies outside the bounds."""

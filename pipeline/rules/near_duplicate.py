@@ -4,7 +4,7 @@ Similarity is the Jaccard of 5-word shingles, without case and punctuation; shor
 by runs of characters. Every pair at or above the threshold is found and every one is verified, so the
 result does not depend on the order of rows, and a lower threshold keeps a subset of what a higher one
 keeps. Answers too short for a shingle count as alike only where they are equal and their prompts are
-alike: one label rightly goes with many prompts.
+alike: one label rightly goes with many prompts. Of a conversation all answers are compared, since many end alike.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import Field
 from ..digest import digest_bytes, normal_text
 from ..similar import Link, Sets, Shingler, jaccard
 from ..types import Sample
-from ..views import answer, has_words
+from ..views import asked, has_words, said, shown
 from . import CompareRule, Match, Options, Rule, rank
 
 aliases = ("fuzzy-duplicate",)
@@ -74,13 +74,14 @@ class NearDuplicate(CompareRule[Measure, Bounds]):
 
     def _text(self, sample: Sample) -> tuple[str, str]:
         """What is shingled, and what must be equal besides."""
-        said = answer(sample) or ""
+        text = said(sample)
+        answer, prompt = shown(sample.last("assistant") or {}) if text is None else text, asked(sample)
         over = self.how.over
-        if over == "auto" and not has_words(said, self.how.shingle):
-            return sample.prompt, f"answer {normal_text(said)}"
+        if over == "auto" and not has_words(answer, self.how.shingle):
+            return prompt, f"answer {normal_text(answer)}"
         if over in ("auto", "answer"):
-            return said, ""
-        return (sample.prompt, "") if over == "prompt" else (f"{sample.prompt}\n{said}", "")
+            return answer, ""
+        return (prompt, "") if over == "prompt" else (f"{prompt}\n{answer}", "")
 
     def _matches(
         self, cluster: dict[int, list[int]], rows: list[_Row], sets: Sets, nearest: dict[int, Link],

@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import Field
 
 from ..types import Sample
-from ..views import answer
+from ..views import answer, answers
 from . import Decision, Measured, Options, RowRule, Rule
 
 PHRASES = Path(__file__).with_name("refusal.phrases")
@@ -54,17 +54,19 @@ class Bounds(Options):
 
 
 class Refusal(RowRule[Measure, Bounds]):
-    """Says `full: WORDS`, `partial: WORDS`, `host: WHAT` or `none`."""
+    """Says `full: WORDS`, `partial: WORDS`, `host: WHAT` or `none`, of every answer that is trained on."""
 
     def measure(self, sample: Sample) -> Measured | None:
         """What kind of refusal, with the words and their span; None where the answer is a call of tools."""
         said = _by_host(sample)
         if said:
             return Measured(f"host: {said}")
-        text = answer(sample)
-        if text is None:
+        if answer(sample) is None:
             return None
-        return refusal_in(text)
+        found = [refusal_in(text)._replace(span=None) if text != sample.answer else refusal_in(text)
+                 for text in answers(sample) or [sample.answer]]
+        kinds = [str(each.value).partition(":")[0] for each in found]
+        return next((found[kinds.index(kind)] for kind in ("full", "partial") if kind in kinds), Measured("none"))
 
     def decide(self, measured: Measured) -> Decision:
         """Drops full refusals; partial ones as the options say."""

@@ -339,10 +339,14 @@ def _files_of(recipe: Recipe) -> set[str]:
     texts |= {text for text in (recipe.train.user, recipe.train.system, recipe.train.assistant) if text}
     if recipe.pairs is not None:
         texts |= {text for text in (recipe.pairs.judge.user, recipe.pairs.judge.system) if text}
+    if recipe.dialogue is not None:
+        texts |= {says for says in (recipe.dialogue.tool.says if recipe.dialogue.tool else None,) if says}
     named = {text for text in texts if "\n" not in text and "{{" not in text and text.endswith(TEXT_FILES)}
     named |= {step.answer.schema_ for step in recipe.asks if step.answer and isinstance(step.answer.schema_, str)}
     source = recipe.source.file if recipe.source else None
     named |= {step.examples.file for step in recipe.asks if step.examples and step.examples.file != source}
+    if recipe.dialogue is not None:
+        named |= {role.tools for role in recipe.dialogue.roles.values() if isinstance(role.tools, str)}
     return named | {axis.file for axis in recipe.axes.values() if axis.file}
 
 

@@ -14,7 +14,7 @@ from pipeline.rules import AnyRule, CompareRule, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.types import Sample
 
-OPTIONS: dict[str, dict[str, Any]] = {"length": {"unit": "words", "min": 2, "max": 50}}
+OPTIONS: dict[str, dict[str, Any]] = {"length": {"unit": "words", "min": 2, "max": 50}, "turns": {"min": 2}}
 """What a rule cannot do without."""
 
 texts = st.one_of(

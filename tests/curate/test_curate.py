@@ -289,7 +289,8 @@ def test_the_manifest_holds_rules_with_options_and_counts(dataset: Dataset) -> N
     noted = dataset.manifest()["curation"]
     assert (noted["kept"], noted["by_rule"]) == (1, {"length": 1, "length-2": 1})
     assert [rule["rule"] for rule in noted["rules"]] == ["length", "length-2"]
-    assert noted["rules"][0]["options"] == {"unit": "chars", "newline": "as-is", "model": None, "min": 20, "max": None}
+    assert noted["rules"][0]["options"] == {
+        "unit": "chars", "newline": "as-is", "of": "last", "model": None, "min": 20, "max": None}
 
 
 def test_a_value_that_is_dropped_far_more_often_is_named(dataset: Dataset) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -66,6 +67,16 @@ def build(home: Path) -> Path:
 def program() -> Path:
     """Beside this Python."""
     return Path(sys.executable).parent / "transformers"
+
+
+@contextmanager
+def tiny(home: Path, **generation: object) -> Iterator[tuple[str, str]]:
+    """(base URL, model) of a running server with one tiny model; `generation` goes into the model's own settings."""
+    model = build(home)
+    config = model / "generation_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **generation}))
+    with serving(home, model) as base_url:
+        yield base_url, str(model)
 
 
 @contextmanager

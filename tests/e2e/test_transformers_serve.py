@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.served import build, serving
+from tests.e2e.served import tiny
 
 RECIPE = """\
 synth: 1
@@ -23,10 +23,8 @@ export: {{formats: [openai-chat]}}
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """(base URL, model) of a running `transformers serve`."""
-    home = tmp_path_factory.mktemp("tiny")
-    model = build(home)
-    with serving(home, model) as base_url:
-        yield base_url, str(model)
+    with tiny(tmp_path_factory.mktemp("tiny")) as found:
+        yield found
 
 
 @pytest.mark.slow

@@ -98,6 +98,9 @@ def tokens(text: str) -> int:
 def completion(request: dict[str, Any], seed: bytes, *, answer: str | None = None) -> dict[str, Any]:
     """The chat completion for a body; `max_tokens` and `max_completion_tokens` are kept to."""
     text = story(seed) if answer is None else answer
+    called = CALLS.fullmatch(text)
+    if called:
+        return _calling(request, seed, called[1], called[2])
     limit = request.get("max_completion_tokens") or request.get("max_tokens")
     reason = "stop"
     if limit is not None and tokens(text) > limit:
@@ -115,6 +118,52 @@ def completion(request: dict[str, Any], seed: bytes, *, answer: str | None = Non
                   "prompt_tokens_details": {"cached_tokens": 0},
                   "completion_tokens_details": {"reasoning_tokens": 0}},
     }
+
+
+CALLS = re.compile(r"call:([A-Za-z0-9_-]+) (\{.*)", re.S)
+"""An answer that is a call of a tool: `call:look_up {"order": 7}`."""
+
+
+def _calling(request: dict[str, Any], seed: bytes, name: str, arguments: str) -> dict[str, Any]:
+    """A completion that calls a tool, with or without a tool of that name: models do that, too."""
+    value = completion(request, seed, answer="-")
+    made = {"id": f"call_{seed[:9].hex()}", "type": "function", "function": {"name": name, "arguments": arguments}}
+    value["choices"][0] |= {"finish_reason": "tool_calls", "message": {
+        "role": "assistant", "content": None, "refusal": None, "annotations": [], "tool_calls": [made]}}
+    value["usage"]["completion_tokens"] = tokens(arguments)
+    return value
+
+
+def tool_fault(request: dict[str, Any]) -> str | None:
+    """What OpenAI's chat API refuses about tools, in its words; None where nothing is wrong."""
+    tools = request.get("tools")
+    if tools is not None:
+        if not isinstance(tools, list) or not tools:
+            return "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array."
+        for place, tool in enumerate(tools):
+            function = tool.get("function") if isinstance(tool, dict) else None
+            if not (isinstance(function, dict) and tool.get("type") == "function"):
+                return f"Invalid 'tools[{place}]': expected an object of type 'function'."
+            if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", str(function.get("name"))):
+                return f"Invalid 'tools[{place}].function.name': string does not match pattern."
+    open_ids: list[str] = []
+    for place, message in enumerate(request["messages"]):
+        if message.get("role") == "tool":
+            if message.get("tool_call_id") not in open_ids:
+                return ("Invalid parameter: messages with role 'tool' must be a response to a preceding message with "
+                        "'tool_calls'.")
+            open_ids.remove(message["tool_call_id"])
+            continue
+        if open_ids:
+            return ("An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+                    f"'tool_call_id'. The following tool_call_ids did not have response messages: {open_ids}")
+        calls = message.get("tool_calls") or []
+        if message.get("content") is None and not (message.get("role") == "assistant" and calls):
+            return f"Invalid value for 'content' of messages[{place}]: expected a string, got null."
+        if any(not isinstance(call.get("function", {}).get("arguments"), str) for call in calls):
+            return f"Invalid type for 'messages[{place}].tool_calls': arguments are a string."
+        open_ids = [call.get("id") for call in calls]
+    return f"tool_call_ids did not have response messages: {open_ids}" if open_ids else None
 
 
 MARKER = re.compile(r"\[\[fault:([a-z0-9_]+)(?:\*(\d+))?\]\]")

@@ -31,7 +31,18 @@ from typing import Any
 import orjson
 
 from tests import nursery
-from tests.servers._answers import ANSWERED, ERRORS, FAULTS, MARKER, Reply, completion, error, faulty, tokens
+from tests.servers._answers import (
+    ANSWERED,
+    ERRORS,
+    FAULTS,
+    MARKER,
+    Reply,
+    completion,
+    error,
+    faulty,
+    tokens,
+    tool_fault,
+)
 from tests.servers._batches import Batches
 from tests.servers._tuning import Tuning
 
@@ -59,6 +70,7 @@ class Options:
         answer: a fixed text in place of stories.
         refuses: key of a body -> the name to use instead ("" where there is none); refused as OpenAI does it.
         script: pattern -> text; the first pattern that is found in the model's name and the conversation answers.
+            `call:NAME {ARGUMENTS}` calls a tool.
         keep: writes the last user message into `received` lines.
         tune: how files and jobs behave: fields of `_tuning.Plan`.
         batch: how batches behave: fields of `_batches.Plan`.
@@ -181,6 +193,8 @@ class Service:
                 message = f"Unsupported parameter: '{key}' is not supported with this model."
                 return "refused_key", error(400, message + (f" Use '{instead}' instead." if instead else ""),
                                             "invalid_request_error", "unsupported_parameter")
+        if wrong := tool_fault(request):
+            return "tools", error(400, wrong, "invalid_request_error", None)
         if request.get("stream"):
             return "stream", error(400, "This server does not stream.", "invalid_request_error", None)
         if options.context is not None and tokens(text) > options.context:
