@@ -45,13 +45,13 @@ def run(folder: Path, *words: str) -> str:
 
 
 def test_their_own_tests_pass(copy: Path) -> None:
-    said = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/rules/test_exclamations.py",
+    said = run(copy, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/rules/test_exclamations.py",
                "tests/formats/test_flashcard.py")
     assert "4 passed" in said
 
 
 def test_the_contracts_hold_for_them(copy: Path) -> None:
-    said = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contracts", "-k",
+    said = run(copy, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/contracts", "-k",
                "exclamations or flashcard")
     assert re.search(r"\b[1-9]\d* passed", said), said
 
