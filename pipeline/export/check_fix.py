@@ -120,8 +120,12 @@ def _mended(path: Path, out: IO[bytes]) -> Iterator[Change]:
         head = file.read(4)
         file.seek(0)
         if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            try:
+                text = path.read_text(encoding="utf-32" if head == b"\xff\xfe\0\0" else "utf-16")
+            except UnicodeDecodeError:
+                raise DataError(f"{path}: it begins as UTF-16 does and cannot be read as that: it may be cut off",
+                                f"synth check {path}") from None
             yield Change(0, (f"{encoding_of(path) or 'UTF-16'} is now UTF-8",))
-            text = path.read_text(encoding="utf-32" if head == b"\xff\xfe\0\0" else "utf-16")
             yield from _lines(BytesIO(text.encode("utf-8")), out)
         else:
             yield from _lines(file, out)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError
@@ -156,6 +156,7 @@ def test_a_change_is_shown_with_what_is_around_it() -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.binary(max_size=30), st.sampled_from([line for line, _ in LINES])), max_size=6),
        st.sampled_from([b"\n", b"\r\n"]))
+@example([b"\xfe\xff", b"\0"], b"\r\n")  # cut off in the middle of UTF-16
 def test_no_file_breaks_it_and_twice_is_once(tmp_path: Path, lines: list[bytes], end: bytes) -> None:
     path = tmp_path / "any.jsonl"
     path.write_bytes(end.join(lines))
