@@ -22,7 +22,7 @@ def test_base_and_tuned_model_of_a_real_host_are_judged(synth, tmp_path: Path) -
     synth.write("rows.jsonl", "".join(json.dumps({"messages": row}) + "\n" for row in rows))
     synth("import", "echo", "rows.jsonl")
     synth("export", "echo", "--split", "0.2")
-    how = ("--set", "finetune.merge=true", "--set", "finetune.learning_rate=0.01", "--set", "finetune.epochs=12")
+    how = ("--set", "finetune.merge=true", "--set", "finetune.learning_rate=0.01", "--set", "finetune.epochs=24")
     made = synth("finetune", "echo", "--base", base, *how, "--device", "cpu", "--json", env=env, timeout=280).json
     merged = synth.folder / made["folder"] / "merged"
     assert merged.is_dir()
