@@ -7,6 +7,7 @@ there twice changes any.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -246,7 +247,10 @@ def beside(recipe: Recipe, file: str, where: str) -> Path:
     if not path.is_file():
         here = path.parent.is_relative_to(recipe.folder) and path.parent.is_dir()
         there = [other.relative_to(recipe.folder).as_posix() for other in path.parent.iterdir()] if here else []
-        raise RecipeError(f"{where}: no file {path}", did_you_mean(file, sorted(there)))
+        near = did_you_mean(file, sorted(there))
+        if Path(file).is_file() and not Path(file).is_absolute():  # where the command was typed
+            near = f"paths count from the recipe's folder: there it is {os.path.relpath(file, recipe.folder)}"
+        raise RecipeError(f"{where}: no file {path}", near)
     return path
 
 

@@ -234,3 +234,16 @@ def test_a_real_seed_task_never_sees_itself(make: Make, shared_data: Path) -> No
         prompt = fill(recipe, draw, {}, 0)[-1]["content"]
         assert f"{draw.fields['id']}|" not in prompt
         assert len({ref["row"] for ref in shown(recipe, draw)["answer"]}) == 5
+
+
+def test_a_path_from_where_the_command_was_typed_is_told_from_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "quiz").mkdir()
+    (tmp_path / "mine.csv").write_text("ask,say\na,b\n")
+    path = tmp_path / "quiz" / "recipe.yaml"
+    path.write_text('synth: 1\nname: quiz\nsource: {file: mine.csv}\ntrain: {user: "{{ask}}", assistant: "{{say}}"}\n')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match=r"no file .*/quiz/mine\.csv") as caught:
+        next(wanted(load_recipe(path)))
+    assert caught.value.hint == "paths count from the recipe's folder: there it is ../mine.csv"
