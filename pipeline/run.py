@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.engine import Report
 from pipeline.errors import ProviderError, SynthError, YieldError
-from pipeline.generate import Generated, Options, Outlook, Writer, generate, outlook_of
+from pipeline.generate import Generated, Options, Outlook, Retry, Writer, calls_ahead, generate, outlook_of
 from pipeline.prices import price_at
 from pipeline.providers import provider_for
 from pipeline.recipe import Recipe
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 REHEARSAL = "rehearsal"
 HOPELESS = 50
 """So many rows in a row of which none is kept, or what five kept ones took so far, end a run that wants more kept."""
-MORE = 1.5
-"""So many times the calls that were agreed to are not sent without asking again."""
 
 
 class Round(NamedTuple):
@@ -156,7 +154,7 @@ def keep_rows(
         settings: how this machine asks.
         options: of `generate`.
         report: receives the counters of the round at work.
-        agreed: asked once it takes half as many calls again as were foreseen at the last time of asking.
+        agreed: asked before a round that could take more calls than were foreseen at the last time of asking.
 
     Yields:
         A Round each, and how it ended at last: enough is kept, no more can be drawn, or a person stopped it.
@@ -167,7 +165,9 @@ def keep_rows(
     """
     from pipeline.curate import curate
 
-    foreseen = outlook_of(recipe, None, dataset, writer, whole=True)[1].more  # what the bill was made of
+    retry = None if options.retry is None else Retry(options.retry, options.by)
+    bill = calls_ahead(recipe, dataset, writer, retry, whole=True)
+    paid = dataset.calls.spent().answered
     made = generate(recipe, dataset, writer, settings, replace(options, settled=True), report)
     first = curation = curate(dataset, recipe.curate, recipe)
     options = replace(options, adopt=False, restore=False)
@@ -177,11 +177,11 @@ def keep_rows(
     while ahead.draws and not made.interrupted:
         if dry >= HOPELESS and not sent:
             raise _hopeless(recipe, dataset, ahead, curation, dry)
-        if sent + ahead.more > (MORE * max(foreseen, HOPELESS) if foreseen else 0):
+        if dataset.calls.spent().answered - paid + calls_ahead(recipe, dataset, writer, retry) > bill:
             if not agreed():
                 declined = True
                 break
-            foreseen = sent + ahead.more
+            bill, paid = calls_ahead(recipe, dataset, writer, retry, whole=True), dataset.calls.spent().answered
         try:
             done = generate(recipe, dataset, writer, settings, options, report)
         except (ProviderError, YieldError) as error:
@@ -191,7 +191,7 @@ def keep_rows(
             raise
         made = _together(made, done)
         curation = curate(dataset, recipe.curate, recipe)
-        options = replace(options, retry=None)
+        options, retry = replace(options, retry=None), None
         before, ahead = ahead, outlook_of(recipe, None, dataset, writer)[1]
         sent += len(before.draws)
         dry = 0 if ahead.kept > before.kept else dry + len(before.draws)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from pipeline.errors import DataError, RecipeError
 from pipeline.grid.axes import Axes
 from pipeline.grid.draws import is_legal
-from pipeline.grid.keep import Outlook, Tried, outlook
+from pipeline.grid.keep import ASSUMED, Outlook, Tried, outlook
+from pipeline.grid.skipping import skips
+from pipeline.marks import Marks
 from pipeline.recipe import Recipe
 from pipeline.rows import joined
 from pipeline.store import Dataset
 from pipeline.types import Draw
 
 from .history import judged_by
-from .questions import Outcome, Question
+from .questions import Outcome, Question, Skipped
 from .rows import sample_id
 
 Calls = Callable[[Draw], tuple[list[Question], list[str], Outcome]]
@@ -64,8 +67,34 @@ def keep_outlook(
     asked = list(asked_for(recipe, axes, dataset, calls))
     rows = {each.row for each in asked if each.row is not None}
     kept = _kept(dataset, rows, judged_by(recipe, dataset))
-    tried = [Tried(each.draw, 0 if each.failed else kept.get(each.row or "")) for each in asked]
-    return [each.draw for each in asked], outlook(recipe, axes, tried, whole=whole)
+    tried = [Tried(each.draw, 0 if each.failed else kept.get(each.row or ""), not each.failed) for each in asked]
+    ahead = outlook(recipe, axes, tried, whole=whole)
+    if skips(recipe) and not ahead.measured and ahead.draws:
+        first = ahead if whole else outlook(recipe, axes, tried, whole=True)
+        ahead = outlook(recipe, axes, tried, ASSUMED * _open(first.draws, calls), whole=whole)
+    return [each.draw for each in asked], ahead
+
+
+def most_calls(draws: Iterable[Draw], calls: Calls) -> int:
+    """Calls that draws may need, repairs included; a question that several ask counts once, as on a bill."""
+    seen = Marks()
+    for draw in draws:
+        before = ""
+        with suppress(RecipeError, DataError):  # no template fits it: there is no question to ask
+            for question in calls(draw)[0]:
+                told = before + question.request.id
+                before = before if question.maybe else told
+                seen.add(told)
+    return len(seen)
+
+
+def _open(draws: list[Draw], calls: Calls) -> float:
+    """The share of draws of which it is not known today that `skip_when` ends them; never nothing, but of hope."""
+    count = 0
+    for draw in draws:
+        with suppress(RecipeError, DataError):
+            count += not isinstance(calls(draw)[2], Skipped)
+    return max(count, 0.5) / len(draws)
 
 
 def _kept(dataset: Dataset, rows: set[str], current: bool) -> dict[str, int]:

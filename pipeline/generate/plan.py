@@ -33,7 +33,7 @@ from pipeline.types import Call, Cell, Draw, Problem
 from .answers import in_their_place, spec_of, unsaid
 from .bill import Forecast, Missing, Pace, forecast, foreseen
 from .history import history
-from .keep import asked_for, keep_outlook
+from .keep import asked_for, keep_outlook, most_calls
 from .parts import note_mentions, parts_of
 from .questions import Made, Outcome, Question, Retry, Skipped, Writer, parameters
 from .road import road_of
@@ -152,6 +152,17 @@ def outlook_of(
     """The draws that were asked for, and what comes behind them on the way to `sample.keep`; see `keep_outlook`."""
     return keep_outlook(recipe, axes or load_axes(recipe), dataset,
                         lambda draw: _calls_of(recipe, draw, dataset, writer), whole=whole)
+
+
+def calls_ahead(
+    recipe: Recipe, dataset: Dataset, writer: Writer, retry: Retry | None = None, *, whole: bool = False
+) -> int:
+    """Calls, repairs included, that the next round on the way to `sample.keep` sends at most.
+
+    With `whole`, all rounds that are foreseen: as many as `plan_run` puts on its bill.
+    """
+    asked, ahead = outlook_of(recipe, None, dataset, writer, whole=whole)
+    return most_calls((*asked, *ahead.draws), lambda draw: _calls_of(recipe, draw, dataset, writer, retry))
 
 
 def settled_draws(recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer) -> list[Draw]:

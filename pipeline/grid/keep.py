@@ -48,10 +48,14 @@ Positions = tuple[int, ...]
 
 
 class Tried(NamedTuple):
-    """A draw that was asked for, and how many of its rows are kept: 0 where it failed, None where nothing judged it."""
+    """A draw that was asked for, and how many of its rows are kept: 0 where it failed, None where nothing judged it.
+
+    `made` is false where no row came of it: it failed, or was skipped.
+    """
 
     draw: Draw
     kept: int | None
+    made: bool = True
 
 
 class Outlook(NamedTuple):
@@ -82,13 +86,16 @@ class Outlook(NamedTuple):
     ended: str = ""
 
 
-def outlook(recipe: Recipe, axes: Axes, tried: Sequence[Tried], *, whole: bool = False) -> Outlook:
+def outlook(
+    recipe: Recipe, axes: Axes, tried: Sequence[Tried], assumed: float = ASSUMED, *, whole: bool = False
+) -> Outlook:
     """The next draws towards `sample.keep`.
 
     Args:
         recipe: with a goal.
         axes: its axes.
         tried: what was asked for, of cells that may be drawn today.
+        assumed: share of draws that are kept, until rows tell.
         whole: all that it will take at the yield so far, for a bill; else one round, as large as is safe.
 
     Raises:
@@ -97,9 +104,12 @@ def outlook(recipe: Recipe, axes: Axes, tried: Sequence[Tried], *, whole: bool =
     goal = recipe.sample.keep or 0
     judged = [each for each in tried if each.kept is not None]
     kept, asked, waiting = sum(each.kept or 0 for each in judged), len(judged), len(tried) - len(judged)
-    share = _share(kept, asked, ASSUMED, 2)
-    lacking = goal - kept - waiting * share
-    state = Outlook(goal, kept, asked, waiting, share, asked > 0, [], max(0, math.ceil(lacking / share)))
+    share = row = _share(kept, asked, assumed, 2)
+    measured = asked > 0
+    if waiting and not any(each.made for each in judged):  # draws without a row are no verdict on those that have one
+        share, row, measured = assumed * waiting / len(tried), assumed, False
+    lacking = goal - kept - waiting * row
+    state = Outlook(goal, kept, asked, waiting, share, measured, [], max(0, math.ceil(lacking / share)))
     design = _Design(recipe, axes, tried, share, goal)
     state = state._replace(lost=design.lost())
     if lacking <= 0.5 * bool(waiting):
@@ -151,7 +161,7 @@ class _Design:
         self.most = recipe.sample.repeats if given else None
         self.cells: dict[Positions, _Had] = {}
         lookup = Lookup(axes)
-        for draw, kept in tried:
+        for draw, kept, _ in tried:
             positions = lookup.positions(draw.cell)
             if positions is None:
                 continue

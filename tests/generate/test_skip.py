@@ -241,6 +241,74 @@ def test_keep_goes_on_past_skipped_draws(tmp_path: Path) -> None:
     assert kinds(tales)["PREMISE"] > kinds(tales)["PLOT"] >= 20
 
 
+def test_keep_sends_no_more_calls_than_a_bill_said(tmp_path: Path) -> None:
+    """Half are skipped, which nobody knew: what goes beyond the bill is a bill of its own, and asked about."""
+    from pipeline.generate import Options
+
+    recipe = RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
+        "train:", "sample: {keep: 20}\ntrain:")
+    tales = Folder(tmp_path, recipe)
+    tales.says = lambda prompt, turn: (
+        "short" if "PREMISE" in prompt and int(re.search(r"\d+", prompt)[0]) % 2 else f"{prompt} {'x' * 20}")
+    bills = [(0, tales.plan().new_calls)]
+
+    def agreed() -> bool:
+        bills.append((tales.prompts.total(), tales.plan().new_calls))
+        return True
+
+    with Dataset.create(tales.home) as dataset:
+        *_, kept = keep_rows(tales.recipe, dataset, tales.writer, tales.settings, Options(), agreed=agreed)
+    assert isinstance(kept, Kept)
+    assert kept.ahead.kept >= 20
+    assert bills[0] == (0, 58)
+    assert len(bills) > 1
+    for (sent, bill), (later, _) in zip(bills, [*bills[1:], (tales.prompts.total(), 0)], strict=True):
+        assert later - sent <= bill
+
+
+def test_more_calls_that_nobody_agreed_to_are_not_sent(tmp_path: Path) -> None:
+    from pipeline.generate import Options
+
+    recipe = RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
+        "train:", "sample: {keep: 20}\ntrain:")
+    tales = Folder(tmp_path, recipe)
+    tales.says = lambda prompt, turn: (
+        "short" if "PREMISE" in prompt and int(re.search(r"\d+", prompt)[0]) % 2 else f"{prompt} {'x' * 20}")
+    with Dataset.create(tales.home) as dataset:
+        *_, kept = keep_rows(tales.recipe, dataset, tales.writer, tales.settings, Options(), agreed=lambda: False)
+    assert isinstance(kept, Kept)
+    assert kept.declined
+    assert tales.prompts.total() <= 58
+
+
+def test_the_opening_guess_of_keep_counts_what_the_axes_skip(tmp_path: Path) -> None:
+    from pipeline.generate import outlook_of
+
+    tales = Folder(tmp_path, RECIPE.replace("premise|length < 20", "hero == 'baker'").replace(
+        "train:", "sample: {keep: 21}\ntrain:"))
+    with Dataset(tales.home) as dataset:
+        whole, a_round = (outlook_of(tales.recipe, None, dataset, tales.writer, whole=each)[1]
+                          for each in (True, False))
+    assert whole.share == a_round.share == pytest.approx(0.7 * 0.75, abs=0.06), "one in four heroes is a baker"
+    assert whole.more == pytest.approx(40, abs=4)
+    assert not whole.measured
+
+
+def test_rows_that_nobody_judged_are_no_sign_that_none_is_kept(tmp_path: Path) -> None:
+    """Of 12 draws 3 were skipped and 9 are rows that wait for a verdict: 9 * 70 % of them, not next to none."""
+    from pipeline.generate import outlook_of
+
+    tales = Folder(tmp_path, RECIPE.replace("train:", "curate: [exact_duplicate]\ntrain:"))
+    tales.says = says
+    tales.run()
+    tales.edit("train:", "sample: {keep: 12}\ntrain:")
+    with Dataset(tales.home) as dataset:
+        ahead = outlook_of(tales.recipe, None, dataset, tales.writer, whole=True)[1]
+    assert (ahead.kept, ahead.waiting, ahead.measured) == (0, 9, False)
+    assert ahead.share == pytest.approx(0.7 * 0.75)
+    assert ahead.more == 11, "12 less 6.3, at 52.5 % each"
+
+
 def test_of_a_pair_the_second_answer_and_the_judge_are_saved(tmp_path: Path) -> None:
     court = Court(tmp_path, PAIRS.replace("pairs: {second", "pairs: {skip_when: \"'baker' in answer\", second"))
     assert court.plan().forecast.skipped == Range(0, 0, 6)
