@@ -16,7 +16,7 @@ from pipeline.store.foreseen import Foreseen, Range, sure
 from pipeline.types import CallRequest, Usage
 
 from .history import FEWEST, NO_RULES, Answers, History, of_mean, of_share
-from .questions import Made, Outcome, Question
+from .questions import Made, Outcome, Question, Skipped
 from .skip import SkipTally, share_of
 
 OUTPUT_PRIOR = Range(0.2, 0.6, 1.0)
@@ -191,8 +191,9 @@ class Missing:
         self.skips.add(outcome)
         undecided = outcome.undecided if isinstance(outcome, Made) else ()
         name = ""
-        self.rows += bool(missing)
-        self.undecided[undecided] += bool(missing)
+        row = bool(missing) and not isinstance(outcome, Skipped)
+        self.rows += row
+        self.undecided[undecided] += row
         for place, question in enumerate(missing):
             request, told = question.request, f"{name}{question.request.id}"
             name = name if question.maybe else told

@@ -144,10 +144,14 @@ class Skipped(NamedTuple):
     Attributes:
         place: the step before which it was skipped; behind the last, the second answer of a pair.
         why: the condition or rule of `skip_when`.
+        told: whether an answer decided it, where axes and columns alone would not have.
+        undecided: earlier places at which an answer that is not known yet may skip it as well.
     """
 
     place: int
     why: str
+    told: bool = True
+    undecided: tuple[int, ...] = ()
 
 
 class Passed(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,24 @@ class Skips:
             if not trail.unknown.isdisjoint(taken):
                 undecided = True
             elif entry.condition.holds(context) if entry.condition else _drops(rule, trail, said[before]):
-                raise Lost(Skipped(place, entry.said))
+                raise Lost(Skipped(place, entry.said, not self._given(place, context), tuple(trail.undecided)))
         if undecided:
             trail.undecided.append(place)
+
+    def _given(self, place: int, context: Mapping[str, Any]) -> bool:
+        """Whether axes and columns alone end a draw at a place, whatever an answer says."""
+        for entry, _ in self.places[place]:
+            if entry.condition and entry.condition.variables.isdisjoint(self.steps):
+                with suppress(RecipeError):  # another entry has ended the draw: this one need not be decided
+                    if entry.condition.holds(context):
+                        return True
+        return False
 
 
 class SkipTally:
     """Counts what became of draws at the places where they may be skipped, for a bill.
+
+    Only a decision that took an answer tells of those that will take one.
 
     Attributes:
         skipped: why -> draws.
@@ -83,8 +95,9 @@ class SkipTally:
         """Takes in what came of a draw, or would."""
         if isinstance(outcome, Skipped):
             self.skipped[outcome.why] += 1
-            self._ended[outcome.place] += 1
-            self._went_on.update(place for place in self.places if place < outcome.place)
+            self._ended[outcome.place] += outcome.told
+            self._went_on.update(place for place in self.places
+                                 if place < outcome.place and place not in outcome.undecided)
         elif isinstance(outcome, Made):
             self._open.update(outcome.undecided)
             self._went_on.update(place for place in self.places if place not in outcome.undecided)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import main
 from pipeline.errors import RecipeError, YieldError
+from pipeline.grid.axes import load_axes
+from pipeline.grid.draws import wanted
 from pipeline.run import Kept, keep_rows
 from pipeline.store import Dataset
 from pipeline.store.foreseen import Range
+from pipeline.types import Draw
 from tests.engine.scripted import no
 from tests.generate.folder import RECIPE as PLAIN
 from tests.generate.folder import Folder
@@ -35,6 +39,11 @@ def says(prompt: str, turn: int) -> str:
     if "baker" in prompt:
         return f"no {place[0]}"
     return f"{REFUSAL} {place[0]}" if "pilot" in prompt else f"A long premise, and longer still: {prompt}"
+
+
+def wanted_by(tales: Folder) -> Iterator[Draw]:
+    """The draws of its recipe, in order."""
+    return wanted(tales.recipe, load_axes(tales.recipe))
 
 
 @pytest.fixture
@@ -139,6 +148,43 @@ def test_the_bill_learns_from_preview_how_many_are_skipped(tmp_path: Path) -> No
     usd = plan.forecast.usd
     assert usd.low <= tales.spent() - spent <= usd.high
     assert kinds(tales)["PLOT"] == 150
+
+
+def test_what_the_axes_skip_tells_nothing_of_what_an_answer_will(tmp_path: Path) -> None:
+    """A third are skipped by their cell alone: of the others it is as open as before how many will refuse."""
+    tales = Folder(tmp_path, RECIPE.replace('"premise|length < 20"', "[refusal, \"hero == 'baker'\"]"))
+    ahead = tales.plan().forecast
+    assert tales.plan().skipped == {"hero == 'baker'": 3}
+    assert ahead.decided == 0
+    assert ahead.skipped is not None
+    assert ahead.skipped.middle == 0, "a guess, as before"
+    tales.says = says
+    tales.run(rows=6)
+    there = tales.plan()
+    open_ = {row.cell["hero"] for row in tales.rows()}
+    assert "baker" not in open_
+    assert there.forecast.decided == 6 - sum(
+        draw.cell["hero"] == "baker" for draw in list(wanted_by(tales))[:6]), "bakers who were asked tell nothing"
+
+
+def test_a_later_step_that_the_axes_skip_tells_nothing_of_the_one_before(tmp_path: Path) -> None:
+    recipe = RECIPE.replace("  - {name: answer", """\
+  - {name: middle, user: "MIDDLE of {{premise}}", skip_when: refusal}
+  - {name: answer""").replace("premise|length < 20", "hero == 'baker'")
+    ahead = Folder(tmp_path, recipe).plan().forecast
+    assert ahead.decided == 0
+
+
+def test_a_refusal_of_a_draw_that_the_axes_skip_as_well_is_no_sample_of_the_others(tmp_path: Path) -> None:
+    tales = Folder(tmp_path, RECIPE.replace('"premise|length < 20"', "[refusal, \"hero == 'pilot'\"]"))
+    tales.says = says
+    tales.run(rows=8)
+    pilots = sum(draw.cell["hero"] == "pilot" for draw in list(wanted_by(tales))[:8])
+    assert 0 < pilots
+    ahead = tales.plan().forecast
+    assert ahead.decided == 8 - pilots
+    assert ahead.skipped is not None
+    assert ahead.skipped.middle == 0, "none but pilots refuse"
 
 
 def test_what_preview_told_stays_known_when_a_condition_is_written_down(tales: Folder) -> None:
