@@ -180,7 +180,7 @@ def test_a_refusal_of_a_draw_that_the_axes_skip_as_well_is_no_sample_of_the_othe
     tales.says = says
     tales.run(rows=8)
     pilots = sum(draw.cell["hero"] == "pilot" for draw in list(wanted_by(tales))[:8])
-    assert 0 < pilots
+    assert pilots > 0
     ahead = tales.plan().forecast
     assert ahead.decided == 8 - pilots
     assert ahead.skipped is not None
