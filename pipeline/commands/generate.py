@@ -49,7 +49,8 @@ def command(
         if kept:
             _outcome.tell_kept(kept)
         if not done.interrupted:
-            _outcome.tell_bill(dataset, kept.ahead.kept if kept else done.progress.kept, close(dataset))
+            closed = close(dataset, writer.name)
+            _outcome.tell_bill(dataset, kept.ahead.kept if kept else done.progress.kept, closed)
         rows = (dataset.path / "samples.jsonl",) if done.added or done.rendered else ()
         console.wrote(*rows, *((kept.curation.verdicts,) if kept else ()))
     if done.interrupted:

@@ -63,7 +63,7 @@ def command(
     options = Options(retry=() if retry else None, adopt=adopt, restore=restore, keeps=keeps, batch=batch)
     with Dataset.create(target.path) as dataset:
         dataset.verb = target.verb
-        screen = _Screen(target.name, tables=not json_)
+        screen = _Screen(target.name, writer.name, tables=not json_)
 
         def rewritten(plan: AugmentPlan) -> bool:
             with screen.paused():
@@ -139,8 +139,8 @@ def _bring_starter(target: Target) -> None:
 class _Screen:
     """A panel while a stage asks, a few lines once it is done; without `tables`, stdout is left alone."""
 
-    def __init__(self, name: str, tables: bool) -> None:
-        self.name = name
+    def __init__(self, name: str, model: str, tables: bool) -> None:
+        self.name, self._model = name, model
         self._tables = tables
         self._panel: Panel | None = None
         self._asked_for = 0
@@ -177,7 +177,7 @@ class _Screen:
             elif verb == "generate":
                 _outcome.tell(result, dataset)
                 self._asked_for = result.standing
-                self._closed = close(dataset) if not result.interrupted else None
+                self._closed = close(dataset, self._model) if not result.interrupted else None
             elif verb == "augment":
                 _augmented(result)
             elif verb == "curate":

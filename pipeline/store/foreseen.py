@@ -126,10 +126,16 @@ def reckon(dataset: Dataset) -> Reckoning | None:
         return None
 
 
-def close(dataset: Dataset) -> Reckoning | None:
-    """Notes what came of an open bill, at the end of its run; None where none is open."""
+def close(dataset: Dataset, model: str) -> Reckoning | None:
+    """Notes what came of an open bill, at the end of its run; None where none is open.
+
+    The bill of another model than PROVIDER:MODEL that wrote now is withdrawn: what was spent since is not its own.
+    """
     found = reckon(dataset)
     if found is None or found.came.done:
+        return None
+    if found.foreseen.model != model:
+        dataset.note(SECTION, {})
         return None
     found = found._replace(came=found.came._replace(done=True))
     dataset.note(SECTION, {**_section(dataset), "came": found.came._asdict()})

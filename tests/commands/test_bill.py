@@ -86,3 +86,18 @@ def test_what_came_stands_beside_the_bill(tales: Path, server: Server, capsys: p
     capsys.readouterr()
     assert main(["generate", *real]) == 0
     assert "came " not in capsys.readouterr().err, "nothing was asked, nothing is told"
+
+
+@pytest.mark.parametrize("verb", [["generate", "tales"], ["run", "tales", "--no-tune"]])
+def test_a_rehearsal_is_not_laid_beside_the_bill_of_another_model(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str], verb: list[str]
+) -> None:
+    real = ["--model", "openai:story-small", "--base-url", server.base_url]
+    assert main([*verb, *real, "--max-usd", "0.0000001"]) == 5, "its bill is written down, and nothing was asked"
+    assert "came" not in capsys.readouterr().err
+    assert main([*verb, "--model", "rehearsal"]) == 0
+    assert "came " not in capsys.readouterr().err
+    assert main(["status", "tales", "--cost"]) == 0
+    assert "foreseen" not in capsys.readouterr().out
+    assert main([*verb, *real]) == 0
+    assert "came " in capsys.readouterr().err

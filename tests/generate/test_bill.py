@@ -192,13 +192,13 @@ def test_what_came_is_laid_beside_the_bill(tales: Folder) -> None:
     tales.says = lambda prompt, turn: answer("fine", Usage(10, 50))
     tales.run()
     with Dataset.open(tales.home) as dataset:
-        closed = close(dataset)
+        closed = close(dataset, "scripted:m")
         assert closed is not None
         assert (closed.came.calls, closed.came.input_tokens, closed.came.output_tokens) == (12, 120, 600)
         assert closed.came.usd == pytest.approx((120 + 6000) / 1e6)
         assert closed.foreseen.usd is not None
         assert closed.foreseen.usd.low <= closed.came.usd <= closed.foreseen.usd.high
-        assert close(dataset) is None, "it is closed once"
+        assert close(dataset, "scripted:m") is None, "it is closed once"
         assert count_kept(dataset, 9) is not None
     last = told(tales)
     assert last is not None
@@ -219,7 +219,7 @@ def test_a_bill_stands_until_its_run_is_done(tales: Folder) -> None:
     tales.settings = tales.settings.model_copy(update={"max_usd": None})
     tales.run()
     with Dataset.open(tales.home) as dataset:
-        done = close(dataset)
+        done = close(dataset, "scripted:m")
     assert done is not None
     assert (done.foreseen.calls, done.came.calls) == (12, 12)
     tales.edit("Lima", "Quito")
@@ -246,7 +246,7 @@ def test_a_bill_of_a_later_version_is_passed_over(tales: Folder) -> None:
         for strange in ("x", {"foreseen": {"calls": 1}}, {"foreseen": None}, {"foreseen": {"more": {}}}):
             dataset.note("bill", strange)
             assert reckon(dataset) is None
-            assert close(dataset) is None
+            assert close(dataset, "scripted:m") is None
 
 
 def test_a_step_of_another_model_costs_what_that_one_costs(tmp_path: Path) -> None:
