@@ -124,6 +124,10 @@ def foresee(plan: RunPlan, doubts: list[str], writer: Writer) -> None:
         console.warn(aside(plan, writer))
 
 
+TO_COME = {"rehearsed": "rehearsed, once the first real row is there"}
+"""Why rows will stand aside, where it reads otherwise before it has come to that."""
+
+
 def aside(plan: RunPlan, writer: Writer) -> str:
     """`548 paid rows will stand aside: cell is no longer in the recipe`."""
     from pipeline.store.standing import WHY
@@ -131,7 +135,7 @@ def aside(plan: RunPlan, writer: Writer) -> str:
     total = sum(plan.aside.values())
     paid = "" if writer.provider.rehearsal or "rehearsed" in plan.aside else "paid "
     many = len(plan.aside) > 1
-    why = ", ".join((f"{count:,} " if many else "") + WHY[each] for each, count in plan.aside.items())
+    why = ", ".join((f"{count:,} " if many else "") + TO_COME.get(each, WHY[each]) for each, count in plan.aside.items())
     return f"{console.plural(total, f'{paid}row')} will stand aside: {why}"
 
 

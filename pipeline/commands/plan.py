@@ -162,6 +162,7 @@ def _rows(plan: RunPlan, asks: bool, done: str) -> str:
     if plan.barren:
         parts.append(f"{plan.barren:,} asked for and without a row")
     if plan.surplus:
+        done = "rehearsed" if "rehearsed" in plan.aside else done  # no real row is there yet
         parts.append(f"{plan.surplus:,} more that are {done} and no longer asked for")
     return ", ".join(parts)
 

@@ -73,6 +73,19 @@ def test_rehearsed_rows_make_way_for_real_ones(tales: Path, server: Server, caps
     assert main(["generate", "tales"]) == 0
     capsys.readouterr()
     assert main(["generate", "tales", "--model", "openai:story-small", "--base-url", server.base_url]) == 0
-    assert "note 6 rows will stand aside: rehearsed, and real rows exist" in said(capsys)
+    assert "note 6 rows will stand aside: rehearsed, once the first real row is there" in said(capsys)
     assert main(["plan", "tales", "--model", "openai:story-small", "--base-url", server.base_url]) == 0
     assert "stand aside" not in said(capsys)
+
+
+def test_a_plan_does_not_call_rehearsed_rows_paid(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "tales"]) == 0
+    (tales / "tales.yaml").write_text(RECIPE + "sample: {rows: 4}\n")
+    capsys.readouterr()
+    assert main(["plan", "tales", "--model", "openai:gpt-4.1-mini"]) == 0
+    told = said(capsys)
+    assert "4 wanted, none asked for yet, 2 more that are rehearsed and no longer asked for" in told
+    assert "6 rows will stand aside: rehearsed, once the first real row is there" in told
+    assert "real rows exist" not in told
+    assert main(["plan", "tales"]) == 0
+    assert "2 more that are answered and no longer asked for" in said(capsys)
