@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.generate import RunPlan, Writer
     from pipeline.generate.bill import Pace
     from pipeline.recipe import Recipe
+    from pipeline.store.standing import Aside
 
 NAMES_A_REAL_ONE = "--model openai:gpt-4.1-mini"
 
@@ -124,7 +125,7 @@ def foresee(plan: RunPlan, doubts: list[str], writer: Writer) -> None:
         console.warn(aside(plan, writer))
 
 
-TO_COME = {"rehearsed": "rehearsed, once the first real row is there"}
+TO_COME: dict[Aside, str] = {"rehearsed": "rehearsed, once the first real row is there"}
 """Why rows will stand aside, where it reads otherwise before it has come to that."""
 
 
@@ -135,7 +136,8 @@ def aside(plan: RunPlan, writer: Writer) -> str:
     total = sum(plan.aside.values())
     paid = "" if writer.provider.rehearsal or "rehearsed" in plan.aside else "paid "
     many = len(plan.aside) > 1
-    why = ", ".join((f"{count:,} " if many else "") + TO_COME.get(each, WHY[each]) for each, count in plan.aside.items())
+    words = {**WHY, **TO_COME}
+    why = ", ".join((f"{count:,} " if many else "") + words[each] for each, count in plan.aside.items())
     return f"{console.plural(total, f'{paid}row')} will stand aside: {why}"
 
 

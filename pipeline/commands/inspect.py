@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LIMIT = 20
 OTHERS_WIDE, AXIS_WIDE = 62, 14
 """Columns of a terminal for id, state, measure and the answer's beginning, and for each axis."""
+TEXT_WIDE = 100
+"""Columns of a terminal of a text in the table, also in a pipe."""
 POLL_S = 0.5
 IDLE_POLLS = 3
 """So often in a row nobody is found at work before a run counts as ended."""
@@ -263,18 +265,25 @@ def _table(found: list[Row], known: list[str], sort: str | None) -> list[str]:
     shown = list(dict.fromkeys([measured, *([sort] if sort and sort not in (*axes, "id", "state") else [])]))
     short = [name.split(".", 1)[-1] for name in (*shown, *axes)]
     text = [] if axes else ["prompt"]
+    numbers = [title for title, name in zip(short, shown, strict=False)
+               if not any(isinstance(rows_.value(row, name), str) for row in found)]
     lines = console.table(
         [
-            [row.sample.id[:8], _state(row), *(rows_.value(row, name) for name in shown),
-             *(str(rows_.value(row, name)) for name in axes), *(console.one_line(row.sample.prompt) for _ in text),
-             console.one_line(says(row.sample.last("assistant") or {}), 100)]
+            [row.sample.id[:8], _state(row), *(_short(rows_.value(row, name)) for name in shown),
+             *(_short(str(rows_.value(row, name))) for name in axes),
+             *(console.one_line(row.sample.prompt) for _ in text), _short(says(row.sample.last("assistant") or {}))]
             for row in found
         ],
-        ["row", "state", *short, *text, "answer"], right=short[: len(shown)], wide="answer",
+        ["row", "state", *short, *text, "answer"], right=numbers, wide="answer",
     )
     for line, row in zip(lines, [None, *found], strict=True):
         console.out(line, "dim" if row and row.state in ("dropped", "aside") else "")
     return [name.removeprefix("cell.") for name in every if name not in axes]
+
+
+def _short(found: Any) -> Any:
+    """What stands in a cell: of a text its beginning."""
+    return console.one_line(found, TEXT_WIDE) if isinstance(found, str) else found
 
 
 def _axes_that_fit(axes: list[str], sort: str | None) -> list[str]:

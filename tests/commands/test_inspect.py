@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_a_table_of_the_first_rows(tales: Path, capsys: pytest.CaptureFixture[st
         "rows   the first 20; --limit 0 shows all, --sort length the shortest",
         "next   synth inspect tales a0000000   # one row in full",
     ]
+
+
+def test_a_column_that_is_a_text_is_cut_as_the_answer_is(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [replace(made.sample(i), fields={"premise": f"{i} " + "premise " * 200},
+                    cell={"genre": "a genre that goes on " * 40}) for i in (2, 1)]
+    made.dataset(workdir / "datasets" / "tales", rows)
+    out = look(capsys, "--sort", "premise")
+    assert ids(out) == [row.id[:8] for row in rows[::-1]]
+    assert max(map(len, out.splitlines())) < 360
+    head, first, _ = out.splitlines()
+    assert head.index("premise") == first.index("1 premise premise"), "a text stands at the left"
+    assert "…" in first
 
 
 @pytest.mark.parametrize(
@@ -101,8 +114,6 @@ def test_rows_that_no_rule_measured_are_neither_more_nor_less(tales: Path, capsy
 
 
 def test_rows_of_an_earlier_prompt_stand_aside(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from dataclasses import replace
-
     row = made.sample(40)
     made.dataset(tales, [replace(row, provenance={**row.provenance, "writer": "earlier"})], curated=False)
     with Dataset.open(tales) as dataset:
