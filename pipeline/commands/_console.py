@@ -73,6 +73,13 @@ def one_line(text: str, limit: int = 60) -> str:
     return flat if cell_len(flat) <= limit else set_cell_size(flat, limit - 1).rstrip() + "…"
 
 
+def plain(value: Any) -> str:
+    """A value on one line: a text as it is, all else as JSON."""
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
 def short_ids(text: str) -> str:
     """A text with the ids in it cut to eight letters, by which `inspect` finds them."""
     return _ID.sub(lambda found: found[0][:8], text)

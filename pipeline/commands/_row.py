@@ -92,7 +92,7 @@ def _values(title: str, values: dict[str, Any]) -> None:
     if not values:
         return
     _heading(title)
-    console.block((key, str(found)) for key, found in values.items())
+    console.block((key, console.plain(found)) for key, found in values.items())
 
 
 def message(turn: dict[str, Any], before: str = "", instead: str = "") -> None:
@@ -104,7 +104,7 @@ def message(turn: dict[str, Any], before: str = "", instead: str = "") -> None:
         instead: printed in place of a text that the reader has just seen.
     """
     content = turn.get("content")
-    text = content if isinstance(content, str) else "" if content is None else repr(content)
+    text = content if isinstance(content, str) else "" if content is None else console.plain(content)
     count = len(text.encode("utf-8", "surrogatepass"))
     beside = f"{console.plural(count, 'byte')}, {console.plural(len(text.split()), 'word')}"
     if turn.get("weight") == 0:
@@ -117,7 +117,7 @@ def message(turn: dict[str, Any], before: str = "", instead: str = "") -> None:
         console.out(f"{console.styled('calls', 'dim')}  {console.shown(call)}")
     for key, found in turn.items():
         if key not in ("role", "content", "weight", "tool_calls", "tool_call_id") and found:
-            console.out(f"{console.styled(key, 'dim')}  {console.shown(str(found))}")
+            console.out(f"{console.styled(key, 'dim')}  {console.shown(console.plain(found))}")
 
 
 def _called(call: Any) -> str:

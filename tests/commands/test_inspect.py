@@ -61,6 +61,24 @@ def test_a_column_that_is_a_text_is_cut_as_the_answer_is(workdir: Path, capsys: 
     assert "…" in first
 
 
+def test_what_is_no_text_is_shown_as_json(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {"date": None, "sure": True, "who": ["Zo\u00eb", 2]}
+    more = [{"kind": "note", "from": None}]
+    parts = [{"type": "text", "text": "Look: it's"}]
+    row = made.sample(1)
+    row = replace(row, cell={"genre": "horror", "open": False}, fields={"answer": found, "place": "Oslo", "year": 1900},
+                  messages=[{"role": "user", "content": parts}, {"role": "assistant", "content": "Yes.",
+                                                                 "annotations": more}])
+    made.dataset(workdir / "datasets" / "tales", [row])
+    out = look(capsys, row.id)
+    assert f"answer  {json.dumps(found, ensure_ascii=False)}" in out
+    assert "place   Oslo" in out
+    assert "year    1900" in out
+    assert "open   false" in out
+    assert f"annotations  {json.dumps(more)}" in out
+    assert json.dumps(parts) in out
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
