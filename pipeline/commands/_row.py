@@ -73,7 +73,9 @@ def show(dataset: Dataset, row: Row) -> None:
 
 
 def why(row: Row, name: str) -> None:
-    """Prints the verdict only."""
+    """Prints the verdict only, and why the row is no part of the set where it is none."""
+    if row.aside:
+        console.out(f"stands aside: {WHY[row.aside]}", "warn")
     if row.verdict is None:
         console.out("new: not curated, or changed since")
         console.next_command(f"synth curate {name}")

@@ -44,7 +44,7 @@ ASIDE: dict[str, str] = {
 }
 """Why a row is left out -> in words."""
 
-_INHERITED = ("earlier", "illegal", "surplus")
+_INHERITED = ("earlier", "illegal", "skipped", "surplus")
 """What holds for a row holds for its rewrites."""
 
 
@@ -213,7 +213,8 @@ def _way_on(aside: dict[str, int], name: str) -> str:
     """The command that helps most where nothing is left to export."""
     ways = {
         "unmeasured": f"synth curate {name}", "dropped": f"synth inspect {name} --state dropped",
-        "earlier": f"synth export {name} --include-earlier", "surplus": f"synth export {name}",
+        "earlier": f"synth export {name} --include-earlier", "skipped": f"synth plan {name}",
+        "surplus": f"synth export {name}",
     }
     most = max(aside, key=lambda why: aside[why], default="")
     return ways.get(most, f"synth generate {name}")

@@ -256,7 +256,7 @@ def plan_run(
     bill = Missing(writer.model, parts_of(recipe, writer), SkipTally(recipe))
     states, keys = dataset.plan.states(), Marks()
     noted, mine = dataset.manifest().get("generate", {}).get("writer"), writer_digest(recipe, writer)
-    changed, whole = noted not in (None, mine), set[str]()
+    changed, whole, lost = noted not in (None, mine), set[str](), Marks()
     for draw in wanted_draws(recipe, axes, dataset, writer, rows, problem):
         count += 1
         if draw.key in states:  # the others have no rows: a million new draws are counted, not held
@@ -272,6 +272,8 @@ def plan_run(
         barren += bool(recipe.asks) and not missing and not ids and not isinstance(outcome, Skipped)
         if changed and ids and not missing:
             whole.add(sample_id(draw, ids))
+        if changed and isinstance(outcome, Skipped):
+            lost.add(draw.key)
         if len(missing) > 1 and not bill.linked:
             note_mentions(recipe, draw, bill)
         bill.add(missing, outcome)
@@ -284,7 +286,7 @@ def plan_run(
     return RunPlan(
         cells=axes.cells if axes else 0, wanted=count, reused=reused,
         surplus=states.counts()[SURPLUS] if rows is None else 0,
-        aside=_aside(recipe, dataset, writer, states, ruled_out, whole if changed else None) if count else {},
+        aside=_aside(recipe, dataset, writer, states, ruled_out, (whole, lost) if changed else None) if count else {},
         new_calls=bill.calls, input_tokens=round(ahead.input_tokens.middle),
         output_tokens=round(ahead.output_tokens.middle), usd_expected=ahead.usd.middle if ahead.usd else None,
         usd_worst=bill.worst, prompts=bill.shown, measured=any(came.output for came in past.steps), forecast=ahead,
@@ -294,7 +296,8 @@ def plan_run(
 
 
 def _aside(
-    recipe: Recipe, dataset: Dataset, writer: Writer, states: States, ruled_out: bool, whole: set[str] | None
+    recipe: Recipe, dataset: Dataset, writer: Writer, states: States, ruled_out: bool,
+    changed: tuple[set[str], Marks] | None,
 ) -> dict[Aside, int]:
     """Rows that would leave the set with the first row that a run makes: why -> how many.
 
@@ -304,14 +307,15 @@ def _aside(
         writer: today's.
         states: of the draws as the run would leave them.
         ruled_out: whether one becomes illegal.
-        whole: ids of rows of wanted draws whose calls are all answered: they are today's, whatever wrote them. None
-            where today's writer is the one of the set.
+        changed: ids of rows of wanted draws whose calls are all answered: they are today's, whatever wrote them; and
+            draws that are skipped. None where today's writer is the one of the set.
     """
-    if whole is None and not ruled_out:
+    if changed is None and not ruled_out:
         return {}
     real = any_real(dataset.samples())
     today, mine = dataset.aside(), {"generate": {"writer": writer_digest(recipe, writer)}}
-    todays = set[str]() if whole is None else whole | {
+    whole, lost = changed or (set[str](), Marks())
+    todays = set[str]() if changed is None else whole | {
         row for draw, _ in dataset.plan.draws()
         if states.get(draw.key) == SURPLUS and (row := _paid_row(recipe, draw, dataset, writer))}
     stays = writer.provider.rehearsal and real
@@ -321,6 +325,8 @@ def _aside(
         why = then(sample)
         if why == "earlier" and not todays.isdisjoint({sample.id, sample.parent}):  # it is given today's name
             why = "illegal" if states.get(str(sample.provenance.get("draw"))) == ILLEGAL else None
+        elif why == "earlier" and sample.provenance.get("draw") in lost:
+            why = "skipped"
         if why is not None and today(sample) is None:
             found[why] += 1
     return dict(found)

@@ -42,13 +42,13 @@ from .plan import answered, asked_instead, misfit, outlook_of, paid_cells, settl
 from .questions import Made, Outcome, Passed, Question, Retry, Skipped, Unpaired, Unusable, Writer, parameters
 from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
+from .skip import KIN, kin
 from .skip import note as skip_note
 from .told import Generated, LeftOut, Options
 
 HELD = 10_000
 """Draws of axes that are held during a run, some 5 MB: a grid with conditions takes seconds to list. More of them, and
 source rows, which may be long, are made again."""
-
 
 def generate(
     recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, report: Report | None = None
@@ -148,6 +148,10 @@ class _Run:
         if self.skipped:
             self.notes.append(skip_note(self.skipped, self.wanted))
             self.dataset.note("generate", {**self.dataset.manifest()["generate"], "skipped": dict(self.skipped)})
+        noted = self.dataset.manifest()["generate"]
+        whole = self.options.rows is None and not (interrupted or self.options.settled or self.progress.elsewhere)
+        if whole and noted.get("same") and noted.get("writer") == self.marks["writer"]:
+            self.dataset.note("generate", {**noted, "through": True})
         self._floor(interrupted)
         return Generated(
             self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes), self.again
@@ -162,7 +166,7 @@ class _Run:
         if not self.recipe.asks or not isinstance(before, dict) or before.get("writer") in (None, self.marks["writer"]):
             self._noted({})
         elif self.writer.provider.rehearsal and found.real:
-            self._noted({key: before[key] for key in ("writer", "model") if key in before})
+            self._noted({key: before[key] for key in ("writer", "model", *KIN) if key in before})
             self.notes.append("real rows are there, and stay the set: rows of a rehearsal stand aside")
         elif found.mine or not found.others:
             self._noted({})
@@ -173,6 +177,8 @@ class _Run:
         self.unnoted = False
         instead = [each.name for each in self.road.instead]
         also = {"instead": instead} if instead else {}
+        asks = writer_digest(self.recipe, self.writer, skips=False)
+        kept = kept or kin(self.dataset.manifest().get("generate"), self.marks["writer"], asks)
         self.dataset.note("generate", {**self.marks, "model": self._model(), "rows": self.wanted, **kept, **also})
 
     def _copy(self, rows: SampleWriter) -> None:

@@ -25,6 +25,10 @@ PRIOR = Range(0.5, 1.0, 1.0)
 """Share of rows that go on at a place where nothing was decided yet: a guess, until preview rows tell."""
 
 
+KIN = ("asks", "same", "through")
+"""What the manifest keeps of writers that differ in what they skip; see `kin`."""
+
+
 class Skips:
     """The `skip_when` of every step, and of `pairs`, with its rules opened.
 
@@ -164,6 +168,27 @@ def mark_of(recipe: Recipe) -> list[object]:
 
 def _context(draw: Draw, answers: Mapping[str, Any]) -> dict[str, Any]:
     return {**draw.cell, **draw.fields, "fields": draw.fields, "cell": draw.cell, **answers}
+
+
+def kin(before: object, mine: str, asks: str) -> dict[str, object]:
+    """What the manifest keeps of the writers before that asked the same and skipped other rows.
+
+    Args:
+        before: what it says of the writer before; None where there was none.
+        mine: the name of today's writer; see `writer_digest`.
+        asks: what is asked, whatever is skipped.
+
+    Returns:
+        `asks` where it is not the writer's own name; `same`, the names of those writers, where there are any; and
+        `through` where a run of this writer has looked at their rows: those that it left to them are skipped.
+    """
+    found: dict[str, object] = {"asks": asks} if asks != mine else {}
+    last = before.get("writer") if isinstance(before, dict) else None
+    if not isinstance(before, dict) or last is None or before.get("asks", last) != asks:
+        return found
+    if same := [each for each in dict.fromkeys([*before.get("same", ()), last]) if each != mine]:
+        found |= {"same": same, **({"through": True} if last == mine and before.get("through") else {})}
+    return found
 
 
 def _rule(entry: Entry, folder: Path | None) -> RowRule[Any, Any] | None:

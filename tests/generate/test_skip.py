@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_loosened_only_what_is_missing_is_paid_and_tightened_its_rows_stand_asid
     assert len(tales.standing()) == 12
     tales.edit("length < 3", "length < 45")
     plan = tales.plan()
-    assert plan.aside == {"earlier": 6}
+    assert plan.aside == {"skipped": 6}
     assert plan.skipped == {"premise|length < 45": 6}
     assert tales.asked() == 0
     assert {row.cell["hero"] for row in tales.standing()} == {"nurse", "judge"}
@@ -84,6 +85,61 @@ def test_loosened_only_what_is_missing_is_paid_and_tightened_its_rows_stand_asid
     assert tales.plan().aside == {}
     assert tales.asked() == 0
     assert len(tales.standing()) == 12, "they come back for nothing"
+
+
+def why_aside(tales: Folder) -> Counter[str | None]:
+    with Dataset.open(tales.home) as dataset:
+        aside = dataset.aside()
+        return Counter(aside(row) for row in dataset.samples())
+
+
+def test_rows_that_are_skipped_now_are_not_called_those_of_an_earlier_prompt(tales: Folder) -> None:
+    tales.edit("length < 20", "length < 3")
+    tales.run()
+    tales.edit("length < 3", "length < 20")
+    assert tales.plan().aside == {"skipped": 3}
+    tales.run(rows=5)
+    assert why_aside(tales)["skipped"] == 0, "what is skipped of the others is not known yet"
+    tales.run()
+    assert why_aside(tales) == {None: 9, "skipped": 3}
+    tales.run()
+    assert why_aside(tales) == {None: 9, "skipped": 3}, "and it stays known"
+    tales.edit("length < 20", "length < 45")
+    tales.run()
+    assert why_aside(tales) == {None: 6, "skipped": 6}
+    tales.edit("length < 45", "length < 3")
+    tales.run()
+    assert why_aside(tales) == {None: 12}
+    tales.edit("PLOT of", "PLOT anew of", "length < 3", "length < 20")
+    tales.run()
+    assert why_aside(tales) == {None: 9, "earlier": 12}, "the prompt is another: that is why"
+
+
+def test_a_condition_where_there_was_none_and_a_cell_that_is_gone(tales: Folder) -> None:
+    tales.edit(', skip_when: "premise|length < 20"', "")
+    tales.run()
+    tales.edit('"PLOT of {{premise}}"', '"PLOT of {{premise}}", skip_when: refusal', ", Cairo]", "]")
+    tales.run()
+    assert why_aside(tales) == {None: 6, "skipped": 2, "illegal": 4}
+
+
+def test_every_verb_says_that_skip_when_skips_them(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = RECIPE.replace('model: "scripted:m", ', "").replace("premise|length < 20", "hero == 'nobody'")
+    (workdir / "tales.yaml").write_text(recipe)
+    assert main(["run", "tales", "--no-tune"]) == 0
+    (workdir / "tales.yaml").write_text(recipe.replace("nobody", "baker"))
+    for verb in (["plan", "tales"], ["run", "tales", "--no-tune"], ["export", "tales"]):
+        capsys.readouterr()
+        assert main(verb) == 0
+        shown = capsys.readouterr()
+        told = " ".join((shown.out + shown.err).split())
+        assert "skipped by today's `skip_when`" in told, verb
+        assert "earlier prompt" not in told, verb
+    (row, *_) = [row for row in Folder(workdir, (workdir / "tales.yaml").read_text()).rows()
+                 if row.cell["hero"] == "baker"]
+    for more in ([], ["--why"]):
+        assert main(["inspect", "tales", row.id, *more]) == 0
+        assert "stands aside: skipped by today's `skip_when`" in capsys.readouterr().out
 
 
 def test_a_rule_judges_the_answer_before_with_its_own_code_and_options(tales: Folder) -> None:
