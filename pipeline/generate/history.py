@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Collection
+from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
@@ -185,3 +186,18 @@ def _keeps(verdict: Verdict | None) -> bool:
     if verdict is None or verdict.state == "kept":
         return verdict is not None
     return {found.rule for found in verdict.findings if found.outcome == "drop"} == {"rewritten"}
+
+
+def asked_instead(dataset: Dataset) -> tuple[str, ...]:
+    """Models that were asked instead of the recipe's, by `generate --retry --model`, as PROVIDER:MODEL."""
+    try:
+        stat = (dataset.path / "manifest.json").stat()
+    except OSError:
+        return ()
+    return _instead(dataset, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@lru_cache(maxsize=8)
+def _instead(dataset: Dataset, changed: tuple[int, ...]) -> tuple[str, ...]:
+    noted = dataset.manifest().get("generate")
+    return tuple(noted.get("instead", ())) if isinstance(noted, dict) else ()

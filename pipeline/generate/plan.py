@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
@@ -32,7 +31,7 @@ from pipeline.types import Call, Cell, Draw, Problem
 
 from .answers import in_their_place, spec_of, unsaid
 from .bill import Forecast, Missing, Pace, forecast, foreseen
-from .history import history
+from .history import asked_instead, history
 from .keep import asked_for, keep_outlook, most_calls
 from .parts import note_mentions, parts_of
 from .questions import Made, Outcome, Question, Retry, Skipped, Writer, parameters
@@ -392,18 +391,3 @@ def _stored(dataset: Dataset, question: Question, retry: Retry | None = None) ->
         return dataset.calls.peek(request.id)
     message = {"role": "assistant", "content": ""}  # nobody reads it
     return Call(request.id, request.namespace, request.body, request.repeat, message, "stop", None, None, 0, 0, 0, "")
-
-
-def asked_instead(dataset: Dataset) -> tuple[str, ...]:
-    """Models that were asked instead of the recipe's, by `generate --retry --model`, as PROVIDER:MODEL."""
-    try:
-        stat = (dataset.path / "manifest.json").stat()
-    except OSError:
-        return ()
-    return _noted(dataset, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
-
-
-@lru_cache(maxsize=8)
-def _noted(dataset: Dataset, changed: tuple[int, ...]) -> tuple[str, ...]:
-    noted = dataset.manifest().get("generate")
-    return tuple(noted.get("instead", ())) if isinstance(noted, dict) else ()

@@ -37,8 +37,9 @@ from pipeline.types import Call, Draw, Problem, Sample
 from pipeline.words import plural
 
 from .failures import Failures
+from .history import asked_instead
 from .pairs import TIE
-from .plan import answered, asked_instead, misfit, outlook_of, paid_cells, settled_draws, transitions, writer_digest
+from .plan import answered, misfit, outlook_of, paid_cells, settled_draws, transitions, writer_digest
 from .questions import Made, Outcome, Passed, Question, Retry, Skipped, Unpaired, Unusable, Writer, parameters
 from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
