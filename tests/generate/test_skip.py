@@ -47,6 +47,15 @@ def wanted_by(tales: Folder) -> Iterator[Draw]:
     return wanted(tales.recipe, load_axes(tales.recipe))
 
 
+def keeping(path: Path) -> Folder:
+    """Goes on until 20 rows are kept; premises of odd numbers are short."""
+    tales = Folder(path, RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
+        "train:", "sample: {keep: 20}\ntrain:"))
+    tales.says = lambda prompt, turn: (
+        "short" if "PREMISE" in prompt and int(re.search(r"\d+", prompt)[0]) % 2 else f"{prompt} {'x' * 20}")
+    return tales
+
+
 @pytest.fixture
 def tales(tmp_path: Path) -> Folder:
     folder = Folder(tmp_path, RECIPE)
@@ -328,11 +337,7 @@ def test_columns_of_a_source_decide(tmp_path: Path) -> None:
 
 
 def test_keep_goes_on_past_skipped_draws(tmp_path: Path) -> None:
-    recipe = RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
-        "train:", "sample: {keep: 20}\ntrain:")
-    tales = Folder(tmp_path, recipe)
-    tales.says = lambda prompt, turn: (
-        "short" if "PREMISE" in prompt and int(re.search(r"\d+", prompt)[0]) % 2 else f"{prompt} {'x' * 20}")
+    tales = keeping(tmp_path)
     from pipeline.generate import Options
 
     with Dataset.create(tales.home) as dataset:
@@ -347,11 +352,7 @@ def test_keep_sends_no_more_calls_than_a_bill_said(tmp_path: Path) -> None:
     """Half are skipped, which nobody knew: what goes beyond the bill is a bill of its own, and asked about."""
     from pipeline.generate import Options
 
-    recipe = RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
-        "train:", "sample: {keep: 20}\ntrain:")
-    tales = Folder(tmp_path, recipe)
-    tales.says = lambda prompt, turn: (
-        "short" if "PREMISE" in prompt and int(re.search(r"\d+", prompt)[0]) % 2 else f"{prompt} {'x' * 20}")
+    tales = keeping(tmp_path)
     bills = [(0, tales.plan().new_calls)]
 
     def agreed() -> bool:
@@ -371,11 +372,7 @@ def test_keep_sends_no_more_calls_than_a_bill_said(tmp_path: Path) -> None:
 def test_more_calls_that_nobody_agreed_to_are_not_sent(tmp_path: Path) -> None:
     from pipeline.generate import Options
 
-    recipe = RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
-        "train:", "sample: {keep: 20}\ntrain:")
-    tales = Folder(tmp_path, recipe)
-    tales.says = lambda prompt, turn: (
-        "short" if "PREMISE" in prompt and int(re.search(r"\d+", prompt)[0]) % 2 else f"{prompt} {'x' * 20}")
+    tales = keeping(tmp_path)
     with Dataset.create(tales.home) as dataset:
         *_, kept = keep_rows(tales.recipe, dataset, tales.writer, tales.settings, Options(), agreed=lambda: False)
     assert isinstance(kept, Kept)
@@ -436,9 +433,7 @@ def test_plan_and_status_say_it_in_one_line(workdir: Path, capsys: pytest.Captur
 def test_keep_ends_where_all_are_skipped_and_says_why(tmp_path: Path) -> None:
     from pipeline.generate import Options
 
-    recipe = RECIPE.replace("[baker, pilot, nurse, judge]", "{numbers: {min: 1, max: 60}}").replace(
-        "train:", "sample: {keep: 20}\ntrain:")
-    tales = Folder(tmp_path, recipe)
+    tales = keeping(tmp_path)
     tales.says = lambda prompt, turn: f"no {prompt.split()[3]}"
     with Dataset.create(tales.home) as dataset, pytest.raises(YieldError) as caught:
         list(keep_rows(tales.recipe, dataset, tales.writer, tales.settings, Options()))
