@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -61,7 +61,8 @@ class Dialogue(Section):
     """Two roles, by turns."""
 
     roles: dict[str, Speaker]
-    turns: int | Span = Field(description="messages of the two together, or {min, max}, drawn for each row by its cell")
+    turns: Annotated[int, Field(ge=1)] | Span = Field(
+        description="messages of the two together, or {min, max}, drawn for each row by its cell")
     tool: Simulated | None = Field(None, description="who answers the tool calls")
     calls: int = Field(4, ge=1, description="tool calls in one turn at most")
 

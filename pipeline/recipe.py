@@ -112,8 +112,9 @@ class Recipe(Section):
             what = f"'{role}' is no role of the dialogue" if role else "which role is trained on?"
             raise _faults.fault(f"{what}: role: {' or '.join(dialogue.roles)}", "train", *(["role"] if role else []))
         if not dialogue.lengths(role):
-            raise _faults.fault(f"so many turns never end in one of '{role}', and what stands behind its last one "
-                                f"would be paid and not trained on: {dialogue.most + 1}", "dialogue", "turns")
+            raise _faults.fault(f"a dialogue of {dialogue.most} never ends in a turn of '{role}', and what stands "
+                                f"behind its last one would be paid and not trained on: turns: {dialogue.most + 1}",
+                                "dialogue", "turns")
         if isinstance(self.train.turns, list):
             theirs = [number for number in range(1, dialogue.most + 1) if dialogue.speaker(number) == role]
             wrong = [number for number in self.train.turns if number not in theirs]

@@ -95,6 +95,13 @@ def test_values_keep_their_kind() -> None:
     ]
 
 
+def test_a_time_of_day_is_a_text() -> None:
+    """YAML 1.1 counts by sixties: 14:00 would be 840."""
+    text = GOOD.replace("[baker, pilot]", "[14:00, 9:30, 1:2.5, -7, 0x10, .5, 1_000]")
+    assert parsed(text).axes["hero"].values == ["14:00", "9:30", "1:2.5", -7, 16, 0.5, 1000]
+    assert parse_recipe(GOOD, sets=("axes.hero=[14:00, 2]",)).axes["hero"].values == ["14:00", 2]
+
+
 @pytest.mark.parametrize(("old", "new", "words"), [
     ('"A {{hero}}."', "{{hero}}", ["tales.yaml:4", "quotes"]),
     ('"A {{hero}}."', "{{hero}} bakes", ["tales.yaml:4", "quotes"]),

@@ -77,7 +77,8 @@ def command(target: Target, json_: bool, **given: Any) -> None:
         again = shlex.join(_typed(name, given))
         hint = f"{again} --all" if talk.hidden else f"mend these, then: {again}"
         raise DataError(f"{target.name}: {console.plural(errors, 'error')}", hint)
-    console.next_command(f"synth import NAME {path}" if _is_file(path) else f"synth inspect {name} --sample 5")
+    stem = path.name.removesuffix(".gz").partition(".")[0]
+    console.next_command(f"synth import {stem} {path}" if _is_file(path) else f"synth inspect {name} --sample 5")
 
 
 def _who(text: str | None, limit: int | None, target: Target) -> Who | None:

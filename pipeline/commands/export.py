@@ -185,7 +185,7 @@ def _show_written(written: Written) -> None:
 
 def _paths(written: Written) -> list[Path]:
     beside = [written.manifest] if written.manifest else []
-    refused = [written.folder / "refused.jsonl"] if written.refused_rows else []
+    refused = [written.folder / "refused.jsonl"] if written.refused_rows and written.files else []
     return [file.path for file in written.files] + refused + beside
 
 

@@ -225,7 +225,7 @@ def _wrote(done: dict[str, Any], target: Target) -> None:
     if "curate" in done:
         console.wrote(done["curate"].verdicts)
     if "export" in done:
-        names = [written.folder.name for written in done["export"].written]
+        names = [written.folder.name for written in done["export"].written if written.files]
         console.wrote(target.path / "exports" / (f"{{{','.join(names)}}}" if len(names) > 1 else names[0]))
     console.wrote(*(done[verb].folder for verb in ("finetune", "evaluate") if verb in done))
     if "report" in done:

@@ -101,7 +101,8 @@ def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None
                 done = _export(dataset, options, plugins, spool, problem)
         except sqlite3.Error as error:  # rows are spooled beside the files that are made of them
             raise DataError(f"{target}: {error}", f"the files before stand; free some space: df -h {target}") from error
-    refuse_empty(done.dataset, done.written)
+    if not any(one.files for one in done.written):
+        refuse_empty(done.dataset, done.written)
     return done
 
 

@@ -73,7 +73,7 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
         unread[problem.where] += problem.severity == "error"
         report(problem)
 
-    target = options.out or path.with_name(f"{path.name.split('.')[0]}-exports")
+    target = options.out or path.with_name(f"{Path(path.name.removesuffix('.gz')).stem}-exports")
     target.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
@@ -93,7 +93,8 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
     finally:
         if not any(target.iterdir()):
             target.rmdir()
-    refuse_empty(str(path), written)
+    if not any(one.files for one in written):
+        refuse_empty(str(path), written)
     return Converted(shape.name, count, faults, written, notes)
 
 

@@ -293,8 +293,10 @@ def require_most(name: str, written: list[Written]) -> None:
         written: what came of each format.
 
     Raises:
+        DataError: a format could hold no row.
         YieldError: a format refused more rows than it took.
     """
+    refuse_empty(name, written)
     for one in written:
         taken = sum(file.rows for file in one.files)
         if one.refused_rows > taken:

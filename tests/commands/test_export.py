@@ -115,6 +115,25 @@ def test_rows_that_no_format_holds_are_exit_4(workdir: Path, capsys: pytest.Capt
     assert main(["export", "texts", "--format", "prompt-completion"]) == 0
 
 
+def test_a_format_that_holds_no_row_does_not_hide_the_others(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    talk = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c1", "content": "here"}, {"role": "assistant", "content": "It is here."}]
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]
+    (workdir / "rows.v1.jsonl").write_text(json.dumps({"messages": talk, "tools": tools}) + "\n")
+    assert main(["import", "calls", "rows.v1.jsonl"]) == 0
+    for given, folder in ((["calls"], "datasets/calls/exports"), (["rows.v1.jsonl"], "rows.v1-exports")):
+        capsys.readouterr()
+        assert main(["export", *given, "--format", "llama3", "--format", "openai-chat"]) == 4
+        shown = capsys.readouterr()
+        assert shown.out.splitlines()[1].split()[:3] == ["openai-chat", "train.jsonl", "1"]
+        assert f"wrote  {folder}/openai-chat/train.jsonl" in shown.err
+        assert "no row could be written as llama3, 1 were refused" in shown.err
+        assert f"{folder}/llama3" not in shown.err, "nothing is said to be there that is not"
+
+
 def test_a_file_that_lacks_most_rows_is_exit_3_and_a_system_text_can_be_folded(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -374,7 +374,9 @@ def test_the_bill_of_a_tool_counts_one_call_and_bounds_the_others(calling: Talk)
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [
-    ("turns: 4", "turns: 3", "never end in one of 'agent'"),
+    ("turns: 4", "turns: 3", "a dialogue of 3 never ends in a turn of 'agent', .* turns: 4"),
+    ("turns: 4", "turns: 0", "1 or more is wanted here, not 0"),
+    ("turns: 4", "turns: -2", "1 or more is wanted here, not -2"),
     ('agent: {system: "AGENT."}', 'agent: {system: "AGENT.", user: "Go."}', "both roles would begin"),
     (', user: "Begin."', "", "no role would begin"),
     ("role: agent", "role: agents", "'agents' is no role of the dialogue: role: customer or agent"),
