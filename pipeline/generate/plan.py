@@ -39,7 +39,7 @@ from .road import road_of
 from .rows import sample_id
 from .skip import SkipTally, undecidable
 from .skip import mark_of as skip_mark
-from .tools import tools_of, unchecked
+from .tools import doubtful, tools_of
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -345,7 +345,7 @@ def doubts(recipe: Recipe, dataset: Dataset, writer: Writer) -> list[str]:
     """
     axes = load_axes(recipe) if recipe.axes else None
     first = next(wanted(recipe, axes, paid=paid_cells(recipe, dataset)), None)
-    said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe), *unchecked(recipe)]
+    said = [*grid_doubts(recipe, list(first.fields) if first else []), *unsaid(recipe), *doubtful(recipe)]
     if first is not None and skips(recipe):
         said += undecidable(recipe, first, in_their_place(recipe, dataset.path))
     for step in recipe.asks:

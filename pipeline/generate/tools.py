@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pipeline.digest import digest
 from pipeline.errors import RecipeError
+from pipeline.grid.shots import beside
 from pipeline.json_text import Unread, json_alone
 from pipeline.recipe import Recipe, Same
 from pipeline.types import Call, Message
@@ -181,11 +182,10 @@ def _tools(key: Same, role: str) -> tuple[list[dict[str, Any]], tuple[str, ...]]
     where = recipe.at("dialogue", "roles", role, "tools")
     found: Any = named
     if isinstance(named, str):
-        where = str(recipe.folder / named)
+        path = beside(recipe, named, where)
+        where = str(path)
         try:
-            found = json.loads((recipe.folder / named).read_bytes())
-        except OSError as error:
-            raise RecipeError(f"{where}: {error.strerror}", f"ls -l {recipe.folder}") from None
+            found = json.loads(path.read_bytes())
         except ValueError as error:
             raise RecipeError(f"{where}: not JSON: {error}", f"python -m json.tool {where}") from None
     if named is None:
@@ -225,8 +225,18 @@ def tools_of(recipe: Recipe, role: str) -> list[dict[str, Any]]:
     return _tools(Same(recipe), role)[0]
 
 
-def unchecked(recipe: Recipe) -> list[str]:
-    """What of the tools' parameters no argument is held to, a sentence each with its place."""
-    if recipe.dialogue is None:
-        return []
-    return list(dict.fromkeys(each for role in recipe.dialogue.roles for each in _tools(Same(recipe), role)[1]))
+def doubtful(recipe: Recipe) -> list[str]:
+    """What of a dialogue is probably not meant, a sentence each with its place.
+
+    Parameters of tools that no argument is held to, tools and roles that the model is told nothing of.
+    """
+    found: list[str] = []
+    for role, speaker in recipe.dialogue.roles.items() if recipe.dialogue else ():
+        tools, loose = _tools(Same(recipe), role)
+        found += loose
+        where = recipe.at("dialogue", "roles", role)
+        found += [f"{where}: {tool['function']['name']} has no description: the model does not know what it is for"
+                  for tool in tools if not tool["function"].get("description")]
+        if speaker.system is None and not speaker.user:
+            found.append(f"{where}: '{role}' has no `system`: it is told nothing of who it is")
+    return list(dict.fromkeys(found))

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from pipeline.engine import Answer
 from pipeline.errors import RecipeError, YieldError
+from pipeline.generate import doubts
 from pipeline.generate.schema import broken
 from pipeline.generate.tools import Turn, as_text
 from pipeline.json_text import Unread
 from pipeline.recipe import parse_recipe
+from pipeline.store import Dataset
 from pipeline.types import Call, CallRequest, Failure, Usage
 from tests.engine.scripted import Said, answer, no
 from tests.generate.folder import Folder
@@ -406,6 +408,25 @@ def test_tools_that_are_none(calling: Talk, tools: str, said: str) -> None:
     (calling.path / "tools.json").write_text(tools)
     with pytest.raises(RecipeError, match=said):
         calling.run()
+
+
+def test_a_tools_file_that_is_not_there_is_told_with_its_line(calling: Talk) -> None:
+    (calling.path / "tools.json").rename(calling.path / "tool.json")
+    with pytest.raises(RecipeError, match=r"tales\.yaml:10: no file .*/tools\.json") as caught:
+        calling.run()
+    assert "did you mean 'tool.json'?" in caught.value.hint
+
+
+def test_what_nobody_is_told_is_doubted(calling: Talk) -> None:
+    bare = {"type": "function", "function": {**TOOL["function"], "description": ""}}
+    (calling.path / "tools.json").write_text(json.dumps([bare]))
+    calling.edit('agent: {system: "AGENT.", tools', "agent: {tools")
+    with Dataset.create(calling.home) as dataset:
+        told = doubts(calling.recipe, dataset, calling.writer)
+    assert [each.partition(": ")[2] for each in told] == [
+        "look_up has no description: the model does not know what it is for",
+        "'agent' has no `system`: it is told nothing of who it is",
+    ]
 
 
 def test_templates_know_the_call_in_the_tools_place_alone(calling: Talk) -> None:
