@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -203,10 +204,12 @@ def keep_rows(
 
 
 def _together(before: Generated, later: Generated) -> Generated:
-    """Two runs as one."""
+    """Two runs as one. What is said again with other numbers is said of all rounds: the last one counts."""
+    notes = {re.sub(r"[\d,]+", "", note).partition(" by ")[0].rstrip(" :"): note
+             for note in (*before.notes, *later.notes)}
     return later._replace(
         added=before.added + later.added, rendered=before.rendered + later.rendered,
-        progress=before.progress + later.progress, notes=tuple(dict.fromkeys((*before.notes, *later.notes))),
+        progress=before.progress + later.progress, notes=tuple(notes.values()),
     )
 
 

@@ -346,6 +346,8 @@ def test_keep_goes_on_past_skipped_draws(tmp_path: Path) -> None:
     assert kept.ahead.kept >= 20
     assert len(tales.rows()) == kept.ahead.kept
     assert kinds(tales)["PREMISE"] > kinds(tales)["PLOT"] >= 20
+    (told,) = (note for note in kept.made.notes if "skipped" in note)
+    assert told.startswith(f"of {kept.made.wanted} draws skipped"), "said once, of all rounds"
 
 
 def test_keep_sends_no_more_calls_than_a_bill_said(tmp_path: Path) -> None:
