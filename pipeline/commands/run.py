@@ -77,7 +77,8 @@ def command(
         stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten, more)
         done = dict(screen.stages(stages, dataset))
         _outcome.tell_cap(dataset, target.settings.max_usd)
-        if recipe.finetune is not None and not no_tune and "export" in done:
+        whole = "export" in done and all(written.files for written in done["export"].written)
+        if recipe.finetune is not None and not no_tune and whole:
             done |= _tuned(target, recipe, dataset, yes, tables=not json_)
     if json_:
         console.as_json({verb: _as_dict(result) for verb, result in done.items()})

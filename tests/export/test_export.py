@@ -295,9 +295,12 @@ def test_refused_rows_are_listed(tmp_path: Path) -> None:
 
 def test_a_format_that_holds_nothing_fails_and_others_are_written(tmp_path: Path) -> None:
     with dataset(tmp_path, [sample("0"), sample("1")]) as made:
+        done = run(made, formats=("openai-chat", "prompt-completion"))
         with pytest.raises(DataError, match="no row could be written as openai-chat, 2 were refused") as error:
-            run(made, formats=("openai-chat", "prompt-completion"))
+            done.require_most()
         assert "prompt-completion" in error.value.hint
+        with pytest.raises(DataError, match="no row could be written as openai-chat"):
+            run(made, formats=("openai-chat",))
         assert len(lines(made)) == 2
         assert not (made.exports / "openai-chat").exists(), "no folder is left of what was not written"
 
