@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -172,15 +173,29 @@ class Recipe(Section):
             return text
         path = self.folder / text
         try:
-            content = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        except FileNotFoundError:
-            beside = [str(p.relative_to(self.folder)) for p in path.parent.glob("*") if p.suffix in TEXT_FILES]
-            raise RecipeError(f"{self.at(*where)}: no file {path}", did_you_mean(text, beside)) from None
+            data = self.beside(text, *where, kinds=TEXT_FILES).read_bytes()
+            content = data.decode("utf-8-sig").replace("\r\n", "\n")
         except OSError as error:
             raise RecipeError(f"{self.at(*where)}: {path}: {error.strerror}", f"ls -l {path}") from None
         except UnicodeDecodeError as error:
             raise RecipeError(f"{path}: not UTF-8 at byte {error.start}", f"iconv -t utf-8 {path}") from None
         return content.removesuffix("\n")
+
+    def beside(self, file: str, *where: str | int, kinds: tuple[str, ...] = ("",)) -> Path:
+        """A file that the recipe names; `kinds` are the endings of those that could have been meant.
+
+        Raises:
+            RecipeError: there is none, with what there is of a like name.
+        """
+        path = self.folder / file
+        if path.is_file():
+            return path
+        here = path.parent.is_relative_to(self.folder) and path.parent.is_dir()
+        near = [other.relative_to(self.folder).as_posix() for other in path.parent.iterdir()] if here else []
+        hint = did_you_mean(file, sorted(name for name in near if name.endswith(kinds)))
+        if Path(file).is_file() and not Path(file).is_absolute():  # where the command was typed
+            hint = f"paths count from the recipe's folder: there it is {os.path.relpath(file, self.folder)}"
+        raise RecipeError(f"{self.at(*where)}: no file {path}", hint)
 
 
 class Same:

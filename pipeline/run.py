@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.finetune import Plan as TuningPlan
     from pipeline.finetune import Run as TuningRun
     from pipeline.sections import Finetune as Section
-    from pipeline.types import Problem
+    from pipeline.types import Draw, Problem
 
 REHEARSAL = "rehearsal"
 HOPELESS = 50
@@ -167,22 +166,27 @@ def keep_rows(
     from pipeline.curate import curate
 
     retry = None if options.retry is None else Retry(options.retry, options.by)
-    bill = calls_ahead(recipe, dataset, writer, retry, whole=True)
+
+    def most(asked: list[Draw], ahead: Outlook) -> int:
+        return calls_ahead(recipe, dataset, writer, (*asked, *ahead.draws), retry)
+
+    bill = most(*outlook_of(recipe, None, dataset, writer, whole=True))
     paid = dataset.calls.spent().answered
     made = generate(recipe, dataset, writer, settings, replace(options, settled=True), report)
     first = curation = curate(dataset, recipe.curate, recipe)
     options = replace(options, adopt=False, restore=False)
-    ahead = outlook_of(recipe, None, dataset, writer)[1]
+    asked, ahead = outlook_of(recipe, None, dataset, writer)
     sent, dry = 0, 0 if ahead.kept else ahead.asked
     declined = False
     while ahead.draws and not made.interrupted:
         if dry >= HOPELESS and not sent:
             raise _hopeless(recipe, dataset, ahead, curation, dry)
-        if dataset.calls.spent().answered - paid + calls_ahead(recipe, dataset, writer, retry) > bill:
+        if dataset.calls.spent().answered - paid + most(asked, ahead) > bill:
             if not agreed():
                 declined = True
                 break
-            bill, paid = calls_ahead(recipe, dataset, writer, retry, whole=True), dataset.calls.spent().answered
+            bill = most(*outlook_of(recipe, None, dataset, writer, whole=True))
+            paid = dataset.calls.spent().answered
         try:
             done = generate(recipe, dataset, writer, settings, options, report)
         except (ProviderError, YieldError) as error:
@@ -193,7 +197,7 @@ def keep_rows(
         made = _together(made, done)
         curation = curate(dataset, recipe.curate, recipe)
         options, retry = replace(options, retry=None), None
-        before, ahead = ahead, outlook_of(recipe, None, dataset, writer)[1]
+        before, (asked, ahead) = ahead, outlook_of(recipe, None, dataset, writer)
         sent += len(before.draws)
         dry = 0 if ahead.kept > before.kept else dry + len(before.draws)
         yield Round(len(before.draws), ahead.kept, ahead.goal)
@@ -204,12 +208,11 @@ def keep_rows(
 
 
 def _together(before: Generated, later: Generated) -> Generated:
-    """Two runs as one. What is said again with other numbers is said of all rounds: the last one counts."""
-    notes = {re.sub(r"[\d,]+", "", note).partition(" by ")[0].rstrip(" :"): note
-             for note in (*before.notes, *later.notes)}
+    """Two runs as one."""
+    notes = (*(note for note in before.notes if note not in before.gaps), *later.notes)
     return later._replace(
         added=before.added + later.added, rendered=before.rendered + later.rendered,
-        progress=before.progress + later.progress, notes=tuple(notes.values()),
+        progress=before.progress + later.progress, notes=tuple(dict.fromkeys(notes)),
     )
 
 

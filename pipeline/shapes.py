@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from pipeline.formats import Format, FormatRefusal, find, recognise
 from pipeline.grid.template import Template
 from pipeline.read.look import LOOKED_AT, Guess, guess, look
 from pipeline.recipe import RESERVED, VARIABLE, Recipe
-from pipeline.types import Example
+from pipeline.types import Example, Problem
 
 _PARTS = ("fields", "cell")
 _JSON_COLUMNS = ("messages", "conversations", "tools")
@@ -52,6 +52,18 @@ class Shape(Protocol):
 
     def read(self, values: Mapping[str, Any], where: str) -> Example:
         """A row as an Example. Raises FormatRefusal where it cannot be one."""
+
+
+def example_of(
+    shape: Shape, values: Mapping[str, Any], where: str, report: Callable[[Problem], None]
+) -> Example | None:
+    """A row as an Example; None where it cannot be one, and `report` gets why."""
+    try:
+        return shape.read(values, where)
+    except FormatRefusal as refusal:
+        for problem in refusal.problems(where):
+            report(problem)
+        return None
 
 
 def shape_of(columns: Columns, names: Sequence[str], first: Mapping[str, Any], where: str) -> Shape | None:

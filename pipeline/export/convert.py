@@ -21,7 +21,7 @@ from pipeline.formats import FormatRefusal
 from pipeline.read import columns, rows
 from pipeline.read.source import refuse_encoding, source_rows
 from pipeline.sections import Source
-from pipeline.shapes import Columns, Shape, Templated, shape_of, unknown_shape
+from pipeline.shapes import Columns, Shape, Templated, example_of, shape_of, unknown_shape
 from pipeline.types import Example, Problem, Sample
 
 from ._originals import Originals
@@ -132,12 +132,8 @@ def _gather(source: Source, path: Path, shape: Shape, options: Options, spool: S
     folder = path if source.file is None else path.parent
     for ordinal, row in enumerate(source_rows(source, folder, report)):
         number = row.source.get("number", ordinal + 1)
-        where = f"{path}:{number}"
-        try:
-            example = shape.read(row.values, where)
-        except FormatRefusal as refusal:
-            for found in refusal.problems(where):
-                report(found)
+        example = example_of(shape, row.values, f"{path}:{number}", report)
+        if example is None:
             continue
         sample = Sample(f"{path.name}:{number}", example.messages, fields=example.fields, rejected=example.rejected,
                         tools=example.tools, source=row.source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
@@ -154,14 +154,10 @@ def outlook_of(
 
 
 def calls_ahead(
-    recipe: Recipe, dataset: Dataset, writer: Writer, retry: Retry | None = None, *, whole: bool = False
+    recipe: Recipe, dataset: Dataset, writer: Writer, draws: Iterable[Draw], retry: Retry | None = None
 ) -> int:
-    """Calls, repairs included, that the next round on the way to `sample.keep` sends at most.
-
-    With `whole`, all rounds that are foreseen: as many as `plan_run` puts on its bill.
-    """
-    asked, ahead = outlook_of(recipe, None, dataset, writer, whole=whole)
-    return most_calls((*asked, *ahead.draws), lambda draw: _calls_of(recipe, draw, dataset, writer, retry))
+    """Calls, repairs included, that draws take at most; of a whole outlook, as many as `plan_run` puts on its bill."""
+    return most_calls(draws, lambda draw: _calls_of(recipe, draw, dataset, writer, retry))
 
 
 def settled_draws(recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer) -> list[Draw]:
@@ -278,10 +274,7 @@ def plan_run(
         bill.add(missing, outcome)
     past = history(recipe, dataset, {mine, writer_digest(recipe, writer, skips=False)}, writer.model)
     ahead = forecast(bill, past, count, reused, pace if not writer.provider.rehearsal else None)
-    ruled_out = False
-    for draw, state in transitions(recipe, axes, dataset, writer, keys) if rows is None else ():
-        states.put(draw.key, state)
-        ruled_out = ruled_out or state == ILLEGAL
+    ruled_out = rows is None and _taken_out(transitions(recipe, axes, dataset, writer, keys), states)
     return RunPlan(
         cells=axes.cells if axes else 0, wanted=count, reused=reused,
         surplus=states.counts()[SURPLUS] if rows is None else 0,
@@ -292,6 +285,15 @@ def plan_run(
         repairs=bill.repairs, barren=barren, skipped=dict(bill.skips.skipped),
         further="further call" if recipe.dialogue else "repair",
     )
+
+
+def _taken_out(changes: Iterable[tuple[Draw, str]], states: States) -> bool:
+    """Gives draws the states that a run would; whether one of them becomes illegal."""
+    ruled_out = False
+    for draw, state in changes:
+        states.put(draw.key, state)
+        ruled_out = ruled_out or state == ILLEGAL
+    return ruled_out
 
 
 def _aside(

@@ -51,6 +51,7 @@ HELD = 10_000
 """Draws of axes that are held during a run, some 5 MB: a grid with conditions takes seconds to list. More of them, and
 source rows, which may be long, are made again."""
 
+
 def generate(
     recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, report: Report | None = None
 ) -> Generated:
@@ -141,22 +142,32 @@ class _Run:
             self.dataset.remark(self.renewed, "writer", self.marks["writer"])
         if self.left_out.count:
             self.notes.append(str(self.left_out))
-        if self.unpaired:
-            why = ", ".join(plural(count, reason, "ties" if reason == TIE else reason)
-                            for reason, count in sorted(self.unpaired.items()))
-            self.notes.append(f"{self.unpaired.total():,} of {self.wanted:,} draws gave no pair: {why}")
-            self.dataset.note("generate", {**self.dataset.manifest()["generate"], "unpaired": self.unpaired.total()})
-        if self.skipped:
-            self.notes.append(skip_note(self.skipped, self.wanted))
-            self.dataset.note("generate", {**self.dataset.manifest()["generate"], "skipped": dict(self.skipped)})
+        gaps = self._gaps()
         noted = self.dataset.manifest()["generate"]
         whole = self.options.rows is None and not (interrupted or self.options.settled or self.progress.elsewhere)
         if whole and noted.get("same") and noted.get("writer") == self.marks["writer"]:
             self.dataset.note("generate", {**noted, "through": True})
         self._floor(interrupted)
         return Generated(
-            self.wanted, self.standing, self.added, rendered, interrupted, self.progress, tuple(self.notes), self.again
+            self.wanted, self.standing, self.added, rendered, interrupted, self.progress, (*self.notes, *gaps),
+            self.again, gaps,
         )
+
+    def _gaps(self) -> tuple[str, ...]:
+        """Why some of what is wanted is no row, though nothing failed; the manifest counts it as well."""
+        found: list[str] = []
+        noted: dict[str, object] = {}
+        if self.unpaired:
+            why = ", ".join(plural(count, reason, "ties" if reason == TIE else reason)
+                            for reason, count in sorted(self.unpaired.items()))
+            found.append(f"{self.unpaired.total():,} of {self.wanted:,} draws gave no pair: {why}")
+            noted["unpaired"] = self.unpaired.total()
+        if self.skipped:
+            found.append(skip_note(self.skipped, self.wanted))
+            noted["skipped"] = dict(self.skipped)
+        if noted:
+            self.dataset.note("generate", {**self.dataset.manifest()["generate"], **noted})
+        return tuple(found)
 
     def _note(self, found: Scan) -> None:
         """Names the writer whose rows are the set, once one of them stands: a run that makes none changes nothing.

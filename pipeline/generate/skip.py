@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RecipeError
+from pipeline.grid.fill import context_of
 from pipeline.grid.skipping import Entry, skip_entries, skips
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
@@ -23,8 +24,6 @@ from .questions import Lost, Made, Outcome, Skipped, Trail
 
 PRIOR = Range(0.5, 1.0, 1.0)
 """Share of rows that go on at a place where nothing was decided yet: a guess, until preview rows tell."""
-
-
 KIN = ("asks", "same", "through")
 """What the manifest keeps of writers that differ in what they skip; see `kin`."""
 
@@ -60,7 +59,7 @@ class Skips:
         if not self.places[place]:
             return
         draw, before = trail.draw, self.steps[place - 1] if place else ""
-        context = _context(draw, {name: variable(each) for name, each in said.items()})
+        context = context_of(draw, {name: variable(each) for name, each in said.items()})
         undecided = False
         for entry, rule in self.places[place]:
             taken = entry.condition.variables if entry.condition else {before}
@@ -150,7 +149,7 @@ def undecidable(recipe: Recipe, draw: Draw, answers: Mapping[str, Any]) -> list[
         answers: step -> what stands in the place of its answer.
     """
     found: list[str] = []
-    context = _context(draw, answers)
+    context = context_of(draw, answers)
     for entry in (entry for entries in skip_entries(recipe) for entry in entries if entry.condition):
         try:
             assert entry.condition is not None
@@ -164,10 +163,6 @@ def mark_of(recipe: Recipe) -> list[object]:
     """What enters the name of a writer: nothing where no row may be skipped, so that it stays what it was."""
     pairs = recipe.pairs.skip_when if recipe.pairs else []
     return ["skip_when", [step.skip_when for step in recipe.asks], pairs] if skips(recipe) else []
-
-
-def _context(draw: Draw, answers: Mapping[str, Any]) -> dict[str, Any]:
-    return {**draw.cell, **draw.fields, "fields": draw.fields, "cell": draw.cell, **answers}
 
 
 def kin(before: object, mine: str, asks: str) -> dict[str, object]:

@@ -46,7 +46,9 @@ class Generated(NamedTuple):
         added: rows that this run wrote.
         rendered: rows that were rendered anew, for nothing.
         interrupted: a person stopped it.
+        notes: what happened, a sentence each.
         again: of `added`, rows that were there before and were made again for nothing.
+        gaps: those of the notes that say why some of all that is wanted is no row and no failure, as of now.
     """
 
     wanted: int
@@ -57,6 +59,7 @@ class Generated(NamedTuple):
     progress: Progress
     notes: tuple[str, ...]
     again: int = 0
+    gaps: tuple[str, ...] = ()
 
 
 class LeftOut:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from pipeline.digest import digest
 from pipeline.errors import RecipeError
-from pipeline.grid.shots import beside
 from pipeline.json_text import Unread, json_alone
 from pipeline.recipe import Recipe, Same
 from pipeline.types import Call, Message
@@ -182,7 +181,7 @@ def _tools(key: Same, role: str) -> tuple[list[dict[str, Any]], tuple[str, ...]]
     where = recipe.at("dialogue", "roles", role, "tools")
     found: Any = named
     if isinstance(named, str):
-        path = beside(recipe, named, where)
+        path = recipe.beside(named, "dialogue", "roles", role, "tools")
         where = str(path)
         try:
             found = json.loads(path.read_bytes())

@@ -14,7 +14,9 @@ from .conversation import conversation
 from .prompts import prompts_of
 from .shots import examples_of
 
-__all__ = ["check_templates", "fill", "judge_messages", "salt_of", "tool_says", "train_head", "train_messages"]
+__all__ = [
+    "check_templates", "context_of", "fill", "judge_messages", "salt_of", "tool_says", "train_head", "train_messages",
+]
 
 _SALT = 6
 """Characters of a salt: 30 bits, enough to tell the rows of one cell apart."""
@@ -38,7 +40,7 @@ def fill(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], step_index: int
     """
     prompts = prompts_of(recipe)
     step, system, user = prompts.steps[step_index]
-    context = {**_context(draw, answers), **examples_of(recipe, step_index, draw)}
+    context = {**context_of(draw, answers), **examples_of(recipe, step_index, draw)}
     placed = any("salt" in template.variables for template in (system, user) if template)
     salt = context["salt"] = salt_of(recipe, draw) if step.salt or placed else ""
     messages = [{"role": "system", "content": system.render(context)}] if system else []
@@ -62,7 +64,7 @@ def train_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any], reaso
         DataError: the column that `train.messages` names holds no conversation.
     """
     prompts, train = prompts_of(recipe), recipe.train
-    context = _context(draw, answers)
+    context = context_of(draw, answers)
     if prompts.steps and prompts.steps[-1].step.name in answers:
         context["answer"] = answers[prompts.steps[-1].step.name]
         context.setdefault("reasoning", reasoning)
@@ -86,7 +88,7 @@ def train_head(recipe: Recipe, draw: Draw) -> list[Message]:
         RecipeError: a template has a fault, or uses a name that this draw does not have.
     """
     system = prompts_of(recipe).system
-    return [{"role": "system", "content": system.render(_context(draw, {}))}] if system else []
+    return [{"role": "system", "content": system.render(context_of(draw, {}))}] if system else []
 
 
 def tool_says(recipe: Recipe, draw: Draw, call: Mapping[str, Any]) -> str:
@@ -103,7 +105,7 @@ def tool_says(recipe: Recipe, draw: Draw, call: Mapping[str, Any]) -> str:
     says = prompts_of(recipe).says
     assert says is not None
     salt = {"salt": salt_of(recipe, draw)} if "salt" in says.variables else {}
-    return says.render({**_context(draw, {"call": call}), **salt})
+    return says.render({**context_of(draw, {"call": call}), **salt})
 
 
 def judge_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any]) -> list[Message]:
@@ -118,7 +120,7 @@ def judge_messages(recipe: Recipe, draw: Draw, answers: Mapping[str, Any]) -> li
         RecipeError: a template has a fault, or uses a name that this draw does not have.
     """
     system, user = prompts_of(recipe).judge
-    context = _context(draw, answers)
+    context = context_of(draw, answers)
     roles = (("system", system), ("user", user))
     return [{"role": role, "content": template.render(context)} for role, template in roles if template]
 
@@ -129,5 +131,6 @@ def salt_of(recipe: Recipe, draw: Draw) -> str:
     return digest("salt", recipe.seed, draw.cell, draw.repeat, row)[:_SALT]
 
 
-def _context(draw: Draw, answers: Mapping[str, Any]) -> dict[str, Any]:
+def context_of(draw: Draw, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """What templates and conditions know of a draw: its values and columns, and the answers of earlier steps."""
     return {**draw.cell, **draw.fields, "fields": draw.fields, "cell": draw.cell, **answers}

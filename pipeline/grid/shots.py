@@ -7,10 +7,8 @@ there twice changes any.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..digest import digest, hash_int
@@ -20,7 +18,7 @@ from ..sections import Examples
 from ..types import Draw, Problem
 from .axes import reject_unknown
 from .hashing import mix
-from .prompts import StepTemplates, prompts_of, step_labels
+from .prompts import StepTemplates, prompts_of, step_labels, step_places
 from .taken import Taken, taken
 from .template import Condition
 
@@ -107,8 +105,8 @@ class Shots:
     def _passing(self, recipe: Recipe, index: int, step: StepTemplates) -> Iterator[Shot]:
         from ..read import columns, rows
 
-        asked, path = self.examples, beside(recipe, self.examples.file, self.at)
-        at = ("prompt",) if recipe.prompt is not None else ("steps", index)
+        asked, path = self.examples, recipe.beside(self.examples.file, *step_places(recipe)[index], NAME)
+        at = step_places(recipe)[index]
         conditions = [Condition(text, recipe.at(*at, NAME, "where", i)) for i, text in enumerate(asked.where)]
         reject_unknown(conditions, columns(path, encoding=asked.encoding), ["fields"])
         wants = list(_wants(step, recipe, index))
@@ -233,25 +231,7 @@ def unmentioned(recipe: Recipe, variables: Mapping[str, Iterable[str]]) -> list[
 
 def place_of(recipe: Recipe, index: int) -> str:
     """The line of a step's `examples`."""
-    at: tuple[str | int, ...] = ("prompt",) if recipe.prompt is not None else ("steps", index)
-    return recipe.at(*at, NAME)
-
-
-def beside(recipe: Recipe, file: str, where: str) -> Path:
-    """A file that a recipe names.
-
-    Raises:
-        RecipeError: there is none, with what there is of a like name.
-    """
-    path = recipe.folder / file
-    if not path.is_file():
-        here = path.parent.is_relative_to(recipe.folder) and path.parent.is_dir()
-        there = [other.relative_to(recipe.folder).as_posix() for other in path.parent.iterdir()] if here else []
-        near = did_you_mean(file, sorted(there))
-        if Path(file).is_file() and not Path(file).is_absolute():  # where the command was typed
-            near = f"paths count from the recipe's folder: there it is {os.path.relpath(file, recipe.folder)}"
-        raise RecipeError(f"{where}: no file {path}", near)
-    return path
+    return recipe.at(*step_places(recipe)[index], NAME)
 
 
 def _loop(recipe: Recipe, examples: Examples) -> str:

@@ -11,6 +11,7 @@ from ..errors import RecipeError, did_you_mean
 from ..recipe import Recipe, Same
 from ..registry import plugins, resolve
 from ..sections import Item
+from .prompts import step_places
 from .template import Condition
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -35,8 +36,8 @@ class Entry(NamedTuple):
 @lru_cache(maxsize=8)
 def _entries(key: Same) -> list[list[Entry]]:
     recipe = key.recipe
-    found = [list(_read(recipe, step.skip_when, "prompt")) if recipe.prompt is not None
-             else list(_read(recipe, step.skip_when, "steps", index)) for index, step in enumerate(recipe.asks)]
+    found = [list(_read(recipe, step.skip_when, *place))
+             for place, step in zip(step_places(recipe), recipe.asks, strict=True)]
     return [*found, list(_read(recipe, recipe.pairs.skip_when, "pairs")) if recipe.pairs else []]
 
 

@@ -17,7 +17,7 @@ from .conversation import conversation
 from .crossing import Crossing
 from .prompts import Prompts, prompts_of
 from .shots import NAME as EXAMPLES
-from .shots import beside, shows
+from .shots import shows
 from .skipping import needed_columns
 from .template import Condition
 
@@ -189,7 +189,7 @@ def _columns(recipe: Recipe, source: Source) -> list[str]:
 
     if source.file is None:
         return list(_FOLDER_COLUMNS)
-    return columns(beside(recipe, source.file, recipe.at("source", "file")), encoding=source.encoding)
+    return columns(recipe.beside(source.file, "source", "file"), encoding=source.encoding)
 
 
 class _Picked(NamedTuple):

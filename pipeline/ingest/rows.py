@@ -13,13 +13,12 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from pipeline.errors import DataError, RecipeError
-from pipeline.formats import FormatRefusal
 from pipeline.read import columns as columns_of
 from pipeline.read import rows as rows_of
 from pipeline.read.source import SourceRow, refuse_encoding, source_rows
 from pipeline.recipe import NAME
 from pipeline.sections import Source
-from pipeline.shapes import Columns, Shape, Templated, shape_of, unknown_shape
+from pipeline.shapes import Columns, Shape, Templated, example_of, shape_of, unknown_shape
 from pipeline.store import Dataset
 from pipeline.store.journal import now
 from pipeline.types import Message, Problem, Sample
@@ -130,12 +129,8 @@ def _samples(path: Path, source: Source, shape: Shape, cwd: Path, report: Report
     created = now()
     there = _from_dataset(source, cwd, path)
     for row in source_rows(source, cwd, report):
-        where = _where(row, source)
-        try:
-            example = shape.read(row.values, where)
-        except FormatRefusal as refusal:
-            for found in refusal.problems(where):
-                report(found)
+        example = example_of(shape, row.values, _where(row, source), report)
+        if example is None:
             continue
         place = {**row.source, "file": there.file}
         if there.file is None:

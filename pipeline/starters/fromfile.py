@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from pipeline.errors import DataError
-from pipeline.formats import FormatRefusal
 from pipeline.read import columns as columns_of
 from pipeline.read import rows
 from pipeline.read.look import LOOKED_AT, Guess, guess, look
 from pipeline.read.source import refuse_encoding
-from pipeline.shapes import Columns, Shape, Templated, shape_of, template_of
+from pipeline.shapes import Columns, Shape, Templated, example_of, shape_of, template_of
 from pipeline.types import Message, Problem
 
 from ._new import free_name, quoted, scalar, write_new
@@ -131,10 +130,9 @@ def _shape(names: list[str], head: list[dict[str, Any]], file: str) -> tuple[Sha
 
 def _examples(shape: Shape, head: list[dict[str, Any]], file: str, problems: list[Problem]) -> Iterator[list[Message]]:
     for number, values in enumerate(head, 1):
-        try:
-            yield shape.read(values, f"{file}: row {number}").messages
-        except FormatRefusal as refusal:
-            problems.extend(refusal.problems(f"{file}: row {number}"))
+        example = example_of(shape, values, f"{file}: row {number}", problems.append)
+        if example is not None:
+            yield example.messages
 
 
 def _class_comment(classes: Mapping[str, int]) -> Iterator[str]:

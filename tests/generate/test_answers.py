@@ -96,7 +96,8 @@ def test_what_is_no_json_is_told(text: str, why: str) -> None:
 def test_no_text_breaks_the_reader(text: str) -> None:
     for reader in (LABELS, Number(), Json({"type": "object"})):
         with suppress(Unread):
-            reader.read(text).text.encode()
+            said = reader.read(text)
+            assert reader.read(said.text) == said, "what was read is read as itself again"
 
 
 @pytest.mark.parametrize(("text", "value"), [("7", 7.0), (" 7.5. ", 7.5), ("-1", -1.0)])

@@ -115,7 +115,7 @@ def test_the_number_of_a_dead_owner_may_belong_to_another_now(tmp_path: Path) ->
         pytest.skip("this system does not say when a process began")
     owned(tmp_path, host=socket.gethostname(), pid=os.getppid(), born="12345678-1", doing="generate")
     with lock(tmp_path, "samples", "augment"):
-        pass
+        assert json.loads(file(tmp_path).read_bytes())["pid"] == os.getpid(), "it is ours now"
 
 
 def test_an_owner_that_sleeps_is_not_robbed(tmp_path: Path) -> None:
