@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.finetune import Plan as TuningPlan
     from pipeline.finetune import Run as TuningRun
     from pipeline.sections import Finetune as Section
-    from pipeline.types import Draw, Problem
+    from pipeline.types import Problem
 
 REHEARSAL = "rehearsal"
 HOPELESS = 50
@@ -166,11 +166,7 @@ def keep_rows(
     from pipeline.curate import curate
 
     retry = None if options.retry is None else Retry(options.retry, options.by)
-
-    def most(asked: list[Draw], ahead: Outlook) -> int:
-        return calls_ahead(recipe, dataset, writer, (*asked, *ahead.draws), retry)
-
-    bill = most(*outlook_of(recipe, None, dataset, writer, whole=True))
+    bill = calls_ahead(recipe, dataset, writer, outlook_of(recipe, None, dataset, writer, whole=True), retry)
     paid = dataset.calls.spent().answered
     made = generate(recipe, dataset, writer, settings, replace(options, settled=True), report)
     first = curation = curate(dataset, recipe.curate, recipe)
@@ -181,11 +177,11 @@ def keep_rows(
     while ahead.draws and not made.interrupted:
         if dry >= HOPELESS and not sent:
             raise _hopeless(recipe, dataset, ahead, curation, dry)
-        if dataset.calls.spent().answered - paid + most(asked, ahead) > bill:
+        if dataset.calls.spent().answered - paid + calls_ahead(recipe, dataset, writer, (asked, ahead), retry) > bill:
             if not agreed():
                 declined = True
                 break
-            bill = most(*outlook_of(recipe, None, dataset, writer, whole=True))
+            bill = calls_ahead(recipe, dataset, writer, outlook_of(recipe, None, dataset, writer, whole=True), retry)
             paid = dataset.calls.spent().answered
         try:
             done = generate(recipe, dataset, writer, settings, options, report)

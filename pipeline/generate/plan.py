@@ -154,10 +154,11 @@ def outlook_of(
 
 
 def calls_ahead(
-    recipe: Recipe, dataset: Dataset, writer: Writer, draws: Iterable[Draw], retry: Retry | None = None
+    recipe: Recipe, dataset: Dataset, writer: Writer, outlook: tuple[list[Draw], Outlook], retry: Retry | None = None
 ) -> int:
-    """Calls, repairs included, that draws take at most; of a whole outlook, as many as `plan_run` puts on its bill."""
-    return most_calls(draws, lambda draw: _calls_of(recipe, draw, dataset, writer, retry))
+    """Calls, repairs included, that what `outlook_of` gives takes at most; with `whole`, those of a bill."""
+    asked, ahead = outlook
+    return most_calls((*asked, *ahead.draws), lambda draw: _calls_of(recipe, draw, dataset, writer, retry))
 
 
 def settled_draws(recipe: Recipe, axes: Axes | None, dataset: Dataset, writer: Writer) -> list[Draw]:

@@ -34,18 +34,16 @@ from pipeline.store import Dataset, SampleWriter
 from pipeline.store.journal import now
 from pipeline.store.plan import SURPLUS, WANTED
 from pipeline.types import Call, Draw, Problem, Sample
-from pipeline.words import plural
 
 from .failures import Failures
 from .history import asked_instead
-from .pairs import TIE
 from .plan import answered, misfit, outlook_of, paid_cells, settled_draws, transitions, writer_digest
 from .questions import Made, Outcome, Passed, Question, Retry, Skipped, Unpaired, Unusable, Writer, parameters
 from .road import Road
 from .rows import Scan, render_anew, row_of_calls, row_of_source, scan, train_digest
 from .skip import KIN, kin
 from .skip import note as skip_note
-from .told import Generated, LeftOut, Options
+from .told import Generated, LeftOut, Options, gaps
 
 HELD = 10_000
 """Draws of axes that are held during a run, some 5 MB: a grid with conditions takes seconds to list. More of them, and
@@ -142,32 +140,25 @@ class _Run:
             self.dataset.remark(self.renewed, "writer", self.marks["writer"])
         if self.left_out.count:
             self.notes.append(str(self.left_out))
-        gaps = self._gaps()
+        why = self._gaps()
         noted = self.dataset.manifest()["generate"]
         whole = self.options.rows is None and not (interrupted or self.options.settled or self.progress.elsewhere)
         if whole and noted.get("same") and noted.get("writer") == self.marks["writer"]:
             self.dataset.note("generate", {**noted, "through": True})
         self._floor(interrupted)
         return Generated(
-            self.wanted, self.standing, self.added, rendered, interrupted, self.progress, (*self.notes, *gaps),
-            self.again, gaps,
+            self.wanted, self.standing, self.added, rendered, interrupted, self.progress, (*self.notes, *why),
+            self.again, why,
         )
 
     def _gaps(self) -> tuple[str, ...]:
         """Why some of what is wanted is no row, though nothing failed; the manifest counts it as well."""
-        found: list[str] = []
-        noted: dict[str, object] = {}
-        if self.unpaired:
-            why = ", ".join(plural(count, reason, "ties" if reason == TIE else reason)
-                            for reason, count in sorted(self.unpaired.items()))
-            found.append(f"{self.unpaired.total():,} of {self.wanted:,} draws gave no pair: {why}")
-            noted["unpaired"] = self.unpaired.total()
-        if self.skipped:
-            found.append(skip_note(self.skipped, self.wanted))
-            noted["skipped"] = dict(self.skipped)
-        if noted:
+        found = gaps(self.unpaired, self.skipped, self.wanted)
+        counts = {"unpaired": self.unpaired.total(), "skipped": dict(self.skipped)}
+        if found:
+            noted = {key: count for key, count in counts.items() if count}
             self.dataset.note("generate", {**self.dataset.manifest()["generate"], **noted})
-        return tuple(found)
+        return found
 
     def _note(self, found: Scan) -> None:
         """Names the writer whose rows are the set, once one of them stands: a run that makes none changes nothing.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.engine import BatchHost, Progress
 from pipeline.types import Problem, Sample
+from pipeline.words import plural
 
+from .pairs import TIE
 from .questions import Writer
+from .skip import note as skip_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,22 @@ class Generated(NamedTuple):
     notes: tuple[str, ...]
     again: int = 0
     gaps: tuple[str, ...] = ()
+
+
+def gaps(unpaired: Counter[str], skipped: Counter[str], wanted: int) -> tuple[str, ...]:
+    """Sentences on draws that are no row and no failure.
+
+    Args:
+        unpaired: why two answers were no pair -> draws.
+        skipped: by what -> draws.
+        wanted: draws in all.
+    """
+    found = []
+    if unpaired:
+        why = ", ".join(plural(count, reason, "ties" if reason == TIE else reason)
+                        for reason, count in sorted(unpaired.items()))
+        found.append(f"{unpaired.total():,} of {wanted:,} draws gave no pair: {why}")
+    return (*found, skip_note(skipped, wanted)) if skipped else tuple(found)
 
 
 class LeftOut:
