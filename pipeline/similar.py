@@ -1,10 +1,10 @@
-"""Texts that share most of their shingles: an exact join, every pair verified.
+"""Texts that share most of their shingles: every pair is verified, whoever found it.
 
-A set-similarity join with prefix filtering (Chaudhuri, Ganti, Kaushik 2006; Xiao et al., PPJoin, 2008):
-where tokens have one global order, two sets with Jaccard t or more share a token among the first
-|x| - ceil(t |x|) + 1 of each. So no pair at or above the threshold is missed, none below it is reported,
-and the result depends on the sets and not on their order. Rare tokens come first, so that text which
-all rows have in common costs nothing.
+Many sets are paired by signatures (`bands.py`). Few sets, and those that share much with many, are paired by a join
+with prefix filtering that misses nothing (Chaudhuri, Ganti, Kaushik 2006; Xiao et al., PPJoin, 2008): where tokens have
+one global order, two sets with Jaccard t or more share a token among the first |x| - ceil(t |x|) + 1 of each. No pair
+below the threshold is reported, and the result depends on the sets and not on their order. Rare tokens come first, so
+that text which all rows have in common costs nothing.
 """
 
 from __future__ import annotations
@@ -13,25 +13,20 @@ import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from hashlib import blake2b
 from math import ceil
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from .digest import normal_text
-from .views import words
+from .bands import FLOOR, candidates
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Grams = np.ndarray[tuple[int], np.dtype[np.uint64]]
+    from .shingles import Grams
+
     Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
-CHARS = 5
-"""Length of the character runs of short texts: one changed letter leaves a Jaccard of 0.8 only in
-texts of 49 letters or more, so that `2+2` and `2+3` stay apart."""
-_WORD_SALT, _CHAR_SALT = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
-_VOCABULARY = 1_000_000
-"""Word hashes that are remembered at most; the rest is computed again."""
+MANY = 5000
+"""Sets from which on pairs are found by signatures: the time of the join grows with the text that sets share."""
 _BUCKETS = 2**27
 """Counters of shingles at most, a byte each."""
 _TOGETHER = 1 << 14
@@ -44,86 +39,6 @@ class Link(NamedTuple):
     left: int
     right: int
     jaccard: float
-
-
-class Shingler:
-    """Turns texts into sets of hashed shingles.
-
-    Equal shingles have equal hashes on every machine. Different ones collide with a chance of 2**-64
-    for a pair, which is the only way in which a Jaccard here differs from that of the texts.
-
-    Args:
-        size: words in a shingle. Texts of fewer words become runs of `CHARS` characters, which are
-            never equal to a run of words.
-    """
-
-    def __init__(self, size: int = 5) -> None:
-        self.size = size
-        self._words = _Vocabulary()
-
-    def grams(self, text: str, apart: str = "") -> Grams:
-        """The sorted set of a text's shingles; empty for a text without characters.
-
-        Args:
-            text: as it stands; case, punctuation and white space do not count.
-            apart: texts with different `apart` share no shingle.
-        """
-        import numpy as np
-
-        found = words(text)
-        if len(found) >= self.size:
-            ids = np.fromiter(map(self._words.__getitem__, found), np.uint64, len(found))
-            hashes = self._runs(ids, self.size, _WORD_SALT)
-        else:
-            flat = " ".join(found) or normal_text(text)
-            codes = np.frombuffer(flat.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
-            hashes = self._runs(codes, min(CHARS, len(flat)), _CHAR_SALT) if flat else np.zeros(0, np.uint64)
-        if apart:
-            hashes = _mixed(hashes ^ np.uint64(_hash(apart)))
-        return np.unique(hashes)
-
-    @staticmethod
-    def _runs(ids: Grams, size: int, salt: int) -> Grams:
-        """A hash of every run of `size` ids, order within the run included."""
-        import numpy as np
-
-        count = len(ids) - size + 1
-        hashes = np.full(count, salt ^ size, np.uint64)
-        for start in range(size):
-            hashes = _mixed(hashes ^ ids[start : start + count])
-        return hashes
-
-
-class _Vocabulary(dict[str, int]):
-    """Word -> its hash; forgets all once it is full."""
-
-    def __missing__(self, word: str) -> int:
-        if len(self) >= _VOCABULARY:
-            self.clear()
-        self[word] = found = _hash(word)
-        return found
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
-
-
-def _mixed(values: Grams) -> Grams:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection that spreads every bit."""
-    import numpy as np
-
-    values = (values + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def jaccard(left: Grams, right: Grams) -> float:
-    """Shared shingles over all shingles; 0 where one set is empty."""
-    import numpy as np
-
-    shared = len(np.intersect1d(left, right, assume_unique=True))
-    return shared / (len(left) + len(right) - shared) if shared else 0.0
 
 
 class Sets:
@@ -152,6 +67,11 @@ class Sets:
         self.ends.append(self.ends[-1] + len(grams))
         return len(self) - 1
 
+    @property
+    def tokens(self) -> int:
+        """How many shingles all sets have together."""
+        return self.ends[-1]
+
     def size(self, number: int) -> int:
         """How many shingles a set has."""
         return self.ends[number + 1] - self.ends[number]
@@ -164,10 +84,11 @@ class Sets:
         return np.frombuffer(self._file.read((end - start) * 8), np.uint64)
 
     def links(self, threshold: float, order: Sequence[int]) -> Iterator[Link]:
-        """A spanning forest of the graph of all pairs with Jaccard `threshold` or more.
+        """A spanning forest of the graph of pairs with Jaccard `threshold` or more.
 
-        Every such pair is connected by the links, and every link is such a pair: the clusters are
-        exact. Pairs within a cluster that is known already are not looked at again.
+        Every link is such a pair. Of fewer than MANY sets, or below `bands.FLOOR`, every such pair is connected by the
+        links; of more sets 99.8 % of the pairs at `bands.FLOOR` are found, and more of those that are more alike.
+        Pairs within a cluster that is known already are not looked at again.
 
         Args:
             threshold: above 0, at most 1; compared as the decimal number that is written.
@@ -175,7 +96,41 @@ class Sets:
                 arrived. It decides which links are shown, not which clusters there are. Empty sets
                 are like nothing.
         """
-        yield from _Join(self, Fraction(repr(threshold)), [each for each in order if self.size(each)]).run()
+        import numpy as np
+
+        exact, order = Fraction(repr(threshold)), [each for each in order if self.size(each)]
+        roots = np.arange(len(self), dtype=np.int64)
+        if len(order) < MANY or threshold < FLOOR:
+            yield from _Join(self, exact, order, roots).run()
+            return
+        found = candidates(self, order, threshold)
+        for left, right in zip(*found.pairs.T.tolist(), strict=True):
+            if (link := self.link(order[left], order[right], exact, roots)) is not None:
+                yield link
+        yield from _Join(self, exact, [order[place] for place in found.common.tolist()], roots).run()
+
+    def link(self, left: int, right: int, threshold: Fraction, roots: Numbers) -> Link | None:
+        """Two sets joined, where they are of different clusters and alike."""
+        above, below = _root(roots, left), _root(roots, right)
+        small, large = sorted((self.size(left), self.size(right)))
+        if above == below or small * threshold.denominator < large * threshold.numerator:
+            return None
+        import numpy as np
+
+        shared = len(np.intersect1d(self[left], self[right], assume_unique=True))
+        union = small + large - shared
+        if shared * threshold.denominator < union * threshold.numerator:
+            return None
+        roots[below] = above
+        return Link(left, right, shared / union)
+
+
+def _root(roots: Numbers, number: int) -> int:
+    """The cluster of a set, with path halving; -1 of -1, which is no cluster."""
+    while number >= 0 and (above := int(roots[number])) != number:
+        roots[number] = roots[above]
+        number = above
+    return number
 
 
 class _Posting:
@@ -191,15 +146,14 @@ class _Posting:
 class _Join:
     """One join: sets by size, an index of rare tokens, and what is connected so far."""
 
-    def __init__(self, sets: Sets, threshold: Fraction, order: Sequence[int]) -> None:
+    def __init__(self, sets: Sets, threshold: Fraction, order: Sequence[int], roots: Numbers) -> None:
         import numpy as np
 
-        self.sets, self.threshold = sets, threshold
+        self.sets, self.threshold, self.roots = sets, threshold, roots
         self.sizes = np.diff(np.array(sets.ends, np.int64))
         self.place = np.zeros(len(sets), np.int64)
         self.place[np.array(order, np.int64)] = np.arange(len(order))
         self.order = sorted(order, key=self.sizes.__getitem__)
-        self.roots = np.arange(len(sets), dtype=np.int64)
         self.seen = np.full(len(sets), -1, np.int64)
         self.index: dict[int, _Posting] = {}
         size = 1 << 16
@@ -223,7 +177,7 @@ class _Join:
                 yield from self._look(number, grams, found)
             else:  # one by one: most are of the cluster that the first one leads to
                 for posting in found:
-                    if self._root(posting.root) != self._root(number):
+                    if _root(self.roots, posting.root) != _root(self.roots, number):
                         yield from self._look(number, grams, [posting])
             for token in stored:
                 self._store(token, number)
@@ -249,7 +203,7 @@ class _Join:
             self.index[token] = _Posting(number)
             return
         posting.members.append(number)
-        if posting.root >= 0 and self._root(posting.root) != self._root(number):
+        if posting.root >= 0 and _root(self.roots, posting.root) != _root(self.roots, number):
             posting.root = -1
 
     def _look(self, number: int, grams: Grams, postings: list[_Posting]) -> Iterator[Link]:
@@ -265,22 +219,12 @@ class _Join:
         found = np.unique(found)
         found = found[np.lexsort((self.place[found], -self.sizes[found]))]
         while len(found):
-            found = found[self._roots(found) != self._root(number)]
+            found = found[self._roots(found) != _root(self.roots, number)]
             if not len(found):
                 return
             other, found = int(found[0]), found[1:]
-            shared = len(np.intersect1d(grams, self.sets[other], assume_unique=True))
-            union = size + int(self.sizes[other]) - shared
-            if shared * t.denominator >= union * t.numerator:
-                self.roots[self._root(number)] = self._root(other)
-                yield Link(other, number, shared / union)
-
-    def _root(self, number: int) -> int:
-        """The cluster of a set; -1 of -1, which is no cluster."""
-        while number >= 0 and (above := int(self.roots[number])) != number:
-            self.roots[number] = self.roots[above]
-            number = above
-        return number
+            if (link := self.sets.link(other, number, t, self.roots)) is not None:
+                yield link
 
     def _roots(self, numbers: Numbers) -> Numbers:
         import numpy as np

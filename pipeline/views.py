@@ -6,6 +6,7 @@ import re
 import unicodedata
 from functools import cache
 from itertools import islice
+from typing import Literal
 
 from .types import Message, Sample, text_of
 
@@ -14,6 +15,7 @@ _NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
 """Accents and vowel signs that stand within words; `\\w` holds none of them."""
 _WORD = re.compile(rf"[{_NO_SPACES}]|(?:[^\W{_NO_SPACES}]|[{_MARKS}])+")
+_ALONE = re.compile(f"[{_NO_SPACES}]")
 _TABLED = 0x2070
 """The characters below are ASCII, alphabets, Thai to Khmer, and the punctuation of books."""
 _BEYOND = re.compile(f"[{chr(_TABLED)}-\U0010ffff]")
@@ -22,8 +24,14 @@ _BEYOND = re.compile(f"[{chr(_TABLED)}-\U0010ffff]")
 @cache
 def _table() -> list[str]:
     """What stands for each character: itself within words, a space between them."""
-    alone = re.compile(f"[{_NO_SPACES}]")
-    return [f" {c} " if alone.match(c) else c if _WORD.match(c) else " " for c in map(chr, range(_TABLED))]
+    return [(" ", c, f" {c} ")[character_class(c)] for c in map(chr, range(_TABLED))]
+
+
+def character_class(character: str) -> Literal[0, 1, 2]:
+    """0 between words, 1 within words, 2 a word by itself, as in scripts without spaces."""
+    if _ALONE.match(character):
+        return 2
+    return 1 if _WORD.match(character) else 0
 
 
 def answer(sample: Sample) -> str | None:

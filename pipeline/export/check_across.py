@@ -244,7 +244,8 @@ class _Near:
     """Answers whose runs of words are nearly the same, those to different prompts too: they are what is learnt."""
 
     def __init__(self) -> None:
-        from pipeline.similar import Sets, Shingler
+        from pipeline.shingles import Shingler
+        from pipeline.similar import Sets
 
         self._shingler, self._sets = Shingler(), Sets()
         self._none = self._shingler.grams("")

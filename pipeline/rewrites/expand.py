@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ..similar import Shingler, jaccard
+from ..shingles import Shingler, jaccard
 from ..types import Call, Message, Sample, text_of
 from ..views import answer
 from . import Options, Refused, Rewrite

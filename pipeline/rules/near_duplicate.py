@@ -1,21 +1,24 @@
 """Keeps one row of every cluster whose texts share most of their runs of words.
 
 Similarity is the Jaccard of 5-word shingles, without case and punctuation; shorter texts are compared
-by runs of characters. Every pair at or above the threshold is found and every one is verified, so the
-result does not depend on the order of rows, and a lower threshold keeps a subset of what a higher one
-keeps. Answers too short for a shingle count as alike only where they are equal and their prompts are
-alike: one label rightly goes with many prompts. Of a conversation all answers are compared, since many end alike.
+by runs of characters. Every pair is verified, so the result does not depend on the order of rows, and a
+lower threshold keeps a subset of what a higher one keeps. Of fewer than 5,000 rows every pair at or above
+the threshold is found, of more 99.8 % of those at 0.7 (`similar.py`). Answers too short for a shingle count
+as alike only where they are equal and their prompts are alike: one label rightly goes with many prompts. Of
+a conversation all answers are compared, since many end alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
+from hashlib import blake2b
 from typing import Literal
 
 from pydantic import Field
 
-from ..digest import digest_bytes, normal_text
-from ..similar import Link, Sets, Shingler, jaccard
+from ..digest import normal_text
+from ..shingles import Shingler, Text, jaccard
+from ..similar import Link, Sets
 from ..types import Sample
 from ..views import asked, has_words, said, shown
 from . import CompareRule, Match, Options, Rule, rank
@@ -53,16 +56,11 @@ class NearDuplicate(CompareRule[Measure, Bounds]):
 
     def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:
         """Every row of a cluster but the one that is kept; rows that a person keeps are never named."""
-        shingler = Shingler(self.how.shingle)
         rows: list[_Row] = []
-        equal: dict[str, list[int]] = {}
+        equal: dict[bytes, list[int]] = {}
         with Sets() as sets:
-            for sample in standing:
-                text, apart = self._text(sample)
-                grams = shingler.grams(text, apart)
-                equal.setdefault(digest_bytes(grams.tobytes()), []).append(sets.add(grams))
-                length = len(text) if self.bounds.keep == "longest" else 0
-                rows.append(_Row(sample.id, (sample.id not in held, -length, *rank(sample))))
+            for grams in Shingler(self.how.shingle).many(self._texts(standing, held, rows)):
+                equal.setdefault(blake2b(grams.data, digest_size=16).digest(), []).append(sets.add(grams))
             groups = {min(group, key=lambda each: rows[each].name): group
                       for group in equal.values() if sets.size(group[0])}
             links = list(sets.links(self.bounds.threshold, sorted(groups, key=lambda each: rows[each].name)))
@@ -72,16 +70,23 @@ class NearDuplicate(CompareRule[Measure, Bounds]):
             for cluster in _clusters(groups, links):
                 yield from self._matches(cluster, rows, sets, nearest, held)
 
-    def _text(self, sample: Sample) -> tuple[str, str]:
-        """What is shingled, and what must be equal besides."""
+    def _texts(self, standing: Iterable[Sample], held: Container[str], rows: list[_Row]) -> Iterator[Text]:
+        """What is shingled of each row, which is remembered in `rows`."""
+        for sample in standing:
+            text = self._text(sample)
+            length = len(text.text) if self.bounds.keep == "longest" else 0
+            rows.append(_Row(sample.id, (sample.id not in held, -length, *rank(sample))))
+            yield text
+
+    def _text(self, sample: Sample) -> Text:
         text = said(sample)
-        answer, prompt = shown(sample.last("assistant") or {}) if text is None else text, asked(sample)
+        answer = shown(sample.last("assistant") or {}) if text is None else text
         over = self.how.over
         if over == "auto" and not has_words(answer, self.how.shingle):
-            return prompt, f"answer {normal_text(answer)}"
+            return Text(asked(sample), f"answer {normal_text(answer)}")
         if over in ("auto", "answer"):
-            return answer, ""
-        return (prompt, "") if over == "prompt" else (f"{prompt}\n{answer}", "")
+            return Text(answer)
+        return Text(asked(sample) if over == "prompt" else f"{asked(sample)}\n{answer}")
 
     def _matches(
         self, cluster: dict[int, list[int]], rows: list[_Row], sets: Sets, nearest: dict[int, Link],

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RecipeError
-from pipeline.similar import Shingler, jaccard
+from pipeline.shingles import Shingler, jaccard
 from pipeline.types import Sample
 from tests.rules.rows import row, rule
 
