@@ -17,6 +17,7 @@ from . import _faults, _yaml
 from .dialogue import Dialogue
 from .errors import RecipeError, did_you_mean
 from .sections import (
+    About,
     Axis,
     Evaluate,
     Export,
@@ -59,6 +60,7 @@ class Recipe(Section):
     export: Export = Field(default_factory=lambda: Export.model_validate({}))
     finetune: Finetune | None = None
     evaluate: Evaluate | None = None
+    about: About | None = Field(None, description="licence, language and source, for those who get the files")
 
     _path: Path | None = PrivateAttr(None)
     _text: str = PrivateAttr("")

@@ -292,7 +292,7 @@ def run_recipe(
         curation = replace(curate(dataset, recipe.curate, recipe), changed=before.changed, by_before=before.by_before)
     yield "curate", curation
     curation.require_rows(dataset.name)
-    yield "export", export(dataset, Export.of(recipe.export))
+    yield "export", export(dataset, Export.of(recipe.export, recipe.about))
 
 
 def plan_tuning(

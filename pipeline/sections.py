@@ -1,4 +1,4 @@
-"""The sections of a recipe: axes, sample, source, prompt, steps, parameters, training prompt, export, tuning.
+"""The sections of a recipe: axes, sample, source, prompt, steps, parameters, training prompt, export, tuning, notes.
 
 `recipe.py` puts them together, reads the file, and names every fault with its line.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -18,6 +19,8 @@ OURS = {
     "stream": "answers come whole",
 }
 """Keys of a request that `params` cannot set, and why."""
+LANGUAGE = re.compile(r"[a-z]{2,3}|code|multilingual")
+"""What the hub takes as a `language`: ISO 639-1, -2 or -3, or one of two words."""
 
 
 class Section(BaseModel):
@@ -58,6 +61,15 @@ def _json(value: Any, where: str = "params") -> Any:
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
+
+
+def _languages(value: Any) -> Any:
+    """Codes of ISO 639, as the hub wants them. YAML reads Norwegian, `no`, as false."""
+    found = ["no" if each is False else each for each in (value if isinstance(value, list) else [value])]
+    wrong = [each for each in found if not (isinstance(each, str) and LANGUAGE.fullmatch(each))]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no code of two or three letters, as en, de, gsw (or code, multilingual)")
+    return found
 
 
 class Numbers(Section):
@@ -329,6 +341,19 @@ class Export(Section):
     order: Literal["cell", "given", "name", "name-ignorecase", "shuffled"] = "cell"
     ascii: bool = Field(False, description="escape as json.dumps does")
     seed: int = 0
+
+
+class About(Section):
+    """What readers of the files should know: it stands in manifest and dataset card, and changes no row."""
+
+    title: str | None = Field(None, description="of the dataset card; the recipe's name else")
+    description: str | None = Field(None, description="what the rows are for, in a sentence or two")
+    license: str | None = Field(None, description="as cc-by-4.0, apache-2.0 or mit; nothing is stated where it is not")
+    source: str | None = Field(None, description="where the rows or the ideas for them come from")
+    language: Annotated[list[str], BeforeValidator(_languages, json_schema_input_type=str | list[str])] = Field(
+        default_factory=list, description="codes as en, de; also code, multilingual")
+    tags: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = Field(
+        default_factory=list, description="words by which the dataset is found on a hub")
 
 
 class Finetune(Section):

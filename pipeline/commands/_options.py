@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 SET, KEEP, BATCH = "--set", "--keep", "--batch"
-READS = {"curate": "curate", "export": "export"}
-"""Verbs that look at one section of the recipe, and which; to set another would change nothing there."""
+READS = {"curate": ("curate",), "export": ("export", "about")}
+"""Verbs that look at some sections of the recipe, and which; to set another would change nothing there."""
 TUNES = ("finetune", "run")
 """Verbs that look at `finetune`: what was set of it is not repeated for others."""
 HOSTS = ("--base-url", "--key-env")
@@ -118,7 +118,8 @@ class Target:
         """
         for text in self.sets:
             if not _read(self.verb, text):
-                raise RecipeError(f"--set {text}: {self.verb} looks only at `{READS[self.verb]}` of the recipe",
+                looks = "` and `".join(READS[self.verb])
+                raise RecipeError(f"--set {text}: {self.verb} looks only at `{looks}` of the recipe",
                                   f"synth run {self.name} --set {shlex.quote(text)}")
         if self.verb == "plan" and self.only_shipped:
             return load_recipe(shipped()[self.name] / "recipe.yaml", self.sets)
@@ -156,7 +157,7 @@ def _typed(value: object) -> str:
 def _read(verb: str, given: str) -> bool:
     """Whether a verb looks at the key that a `--set` names."""
     section = given.partition("=")[0].strip().split(".")[0]
-    return READS.get(verb, section) == section
+    return section in READS.get(verb, (section,))
 
 
 def _repeated(verb: str, given: str) -> bool:

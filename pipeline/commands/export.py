@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _outcome
+from pipeline.commands import _outcome, _push
 from pipeline.commands._options import Target, json_option, target
 
 if TYPE_CHECKING:
@@ -33,8 +33,13 @@ _ORDERS = ("cell", "given", "name", "name-ignorecase", "shuffled")
 @click.option("--exact", is_flag=True, help="Leave out rows that are paid and no longer asked for.")
 @click.option("--include-earlier", is_flag=True, help="Take rows of an earlier prompt or model too.")
 @click.option("--allow-mixed", is_flag=True, help="Let rehearsed and real rows share a file.")
+@click.option("--push", "repo", metavar="OWNER/NAME", help="Put one format's files on the Hugging Face hub; private.")
+@click.option("--public", is_flag=True, help="With --push: for everybody to see.")
+@click.option("--allow-rehearsal", is_flag=True, help="With --push: let rehearsed rows go there.")
+@click.option("--yes", is_flag=True, help="With --push: do not ask before publishing.")
 @json_option
-def command(target: Target, json_: bool, **given: Any) -> None:
+@click.pass_context
+def command(context: click.Context, /, target: Target, json_: bool, **given: Any) -> None:
     """Writes the kept rows as training files, reads them back, and puts a manifest beside them.
 
     \b
@@ -43,30 +48,35 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     synth export plots --format llama2 --format gemma --split 0.1
     synth export rows.jsonl --to chatml                      any file, no dataset needed
     synth export rows.jsonl --to 'chat-template: {tokenizer: MODEL_FOLDER}'
+    synth export plots --format openai-chat --push me/plots  onto the hub, private; HF_TOKEN says who you are
     """
     from pipeline.export import export
 
+    wanted = _push.wanted_of(target, given)
     path = Path(target.name)
     if path.is_file() or (path / "completions").is_dir():
-        _convert(path, target, json_, given)
+        _convert(path, target, json_, given, wanted)
         return
 
     with target.dataset() as dataset:
         _outcome.tell_edits(dataset, target)
         problems: list[Problem] = []
-        done = export(dataset, _options(target, given), problems.append)
+        options = _options(target, given)
+        _push.refuse_several(wanted, options.formats)
+        done = export(dataset, options, problems.append)
     for problem in problems:
         console.warn(f"{problem.where}: {problem.message}")
-    if json_:
-        console.as_json(as_dict(done))
-    else:
+    if not json_:
         show(done)
     console.wrote(*(path for written in done.written for path in _paths(written)))
+    sent = _push.push(wanted, done.require_most, done.written)
+    if json_:
+        console.as_json({**as_dict(done), **_push.as_dict(sent)})
     done.require_most()
     console.next_command(f"synth check {target.name}" if given["out"] is None else f"synth check {_first(done)}")
 
 
-def _convert(path: Path, target: Target, json_: bool, given: dict[str, Any]) -> None:
+def _convert(path: Path, target: Target, json_: bool, given: dict[str, Any], wanted: _push.Wanted | None) -> None:
     """A file's rows in other formats."""
     from pipeline.errors import RecipeError
     from pipeline.export import Options, require_most
@@ -80,15 +90,17 @@ def _convert(path: Path, target: Target, json_: bool, given: dict[str, Any]) -> 
     if not given["formats"]:
         raise RecipeError(f"{path}: is a file: say what its rows are to become", f"synth export {path} --to chatml")
     options = _given(Options(order="given"), given)
+    _push.refuse_several(wanted, options.formats)
     problems: list[Problem] = []
     done = convert(path, open_formats(options.formats), options, problems.append)
     for problem in problems:
         console.warn(f"{problem.where}: {problem.message}")
-    if json_:
-        console.as_json(_conversion(path, done))
-    else:
+    if not json_:
         _show_conversion(done)
     console.wrote(*(each for written in done.written for each in _paths(written)))
+    sent = _push.push(wanted, lambda: require_most(str(path), done.written), done.written)
+    if json_:
+        console.as_json({**_conversion(path, done), **_push.as_dict(sent)})
     require_most(str(path), done.written)
     console.next_command(f"synth check {console.near(done.written[0].files[0].path)}")
 
@@ -110,7 +122,8 @@ def _options(target: Target, given: dict[str, Any]) -> Options:
     from pipeline.sections import Export
 
     known = find_recipe(target.name, target.cwd) or (target.path / "recipe.yaml").is_file()
-    options = Options.of(target.recipe().export if known or target.sets else Export.model_validate({}))
+    recipe = target.recipe() if known or target.sets else None
+    options = Options.of(recipe.export, recipe.about) if recipe else Options.of(Export.model_validate({}))
     return _given(options, given)
 
 
@@ -179,12 +192,16 @@ def _show_written(written: Written) -> None:
     if written.unproven:
         lines = console.plural(written.unproven, "line")
         console.warn(f"{written.format}: {lines} kept as imported, though its template sets them otherwise")
+    if written.card_kept:
+        console.warn(f"{console.near(written.folder / 'README.md')} was written or changed by hand and stays as it is; "
+                     "for a new one delete it and export again")
     if written.passed:
         console.fact("kept", f"{console.plural(written.passed, 'line')} of {written.format} byte for byte as imported")
 
 
 def _paths(written: Written) -> list[Path]:
-    beside = [written.manifest] if written.manifest else []
+    beside = [written.card] if written.card and not written.card_kept else []
+    beside += [written.manifest] if written.manifest else []
     refused = [written.folder / "refused.jsonl"] if written.refused_rows and written.files else []
     return [file.path for file in written.files] + refused + beside
 

@@ -3,13 +3,15 @@
     exports/openai-chat/train.jsonl        rows to train on: all of them with `--split none`
     exports/openai-chat/validation.jsonl   families of rows that train does not know, where a share is asked for
     exports/openai-chat/refused.jsonl      rows that the format cannot hold, each with its reason
-    exports/openai-chat/manifest.json      digests, counts, tokens, options, recipe; written last
+    exports/openai-chat/README.md          the dataset card
+    exports/openai-chat/manifest.json      digests, counts, tokens, options, recipe, licence, sources; written last
 
 The same rows and options give the same bytes. Rows are streamed: memory does not grow with them.
 """
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -18,16 +20,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import __version__, formats
+from pipeline import __version__, formats, hosts
 from pipeline.digest import digest
 from pipeline.errors import DataError, RecipeError, YieldError
+from pipeline.recipe import Recipe
 from pipeline.store.standing import WHY, any_real, standing
 from pipeline.types import Problem, Sample
 
 from ._originals import Originals
 from ._spool import Spool
+from .card import Story
 from .options import ORDERS, Options, share
 from .order import place_of
+from .origins import Origins, sources
 from .split import Divided, divide, doubts_about
 from .write import UNFINISHED, File, Job, Written, refuse_empty, require_most, write_format
 
@@ -110,21 +115,35 @@ def _export(
     dataset: Dataset, options: Options, plugins: list[formats.Format], spool: Spool,
     problem: Callable[[Problem], None] | None,
 ) -> Exported:
-    notes = _gather(dataset, options, spool, problem)
+    origins = Origins()
+    told = _gather(dataset, options, spool, origins, problem)
     rows, rehearsed = spool.chosen()
     aside = spool.reasons()
     if not rows:
         why = _listed(aside) or "it has no rows"
         raise YieldError(f"{dataset.name}: no row to export: {why}", _way_on(aside, dataset.name))
     divided = divide(spool, options.validation, options.seed)
-    notes += [note for note in (divided.note,) if note]
-    notes += doubts_about(spool.labels(), divided.validation)
-    about = _about(dataset, options, divided, aside, (rows, rehearsed))
+    told += [note for note in (divided.note,) if note]
+    told += doubts_about(labels := spool.labels(), divided.validation)
+    recipe = dataset.recipe()
+    options = options.model_copy(update={"about": options.about or (recipe.about if recipe else None)})
+    about = {**_about(dataset, recipe, options, divided, aside, (rows, rehearsed)),
+             **sources(options.about, origins, recipe)}
+    story = Story(dataset.name, _command(dataset, recipe), recipe, options.about, origins,
+                  dataset.manifest().get("curation") or {}, labels)
     target = options.out or dataset.exports
     with Originals(_folders(dataset)) as originals:
-        job = Job(spool, originals, options.ascii, about)
+        job = Job(spool, originals, options.ascii, about, story)
         written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
-    return Exported(dataset.name, rehearsed > 0, rows, aside, written, notes)
+    return Exported(dataset.name, rehearsed > 0, rows, aside, written, told)
+
+
+def _command(dataset: Dataset, recipe: Recipe | None) -> str:
+    """What makes the rows again: with the model that wrote them where the recipe names none."""
+    model = str((dataset.manifest().get("generate") or {}).get("model") or "")
+    named = recipe is not None and recipe.generate.model is not None
+    words = [] if named or model.partition(":")[0] in ("", hosts.REHEARSAL) else ["--model", model]
+    return shlex.join(["synth", "run", dataset.name, *words])
 
 
 def _sweep(target: Path) -> None:
@@ -142,7 +161,9 @@ def _plugins(options: Options) -> list[formats.Format]:
     return list(plugins.values())
 
 
-def _gather(dataset: Dataset, options: Options, spool: Spool, problem: Callable[[Problem], None] | None) -> list[str]:
+def _gather(
+    dataset: Dataset, options: Options, spool: Spool, origins: Origins, problem: Callable[[Problem], None] | None,
+) -> list[str]:
     """Reads all rows into the spool, each with the reason why it stands aside, if it does."""
     judged = spool.take_verdicts(dataset.verdicts())
     real = not options.allow_mixed and any_real(dataset.samples())
@@ -160,10 +181,12 @@ def _gather(dataset: Dataset, options: Options, spool: Spool, problem: Callable[
             why, changed = _judged(spool.verdict(sample.id), sample)
             stale += changed
         spool.add(ordinal, sample, place_of(sample, ordinal, parent, options.order, options.seed), why)
-    notes = [] if judged else [f"not curated yet, so no row was dropped: synth curate {dataset.name}"]
+        if why is None:
+            origins.add(sample)
+    told = [] if judged else [f"not curated yet, so no row was dropped: synth curate {dataset.name}"]
     if stale:
-        notes.append(f"changed since they were curated, and exported as they stand: {stale} rows")
-    return notes
+        told.append(f"changed since they were curated, and exported as they stand: {stale} rows")
+    return told
 
 
 def _judged(verdict: tuple[str, str] | None, sample: Sample) -> tuple[str | None, bool]:
@@ -182,14 +205,15 @@ def _judged(verdict: tuple[str, str] | None, sample: Sample) -> tuple[str | None
 
 
 def _about(
-    dataset: Dataset, options: Options, divided: Divided, aside: dict[str, int], rows: tuple[int, int]
+    dataset: Dataset, recipe: Recipe | None, options: Options, divided: Divided, aside: dict[str, int],
+    rows: tuple[int, int],
 ) -> dict[str, Any]:
     """What a manifest says of the export as a whole. No clock, no absolute path: the same rows, the same bytes."""
-    recipe = dataset.recipe()
     chosen, rehearsed = rows
+    made = digest("recipe", recipe.model_dump(mode="json", exclude={"about"})) if recipe else ""
     return {
         "dataset": dataset.name,
-        "recipe": {"name": recipe.name, "digest": digest("recipe", recipe.model_dump(mode="json"))} if recipe else None,
+        "recipe": {"name": recipe.name, "digest": made} if recipe else None,
         "rehearsal": rehearsed > 0,
         "options": {"order": options.order, "ascii": options.ascii, "seed": options.seed,
                     "validation": options.validation, "exact": options.exact,

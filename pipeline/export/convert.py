@@ -12,6 +12,7 @@ import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +27,10 @@ from pipeline.types import Example, Problem, Sample
 
 from ._originals import Originals
 from ._spool import Spool
+from .card import Story
 from .options import Options
 from .order import place_of
+from .origins import Origins, sources
 from .split import Divided, divide, doubts_about
 from .write import Job, Written, refuse_empty, write_format
 
@@ -78,15 +81,20 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
     try:
         with tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
                 Spool(Path(temporary) / "rows.sqlite") as spool:
-            fields = _gather(source, path, shape, options, spool, told)
+            origins = Origins()
+            fields = _gather(source, path, shape, options, (spool, origins), told)
             count, _ = spool.chosen()
             faults = sum(1 for number in unread.values() if number)
             if not count:
                 raise DataError(f"{path}: no row can be read as {shape.name}", f"synth check {path}")
             divided = divide(spool, options.validation, options.seed)
-            notes = [note for note in (divided.note,) if note] + doubts_about(spool.labels(), divided.validation)
+            labels = spool.labels()
+            notes = [note for note in (divided.note,) if note] + doubts_about(labels, divided.validation)
+            again = shlex.join(["synth", "export", path.name, *chain.from_iterable(("--to", p.name) for p in plugins)])
+            story = Story(path.name.split(".")[0], again, None, None, origins, {}, labels)
             with Originals([path.parent]) as originals:
-                job = Job(spool, originals, options.ascii, _about(path, options, divided, count), whole=True)
+                about = {**_about(path, options, divided, count), **sources(None, origins, None)}
+                job = Job(spool, originals, options.ascii, about, story, whole=True)
                 written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
             as_they_were = {one.format for one in written if one.passed == count}
             notes += [note for plugin in plugins if plugin.name not in as_they_were for note in _left(plugin, fields)]
@@ -126,9 +134,11 @@ def _shape(path: Path, source: Source) -> Shape:
     return found
 
 
-def _gather(source: Source, path: Path, shape: Shape, options: Options, spool: Spool, report: Report) -> Counter[str]:
+def _gather(
+    source: Source, path: Path, shape: Shape, options: Options, into: tuple[Spool, Origins], report: Report,
+) -> Counter[str]:
     """Reads all rows into the spool. Returns columns that no conversation holds, and how many rows have them."""
-    fields = Counter[str]()
+    fields, (spool, origins) = Counter[str](), into
     folder = path if source.file is None else path.parent
     for ordinal, row in enumerate(source_rows(source, folder, report)):
         number = row.source.get("number", ordinal + 1)
@@ -138,6 +148,7 @@ def _gather(source: Source, path: Path, shape: Shape, options: Options, spool: S
         sample = Sample(f"{path.name}:{number}", example.messages, fields=example.fields, rejected=example.rejected,
                         tools=example.tools, source=row.source)
         spool.add(ordinal, sample, place_of(sample, ordinal, None, options.order, options.seed), None)
+        origins.add(sample)
         said = "\n".join(str(message.get("content")) for message in example.messages)
         fields.update(name for name, value in example.fields.items()
                       if not (isinstance(value, str) and value in said))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import sections
 from pipeline.errors import RecipeError
-from pipeline.sections import Item
+from pipeline.sections import About, Item
 
 Order = Literal["cell", "given", "name", "name-ignorecase", "shuffled"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -29,6 +29,7 @@ class Options(BaseModel):
         include_earlier: take rows of an earlier prompt or model too.
         allow_mixed: let rehearsed and real rows share a file.
         out: folder to write below; None for the dataset's `exports`.
+        about: what manifest and card say of licence, language and source; None for what the dataset's recipe says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -42,12 +43,13 @@ class Options(BaseModel):
     include_earlier: bool = False
     allow_mixed: bool = False
     out: Path | None = None
+    about: About | None = None
 
     @classmethod
-    def of(cls, section: sections.Export) -> Options:
-        """What a recipe's `export` asks for."""
+    def of(cls, section: sections.Export, about: About | None = None) -> Options:
+        """What a recipe's `export` asks for, and its `about`."""
         return cls(formats=tuple(section.formats), validation=section.validation, order=section.order,
-                   ascii=section.ascii, seed=section.seed)
+                   ascii=section.ascii, seed=section.seed, about=about)
 
 
 def share(text: str) -> float:

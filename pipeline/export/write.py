@@ -23,6 +23,7 @@ from pipeline.types import Example, Problem, text_of
 
 from ._originals import Originals
 from ._spool import TRAIN, VALIDATION, Spool
+from .card import CARD, Story, card
 
 NAMES = {TRAIN: "train", VALIDATION: "validation"}
 MANIFEST, REFUSED = "manifest.json", "refused.jsonl"
@@ -64,6 +65,8 @@ class Written:
         passed: rows written as they stood in the user's own file.
         left: rows whose rejected answer stays behind.
         unproven: of `passed`, rows whose own line is not what the official template makes.
+        card: README.md beside the files.
+        card_kept: whether it is one that a hand wrote or changed, which is left as it is.
     """
 
     format: str
@@ -77,6 +80,8 @@ class Written:
     left: int = 0
     unproven: int = 0
     manifest: Path | None = None
+    card: Path | None = None
+    card_kept: bool = False
 
 
 class Job(NamedTuple):
@@ -87,6 +92,7 @@ class Job(NamedTuple):
         originals: the users' own lines.
         ascii: see Format.write.
         about: what a manifest says of the export as a whole.
+        story: what the dataset card tells.
         whole: whether a rejected answer that a format has no place for is a reason to refuse the row.
     """
 
@@ -94,6 +100,7 @@ class Job(NamedTuple):
     originals: Originals
     ascii: bool
     about: dict[str, Any]
+    story: Story
     whole: bool = False
 
 
@@ -136,7 +143,9 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
         if not done.files or not done.files[0].path.name.startswith(NAMES[TRAIN]):
             done.files.clear()
             return done
-        (new / MANIFEST).write_bytes(_manifest(done, plugin, job.about))
+        manifest = _manifest(done, plugin, job.about)
+        _write_card(new / CARD, folder, plugin, (job, manifest), done)
+        (new / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
         _put_in_place(new, folder, done)
     return done
 
@@ -224,7 +233,7 @@ def measure(path: Path) -> tuple[int, str]:
     return size, whole.hexdigest()
 
 
-def _manifest(done: Written, plugin: Format, about: dict[str, Any]) -> bytes:
+def _manifest(done: Written, plugin: Format, about: dict[str, Any]) -> dict[str, Any]:
     rendering = plugin.rendering()
     options = plugin.how.model_dump(mode="json", exclude_defaults=True, exclude={"tokenizer"})  # a path of one machine
     files = [
@@ -240,12 +249,37 @@ def _manifest(done: Written, plugin: Format, about: dict[str, Any]) -> bytes:
              "counts": {**about["counts"], **counts}}
     if rendering is not None:
         value["rendering"] = {**rendering, "proven": rows - done.unproven, "unproven": done.unproven}
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
+    return value
+
+
+def _write_card(target: Path, folder: Path, plugin: Format, told: tuple[Job, dict[str, Any]], done: Written) -> None:
+    """Writes README.md and notes its digest in the manifest; one that a hand wrote or changed there is left alone."""
+    job, manifest = told
+    before, there = _manifest_in(folder).get("card"), folder / CARD
+    done.card = there
+    if there.is_file() and (not isinstance(before, dict) or measure(there)[1] != before.get("sha256")):
+        done.card_kept = True
+        if before is not None:
+            manifest["card"] = before
+        return
+    first = next(job.spool.rows(TRAIN, without_refused=True), None)
+    row = plugin.values(first.example) if first is not None else None
+    target.write_text(card(job.story, manifest, row), encoding="utf-8", newline="\n")
+    manifest["card"] = {"name": CARD, "sha256": measure(target)[1]}
+
+
+def _manifest_in(folder: Path) -> dict[str, Any]:
+    """The manifest of the export before; empty where there is none."""
+    try:
+        value = orjson.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _put_in_place(new: Path, folder: Path, done: Written) -> None:
     """Moves files over those of the export before; files that only that one had are taken away."""
-    before = _names_in(folder / MANIFEST)
+    before = _names_in(_manifest_in(folder))
     with suppress(FileNotFoundError):
         (folder / MANIFEST).unlink()
     made = sorted((path for path in new.iterdir() if path.name != MANIFEST), key=lambda path: path.name)
@@ -263,12 +297,11 @@ def _put_in_place(new: Path, folder: Path, done: Written) -> None:
     done.files = [file._replace(path=folder / file.path.name) for file in done.files]
 
 
-def _names_in(manifest: Path) -> set[str]:
+def _names_in(manifest: dict[str, Any]) -> set[str]:
     """Names of the files that an export's manifest lists; only plain names, whatever stands there."""
     try:
-        listed = orjson.loads(manifest.read_bytes())["files"]
-        return {file["name"] for file in listed if Path(file["name"]).name == file["name"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {file["name"] for file in manifest["files"] if Path(file["name"]).name == file["name"]}
+    except (KeyError, TypeError):
         return set()
 
 
