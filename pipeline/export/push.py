@@ -24,6 +24,8 @@ from .card import CARD
 from .write import MANIFEST, NAMES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_OFF = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY")
+"""Switches of huggingface_hub that are on while we ask."""
 State = Literal["new", "private", "public"]
 
 
@@ -102,9 +104,8 @@ def plan_push(
     files = _files(folder, manifest)
     with _hub() as api:
         remote = _remote(api, repo)
-    if remote.state == "public" and not public:
-        raise RecipeError(f"{api.endpoint}/datasets/{repo} is public: everybody would see these rows",
-                          "--public             sends them all the same\n--push OWNER/OTHER   makes a private one")
+    if not public:
+        _refuse_public(remote, f"{api.endpoint}/datasets/{repo}")
     ours = {*NAMES.values()}
     gone = tuple(name for name in remote.files if re.split(r"[./]", name)[0] in ours and name not in files)
     rows = " + ".join(f"{file['rows']:,}" for file in manifest["files"])
@@ -121,6 +122,7 @@ def send(push: Push) -> Pushed:
     The same files as there are already make no commit.
 
     Raises:
+        RecipeError: it is public by now, and was to be private.
         ProviderError: the hub refuses or does not answer; what was there before stands.
     """
     with _hub() as api:
@@ -128,6 +130,8 @@ def send(push: Push) -> Pushed:
 
         if push.remote.state == "new":
             api.create_repo(push.repo, repo_type="dataset", private=push.private, exist_ok=True)
+            if push.private:  # the hub may have its own mind, and someone may have made it since
+                _refuse_public(_remote(api, push.repo), push.url)
         adds = [CommitOperationAdd(name, str(path)) for name, path in push.files.items()]
         drops = [CommitOperationDelete(name) for name in push.gone]
         made = api.create_commit(push.repo, [*adds, *drops], commit_message=push.message, repo_type="dataset")
@@ -153,6 +157,12 @@ def _files(folder: Path, manifest: dict[str, Any]) -> dict[str, Path]:
         inside = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
         found |= {each.relative_to(folder).as_posix(): each for each in inside if each.is_file()}
     return found
+
+
+def _refuse_public(remote: Remote, url: str) -> None:
+    if remote.state == "public":
+        raise RecipeError(f"{url} is public: everybody would see these rows",
+                          "--public             sends them all the same\n--push OWNER/OTHER   makes a private one")
 
 
 def _remote(api: Any, repo: str) -> Remote:
@@ -205,22 +215,24 @@ def _hub() -> Iterator[Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No Xet, no progress bars, no words of its own while a hub is asked; all as it was afterwards."""
+    """No Xet, no telemetry, no progress bars, no words of its own while a hub is asked; all as it was afterwards."""
     from huggingface_hub import constants, utils
 
     tools: Any = utils
-    log, xet = logging.getLogger("huggingface_hub"), constants.HF_HUB_DISABLE_XET
+    log, known = logging.getLogger("huggingface_hub"), {name: getattr(constants, name) for name in _OFF}
     level, bars = log.level, tools.are_progress_bars_disabled()
     try:
         log.setLevel(logging.ERROR)
         tools.disable_progress_bars()
-        constants.HF_HUB_DISABLE_XET = True
+        for name in _OFF:
+            setattr(constants, name, True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         log.setLevel(level)
-        constants.HF_HUB_DISABLE_XET = xet
+        for name, value in known.items():
+            setattr(constants, name, value)
         if not bars:
             tools.enable_progress_bars()
 

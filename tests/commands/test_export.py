@@ -275,3 +275,26 @@ def test_the_cure_of_hand_edits_names_the_model_that_nobody_names_now(
                       for line in (said.out + said.err).splitlines() if " keeps that" in line]
         assert cures == ["generate tales --adopt --model openai:story-small"] * 3
         assert main([*cures[0].split(), *where]) == 0
+
+
+def test_what_the_recipe_says_about_the_rows(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A licence that is added after the rows were made is in card and manifest; the recipe's digest is as it was."""
+    manifest, card = (tales / "exports" / "openai-chat" / name for name in ("manifest.json", "README.md"))
+    text = "synth: 1\nname: tales\naxes: {genre: [a]}\nprompt: '{{genre}}'\ntrain: {user: '{{genre}}'}\n"
+    (tales / "recipe.yaml").write_text(text)
+    assert main(["export", "tales"]) == 0
+    before = json.loads(manifest.read_bytes())
+    (tales / "recipe.yaml").write_text(f"{text}about: {{license: mit, source: our own}}\n")
+    assert main(["export", "tales"]) == 0
+    after = json.loads(manifest.read_bytes())
+    assert (before["license"], after["license"]) == (None, "mit")
+    assert before["recipe"] == after["recipe"]
+    assert "Source, as the authors state it: our own" in card.read_text()
+    assert main(["export", "tales", "--set", "about.license=cc0-1.0"]) == 0
+    assert json.loads(manifest.read_bytes())["license"] == "cc0-1.0"
+    card.write_text("mine\n")
+    capsys.readouterr()
+    assert main(["export", "tales"]) == 0
+    said = capsys.readouterr().err
+    assert "README.md was written or changed by hand and stays as it is" in said
+    assert "wrote  datasets/tales/exports/openai-chat/README.md" not in said

@@ -311,7 +311,8 @@ def test_a_second_export_replaces_the_first(tmp_path: Path) -> None:
         folder = made.exports / "prompt-completion"
         (folder / "notes.txt").write_text("the user's own")
         run(made)
-        assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "notes.txt", "train.jsonl"]
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "README.md", "manifest.json", "notes.txt", "train.jsonl"]
 
 
 def test_an_export_that_fails_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,6 +350,7 @@ def test_what_a_killed_export_left_goes_away(tmp_path: Path) -> None:
         run(made)
         assert [path.name for path in made.exports.iterdir()] == ["prompt-completion"]
         assert sorted(p.name for p in (made.exports / "prompt-completion").iterdir()) == [
+            "README.md",
             "manifest.json",
             "train.jsonl",
         ]

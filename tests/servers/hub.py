@@ -44,6 +44,7 @@ class Hub:
         lfs_from: files of so many bytes or more go by LFS.
         asked: method and path of each request.
         stored: LFS objects by sha256.
+        meanwhile: a repository that someone else makes just before ours is asked for.
     """
 
     def __init__(self, lfs_from: int, faults: dict[str, tuple[int, str]]) -> None:
@@ -51,6 +52,7 @@ class Hub:
         self.repos: dict[str, Repo] = {}
         self.asked: list[str] = []
         self.stored: dict[str, bytes] = {}
+        self.meanwhile: Repo | None = None
         self.url = ""
 
     def answer(self, method: str, path: str, body: bytes, token: str | None) -> tuple[int, Any, dict[str, str]]:
@@ -90,6 +92,8 @@ class Hub:
     def _create(self, asked: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         assert asked["type"] == "dataset"
         name = f"{asked['organization']}/{asked['name']}"
+        if self.meanwhile is not None:
+            self.repos[name], self.meanwhile = self.meanwhile, None
         if name in self.repos:
             return 409, {"error": "You already created this dataset repo", "url": f"{self.url}/datasets/{name}"}, {}
         self.repos[name] = Repo(asked["visibility"] == "private", {".gitattributes": b"*.bin filter=lfs\n"})

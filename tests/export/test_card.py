@@ -1,0 +1,222 @@
+"""The dataset card and what a manifest says of licence and sources: read by the hub's own classes and by `datasets`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import RecipeError
+from pipeline.export import Options, export
+from pipeline.export.card import card, metadata
+from pipeline.export.convert import convert
+from pipeline.formats import open_formats
+from pipeline.recipe import parse_recipe
+from pipeline.sections import About, Item
+from pipeline.store import Dataset
+from pipeline.types import Sample
+from tests import made
+
+ABOUT = About(license="CC-BY-4.0", language=["en"], title="Tales: of many", description="Short acts.", tags=["fiction"],
+              source="Ideas of our own.")
+
+
+def exported(folder: Path, rows: list[Sample], **options: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The card, its front matter, and the manifest."""
+    path = made.dataset(folder / "tales", rows)
+    with Dataset.open(path) as dataset:
+        export(dataset, Options(**{"validation": 0.2, "about": ABOUT, **options}))
+    name = options.get("formats", (Item(name="openai-chat"),))[0].name
+    return read(path / "exports" / name)
+
+
+def read(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    return text, yaml.safe_load(text.split("---\n")[1]), json.loads((folder / "manifest.json").read_bytes())
+
+
+def test_the_card_says_what_the_rows_are_and_whose(tmp_path: Path) -> None:
+    text, front, manifest = exported(tmp_path, [made.sample(i) for i in range(30)])
+    assert front["license"] == "cc-by-4.0"
+    assert front["language"] == ["en"]
+    assert front["size_categories"] == ["n<1K"]
+    assert front["tags"] == ["synthetic", "synth", "fiction"]
+    assert front["configs"][0]["data_files"] == [{"split": "train", "path": "train.jsonl"},
+                                                 {"split": "validation", "path": "validation.jsonl"}]
+    assert "# Tales: of many\n\nShort acts." in text
+    assert "| openai | `writer-1-2026` | 27 |" in text
+    assert "**genre**: high fantasy (9), horror (9), romance & comedy (9)" in text
+    for file in manifest["files"]:
+        assert file["sha256"] in text
+    assert manifest["license"] == "CC-BY-4.0"
+    assert manifest["provenance"]["writers"] == [
+        {"host": "openai", "model": "writer-1-2026", "rows": 27, "rehearsal": False}]
+    assert manifest["notes"] == [
+        "Written by writer-1-2026 at openai: check the terms of openai on training on its output."]
+    assert manifest["notes"][0] in text
+
+
+def test_the_hub_reads_the_front_matter_as_we_wrote_it(tmp_path: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    text, front, _ = exported(tmp_path, [made.sample(i) for i in range(12)])
+    data = hub.DatasetCard(text).data
+    assert isinstance(data, hub.DatasetCardData)
+    assert data.to_dict() == front
+    assert (data.license, data.language, data.pretty_name) == ("cc-by-4.0", ["en"], "Tales: of many")
+
+
+def test_without_a_licence_none_is_made_up(tmp_path: Path) -> None:
+    _, front, manifest = exported(tmp_path, [made.sample(i) for i in range(12)], about=None)
+    assert "license" not in front
+    assert "language" not in front
+    assert manifest["license"] is None
+    assert any("No licence is stated" in note for note in manifest["notes"])
+
+
+@pytest.mark.parametrize(("said", "front"), [
+    ("MIT", {"license": "mit"}),
+    ("Our own terms, 2026", {"license": "other", "license_name": "our-own-terms-2026"}),
+])
+def test_a_licence_by_its_own_name_is_other(tmp_path: Path, said: str, front: dict[str, str]) -> None:
+    text, found, _ = exported(tmp_path, [made.sample(i) for i in range(6)], about=About(license=said))
+    assert front.items() <= found.items()
+    assert said in text
+
+
+def test_a_rehearsal_is_no_synthetic_data(tmp_path: Path) -> None:
+    rows = [replace(made.sample(i), provenance={"namespace": "rehearsal", "model": "rehearsal", "rehearsal": True})
+            for i in range(12)]
+    text, front, manifest = exported(tmp_path, rows)
+    assert front["tags"] == ["rehearsal", "synth", "fiction"]
+    assert "**A rehearsal**" in text
+    assert manifest["provenance"]["writers"][0]["rehearsal"] is True
+    assert not any("terms" in note for note in manifest["notes"])
+
+
+def test_rewrites_files_and_imported_rows_are_counted(tmp_path: Path) -> None:
+    long = "word " * 200
+    source = {"file": "/home/someone/tickets.csv", "digest": "abc", "row": "r", "start": 0, "end": 3}
+    rows = [Sample(f"i{i}", [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": long}],
+                   source=source, provenance={"imported": "columns"}) for i in range(4)]
+    first = made.sample(9)
+    child = replace(first, id="child0", parent=first.id, calls=(),
+                    provenance={**first.provenance, "augmentation": "expand"})
+    text, _, manifest = exported(tmp_path, [*rows, first, child])
+    known = manifest["provenance"]
+    assert known["files"] == [{"name": "tickets.csv", "digest": "abc", "rows": 4, "used": "rows"}]
+    assert known["imported"] == 4
+    assert known["rewritten"] == {"expand": 1}
+    assert "someone" not in text + json.dumps(manifest)
+
+
+def test_labels_are_a_classification(tmp_path: Path) -> None:
+    rows = [Sample(f"s{i}", [{"role": "user", "content": f"ticket {i}"},
+                             {"role": "assistant", "content": ("bug", "question")[i % 2]}]) for i in range(10)]
+    path = made.dataset(tmp_path / "tickets", rows, curated=False)
+    with Dataset.open(path) as dataset:
+        export(dataset, Options())
+    text, front, _ = read(path / "exports" / "openai-chat")
+    assert front["task_categories"] == ["text-classification"]
+    assert "| `bug` | 5 | 0 |" in text
+
+
+def test_the_same_rows_give_the_same_card(tmp_path: Path) -> None:
+    rows = [made.sample(i) for i in range(20)]
+    one = exported(tmp_path / "a", rows)
+    other = exported(tmp_path / "b", rows[::-1])
+    assert one == other
+
+
+def test_a_card_changed_by_hand_stays(tmp_path: Path) -> None:
+    path = made.dataset(tmp_path / "tales", [made.sample(i) for i in range(12)])
+    mine = path / "exports" / "openai-chat" / "README.md"
+    with Dataset.open(path) as dataset:
+        assert not export(dataset, Options()).written[0].card_kept
+        mine.write_text("# Mine\n")
+        for _ in range(2):
+            (written,) = export(dataset, Options(validation=0.2)).written
+            assert written.card_kept
+            assert mine.read_text() == "# Mine\n"
+        mine.unlink()
+        assert not export(dataset, Options()).written[0].card_kept
+    assert "pretty_name: tales" in mine.read_text()
+
+
+def test_a_converted_file_has_a_card_too(tmp_path: Path) -> None:
+    lines = [json.dumps({"prompt": f"p{i}", "completion": f"c | `{i}`"}) for i in range(3)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    convert(tmp_path / "rows.jsonl", open_formats([Item(name="chatml")]), Options(order="given"), lambda _: None)
+    text, front, manifest = read(tmp_path / "rows-exports" / "chatml")
+    assert front["pretty_name"] == "rows"
+    assert "3 rows are as they were imported" in text
+    assert manifest["provenance"]["files"][0]["name"] == "rows.jsonl"
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(title=st.text(max_size=30), said=st.text(max_size=40), tags=st.lists(st.text(max_size=8), max_size=3))
+def test_any_text_is_held_by_the_front_matter(story: Any, title: str, said: str, tags: list[str]) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    about = About(title=title, license=said, tags=tags, description=said)
+    told, manifest = story
+    text = card(told._replace(about=about), manifest, {"text": said})
+    assert hub.DatasetCard(text).data.to_dict() == metadata(told._replace(about=about), manifest)
+
+
+@pytest.fixture(scope="module")
+def story() -> Any:
+    """What a card is made of, without a dataset."""
+    from pipeline.export.card import Story
+    from pipeline.export.origins import Origins, sources
+
+    origins = Origins()
+    origins.add(made.sample(1))
+    manifest = {"format": "openai-chat", "synth": "0", "files": [
+        {"name": "train.jsonl", "rows": 1, "tokens": 1, "tokens_exact": True, "sha256": "0"}],
+        **sources(None, origins, None)}
+    return Story("tales", "synth run tales", None, None, origins, {}, {}), manifest
+
+
+@pytest.mark.parametrize("written", ["no", "[no, en]"])
+def test_norwegian_is_a_language(written: str) -> None:
+    recipe = parse_recipe(f"{made.TALES}about: {{language: {written}}}\n")
+    assert recipe.about is not None
+    assert recipe.about.language[0] == "no"
+
+
+def test_a_language_is_a_code() -> None:
+    with pytest.raises(RecipeError, match="'English' is no code of two or three letters"):
+        parse_recipe(f"{made.TALES}about: {{language: English}}\n")
+
+
+LOAD = """
+import json, sys
+from datasets import load_dataset
+found = load_dataset(sys.argv[1], cache_dir=sys.argv[2])
+print(json.dumps({name: [len(rows), rows.column_names] for name, rows in found.items()}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "columns"), [
+    ("openai-chat", ["messages"]), ("llama2", ["text"]), ("csv", ["prompt", "completion"]),
+    ("parquet", None), ("trl-prompt-completion", ["prompt", "completion"]),
+])
+def test_datasets_loads_the_folder_by_its_splits(tmp_path: Path, name: str, columns: list[str] | None) -> None:
+    """In a process of its own, with no way to a hub."""
+    pytest.importorskip("datasets")
+    exported(tmp_path, [made.sample(i) for i in range(30)], formats=(Item(name=name),))
+    env = {"PATH": "", "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "HOME": str(tmp_path)}
+    words = [sys.executable, "-c", LOAD, str(tmp_path / "tales" / "exports" / name), str(tmp_path / "cache")]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert {split: rows for split, (rows, _) in found.items()} == {"train": 22, "validation": 5}
+    assert columns is None or found["train"][1] == columns
