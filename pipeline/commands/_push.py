@@ -97,6 +97,8 @@ def _introduce(plan: Push, wanted: Wanted) -> None:
         console.fact("gone", f"{', '.join(plan.gone)} of an earlier push: taken away there")
     if wanted.public and plan.private:
         console.warn(f"it is private and stays so; the page of the dataset opens it to all: {plan.url}/settings")
+    if not plan.private:
+        console.warn("README.md shows the prompts, the recipe with its comments, and one row")
     for note in plan.notes:
         console.warn(note)
 

@@ -128,7 +128,7 @@ def _export(
     recipe = dataset.recipe()
     options = options.model_copy(update={"about": options.about or (recipe.about if recipe else None)})
     about = {**_about(dataset, recipe, options, divided, aside, (rows, rehearsed)),
-             **sources(options.about, origins, recipe)}
+             **sources(options.about, origins, recipe, _folders(dataset))}
     story = Story(dataset.name, _command(dataset, recipe), recipe, options.about, origins,
                   dataset.manifest().get("curation") or {}, labels)
     target = options.out or dataset.exports

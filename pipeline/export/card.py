@@ -155,10 +155,11 @@ def _curation(noted: dict[str, Any]) -> str:
         options = {key: value for key, value in (rule.get("options") or {}).items() if value is not None}
         rules.append((_code(rule["rule"]), _code(json.dumps(options, ensure_ascii=False)) if options else "",
                       dropped.get(rule["rule"], 0)))
-    told = f"{noted.get('kept', 0):,} rows of {noted.get('rows', 0):,} were kept. A row that several rules drop " \
-           "counts for each of them."
-    return "\n\n".join(["## Curation", told, _table(("rule", "options", "dropped"), rules)] if rules else
-                       ["## Curation", told])
+    told = f"{noted.get('kept', 0):,} rows of {noted.get('rows', 0):,} were kept."
+    if not rules:
+        return f"## Curation\n\n{told} There was no rule."
+    table = _table(("rule", "options", "dropped"), rules)
+    return f"## Curation\n\n{told} A row that several rules drop counts for each of them.\n\n{table}"
 
 
 def _files(manifest: dict[str, Any]) -> str:
@@ -187,7 +188,8 @@ def _from(story: Story, manifest: dict[str, Any]) -> str:
         lines.append(f"Licence, as the authors state it: {_plain(about.license)}")
     if about.source:
         lines.append(f"Source, as the authors state it: {about.source.strip()}")
-    lines += [f"- {note}" for note in manifest["notes"]]
+    if manifest["notes"]:
+        lines.append("\n".join(f"- {note}" for note in manifest["notes"]))
     return "\n\n".join(lines) if len(lines) > 1 else ""
 
 

@@ -93,7 +93,7 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
             again = shlex.join(["synth", "export", path.name, *chain.from_iterable(("--to", p.name) for p in plugins)])
             story = Story(path.name.split(".")[0], again, None, None, origins, {}, labels)
             with Originals([path.parent]) as originals:
-                about = {**_about(path, options, divided, count), **sources(None, origins, None)}
+                about = {**_about(path, options, divided, count), **sources(None, origins, None, [path.parent])}
                 job = Job(spool, originals, options.ascii, about, story, whole=True)
                 written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
             as_they_were = {one.format for one in written if one.passed == count}

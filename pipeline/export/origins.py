@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pipeline import hosts
+from pipeline.read import file_digest
 from pipeline.recipe import Recipe
 from pipeline.sections import About
 from pipeline.types import Sample
@@ -59,9 +61,15 @@ class Origins:
         if sample.source is not None:
             self.files[_file_of(sample.source)] += 1
 
-    def as_dict(self, recipe: Recipe | None) -> dict[str, Any]:
-        """What a manifest says of it. Names of files without their folders: those are of one machine."""
-        files = [{"name": name, "digest": digest or None, "rows": rows, "used": "rows"}
+    def as_dict(self, recipe: Recipe | None, folders: Sequence[Path]) -> dict[str, Any]:
+        """What a manifest says of it. Names of files without their folders: those are of one machine.
+
+        Args:
+            recipe: its prompts may show rows of files.
+            folders: where the paths of files may begin; of one that is not there any more the sha256 is None.
+        """
+        files = [{"name": name if name.endswith("/") else PurePosixPath(name).name,
+                  "sha256": _sha256(name, digest, folders), "rows": rows, "used": "rows"}
                  for (name, digest), rows in sorted(self.files.items())]
         return {
             "files": [*files, *(shown_files(recipe) if recipe else [])],
@@ -76,7 +84,21 @@ def _file_of(source: dict[str, Any]) -> tuple[str, str]:
     path = PurePosixPath(str(source.get("file") or ""))
     if source.get("prompt_file"):
         return f"{path.parent.name}/", ""
-    return path.name, str(source.get("digest") or "")
+    return str(path), str(source.get("digest") or "")
+
+
+def _sha256(name: str, digest: str, folders: Sequence[Path]) -> str | None:
+    """The sha256 of the very file that rows were read from, as its digest says."""
+    for path in dict.fromkeys((folder / name).resolve() for folder in folders if digest):
+        if path.is_file() and file_digest(path) == digest:
+            return measured(path)
+    return None
+
+
+def measured(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shown_files(recipe: Recipe) -> list[dict[str, Any]]:
@@ -86,8 +108,7 @@ def shown_files(recipe: Recipe) -> list[dict[str, Any]]:
     for name in named:
         path, digest = recipe.folder / name, None
         if path.is_file():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = measured(path)
         found.append({"name": Path(name).name, "sha256": digest, "used": "examples in prompts"})
     return found
 
@@ -120,9 +141,11 @@ def notes(origins: dict[str, Any], about: About | None) -> list[str]:
     return told
 
 
-def sources(about: About | None, origins: Origins, recipe: Recipe | None) -> dict[str, Any]:
-    """What a manifest says of licence and sources."""
-    known = origins.as_dict(recipe)
+def sources(
+    about: About | None, origins: Origins, recipe: Recipe | None, folders: Sequence[Path] = (),
+) -> dict[str, Any]:
+    """What a manifest says of licence and sources; see Origins.as_dict."""
+    known = origins.as_dict(recipe, folders)
     return {"license": about.license if about else None,
             "about": about.model_dump(mode="json", exclude_defaults=True) if about else {},
             "provenance": known, "notes": notes(known, about)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -298,3 +299,19 @@ def test_what_the_recipe_says_about_the_rows(tales: Path, capsys: pytest.Capture
     said = capsys.readouterr().err
     assert "README.md was written or changed by hand and stays as it is" in said
     assert "wrote  datasets/tales/exports/openai-chat/README.md" not in said
+
+
+def test_a_manifest_names_the_file_that_rows_came_from(workdir: Path) -> None:
+    """With its sha256 where it is still the same file; a changed one is another."""
+    rows = workdir / "rows.jsonl"
+    rows.write_text("".join(f'{{"prompt": "p{i}", "completion": "c"}}\n' for i in range(4)))
+    assert main(["import", "mine", "rows.jsonl"]) == 0
+    wanted = hashlib.sha256(rows.read_bytes()).hexdigest()
+    manifest = workdir / "datasets" / "mine" / "exports" / "openai-chat" / "manifest.json"
+    assert main(["export", "mine", "--format", "openai-chat"]) == 0
+    (file,) = json.loads(manifest.read_bytes())["provenance"]["files"]
+    assert file == {"name": "rows.jsonl", "sha256": wanted, "rows": 4, "used": "rows"}
+    rows.write_text("{}\n")
+    assert main(["export", "mine", "--format", "openai-chat"]) == 0
+    (file,) = json.loads(manifest.read_bytes())["provenance"]["files"]
+    assert file["sha256"] is None

@@ -95,7 +95,9 @@ def test_a_folder_of_texts_goes_as_files_and_refused_rows_stay(tales: Path, serv
 def test_public_is_said_and_asked_for(tales: Path, server: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*PUSH, "--public"]) == 0
     assert not server.repos["me/tales"].private
-    assert "public: everybody sees it" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "public: everybody sees it" in said
+    assert "README.md shows the prompts, the recipe with its comments, and one row" in said
     assert main([*PUSH, "--split", "0.2"]) == 2
     assert "is public: everybody would see these rows" in capsys.readouterr().err
     assert len(server.repos["me/tales"].commits) == 1
