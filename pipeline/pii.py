@@ -25,9 +25,9 @@ _PLAIN = frozenset({"US", "CA"})
 NEAR = 40
 """So far before a number, in characters, stands the word that says what it is. Chosen by us: `my SSN, as I said, is ...`."""
 
-_GATE = re.compile(r"[0-9](?:[0-9A-Za-z.:-]{6,}|[0-9]{4}|(?:[ \t().\-/\u00a0\u2010\u2011\u2013]{0,3}[0-9]){6,})")
-"""What every number here holds: five digits, seven with little between them, or seven of its characters together. Most prose
-has none, and is done with after one look."""
+_GATE = re.compile(r"[0-9](?:[0-9.:]{6,}|[0-9A-Za-z]{20,}|[0-9]{4}|(?:[ \t().\-/\u00a0\u2010\u2011\u2013]{0,3}[0-9]){6,})")
+"""What every number here holds: five digits, seven with little between them, seven with dots, 21 letters and digits. Most
+prose has none, and is done with after one look."""
 _RUN = re.compile(r"[0-9](?:[ \t().\-/\u00a0\u2010\u2011\u2013]{0,3}[0-9]){6,}")
 _LOGIN = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<>]{1,80}:([^\s/@'\"<>]{1,200})@[^\s/'\"<>]+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\W_][\w.+%'-]{0,63}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}([^\W\d_]{2,24})(?![\w@-])")
@@ -53,7 +53,7 @@ _MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-
 _NHS = re.compile(r"(?<![\w.])[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{4}(?!\w|[.-][0-9])")
 _NHS_WORD = re.compile(r"\bNHS\b|health service number", re.IGNORECASE)
 _DOCUMENT = re.compile(
-    r"(?:passport|driv(?:er['’]?s|ing)\s+licen[cs]e|(?:national\s+)?identity\s+card|national\s+id)\b[^\n.]{0,24}?"
+    r"(?:passport|driv(?:er['’]?s|ing)\s+licen[cs]e|(?:national\s+)?identity\s+card|national\s+id)\b(?:n[or]\.|[^\n.]){0,24}?"
     r"\b((?=[a-z]{0,3}[0-9])[a-z0-9]{6,14})\b", re.IGNORECASE)
 _PAPERS = ("passport", "licen", "identity", "national id")
 _COIN = re.compile(r"[13LMD][1-9A-HJ-NP-Za-km-z]{25,33}")
@@ -72,7 +72,10 @@ _PHONE_WORD = re.compile(
 BEHIND = 10
 """So far behind a phone number may stand what it is, as in `69 987 88 37 office`."""
 _YEARS = re.compile(r"(?:1[0-9]|20)[0-9]{2}[ \-–/.]{1,3}(?:1[0-9]|20)[0-9]{2}")
-_EXTENSION = re.compile(r"[,;]?\s{0,2}(?:x|ext\.?|extension|#)\s{0,2}[0-9]{1,6}\b", re.IGNORECASE)
+_AMERICAN = re.compile(r"\([0-9]{3}\) ?[0-9]{3}-[0-9]{4}(?![0-9])")
+"""A form that nobody else writes: what is no number there, as (123) 456-7890, is none."""
+EXTENSION = re.compile(r"[,;]?\s{0,2}(?:x|ext\.?|extension|#)\s{0,2}[0-9]{1,6}\b", re.IGNORECASE)
+"""As `x751` behind a number."""
 _DRAMA = re.compile(
     r"1(?:\d{3})55501\d\d|44(?:(?:113|114|115|116|117|118|121|131|141|151|161)4960\d{3}|2079460\d{3}|1914980\d{3}|1632960\d{3}"
     r"|7700900\d{3}|8081570\d{3})|61[2378](?:5550|7010)\d{4}|33(?:19900|26191|35301|46571|53649|63998)\d{4}"
@@ -100,8 +103,8 @@ def find(
         regions: ISO 3166 codes; phone numbers of these need no country code.
         reserved: also what is published as an example and belongs to nobody.
     """
-    mail, gate = "@" in text, _GATE.search(text)
-    has = {"mail": mail, "number": gate is not None, "colons": text.count(":") > 2 or (gate is not None and "-" in text)}
+    mail, gate = "@" in text, _GATE.search(text) if has_digit(text) else None
+    has = {"mail": mail, "number": gate is not None, "colons": text.count(":") > 2 or text.count("-") > 4}
     has["ip"] = gate is not None or has["colons"]
     if not any(has.values()):
         return []
@@ -113,6 +116,12 @@ def find(
             spans = _phones(text, start, regions) if kind == "phone" else finder(text, start)
             found += [span for span in spans if not any(span.start < had.end and had.start < span.end for had in found)]
     return sorted(span for span in found if reserved or not span.reserved)
+
+
+def has_digit(text: str) -> bool:
+    """Whether one of ten digits is in a text: looked for one by one, which is twenty times as fast as a pattern."""
+    return ("1" in text or "0" in text or "2" in text or "9" in text or "5" in text or "3" in text or "4" in text
+            or "8" in text or "7" in text or "6" in text)
 
 
 def excerpt(text: str, span: Span) -> str:
@@ -266,13 +275,25 @@ def _phones(text: str, start: int, regions: Collection[str]) -> Iterator[Span]:
             continue
         told = _PHONE_WORD.search(text, max(0, left - NEAR), run.end() + BEHIND) is not None
         if told or left < run.start() or not run[0].isdigit():
-            tail = _EXTENSION.match(text, run.end())
-            span = _phone(text[left:tail.end() if tail else run.end()], [each for each in regions if told or each in _PLAIN])
-            if span is not None:
-                yield span._replace(start=span.start + left, end=span.end + left)
+            tail = EXTENSION.match(text, run.end())
+            plain = not told or _AMERICAN.match(text, left) is not None
+            known = [each for each in regions if each in _PLAIN or not plain]
+            phone = phone_in(text[left:tail.end() if tail else run.end()], known)
+            if phone is not None:
+                yield Span(phone.start + left, phone.end + left, "phone", phone.reserved)
 
 
-def _phone(shown: str, regions: Collection[str]) -> Span | None:
+class Phone(NamedTuple):
+    """A phone number in a text: where, the country's code, the number within it, and whether nobody in person has it."""
+
+    start: int
+    end: int
+    country: int
+    national: str
+    reserved: bool
+
+
+def phone_in(shown: str, regions: Collection[str]) -> Phone | None:
     """The number in a text that may be one. Nobody in person has a hotline, a free one or one of a story."""
     from phonenumbers import Leniency, PhoneNumberMatcher, PhoneNumberType, number_type
 
@@ -286,9 +307,9 @@ def _phone(shown: str, regions: Collection[str]) -> Span | None:
         nobody = number_type(found.number) not in (
             PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE,
             PhoneNumberType.PERSONAL_NUMBER, PhoneNumberType.VOIP, PhoneNumberType.PAGER)
-        number = f"{found.number.country_code}{found.number.national_number}"
-        return Span(found.start + shift if found.start else 0, found.end + shift, "phone",
-                    nobody or _DRAMA.fullmatch(number) is not None)
+        country, national = found.number.country_code or 0, str(found.number.national_number)
+        return Phone(found.start + shift if found.start else 0, found.end + shift, country, national,
+                     nobody or _DRAMA.fullmatch(f"{country}{national}") is not None)
     return None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from math import log2
 from typing import Literal, get_args
 
-from .pii import Span, logins
+from .pii import Span, has_digit, logins
 
 Kind = Literal[
     "login", "openai", "anthropic", "aws", "github", "gitlab", "slack", "google", "stripe", "huggingface", "sendgrid", "npm",
@@ -26,24 +26,24 @@ BITS = 3.0
 ASSIGNED_LENGTH, ASSIGNED_BITS = 16, 3.3
 """A value that is merely called a key is longer and more random than a word. Chosen by us on seed-tasks and the passages."""
 
-_FORMS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("anthropic", ("sk-ant-",), r"sk-ant-[A-Za-z0-9]{2,8}-[A-Za-z0-9_-]{24,}"),
-    ("openai", ("sk-",), r"sk-(?!ant-)(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{20,}"),
-    ("aws", ("AKIA", "ASIA"), r"(?:AKIA|ASIA)[A-Z2-7]{16}"),
-    ("github", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"), r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
-    ("gitlab", ("glpat-",), r"glpat-[A-Za-z0-9_-]{20,}"),
-    ("slack", ("xox", "hooks.slack.com"), r"xox[abeoprs]-(?:[A-Za-z0-9]{1,16}-){1,4}[A-Za-z0-9]{16,}"
-                                          r"|hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20,}"),
-    ("google", ("AIza",), r"AIza[A-Za-z0-9_-]{35}"),
-    ("stripe", ("k_live_",), r"[sr]k_live_[A-Za-z0-9]{20,}"),
-    ("huggingface", ("hf_",), r"hf_[A-Za-z0-9]{30,}"),
-    ("sendgrid", ("SG.",), r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
-    ("npm", ("npm_",), r"npm_[A-Za-z0-9]{36}"),
+_FORMS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    ("anthropic", "-", ("sk-ant-",), r"sk-ant-[A-Za-z0-9]{2,8}-[A-Za-z0-9_-]{24,}"),
+    ("openai", "-", ("sk-",), r"sk-(?!ant-)(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{20,}"),
+    ("aws", "", ("AKIA", "ASIA"), r"(?:AKIA|ASIA)[A-Z2-7]{16}"),
+    ("github", "_", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+     r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
+    ("gitlab", "-", ("glpat-",), r"glpat-[A-Za-z0-9_-]{20,}"),
+    ("slack", "", ("xox", "hooks.slack.com"),
+     r"xox[abeoprs]-(?:[A-Za-z0-9]{1,16}-){1,4}[A-Za-z0-9]{16,}"
+     r"|hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20,}"),
+    ("google", "", ("AIza",), r"AIza[A-Za-z0-9_-]{35}"),
+    ("stripe", "_", ("k_live_",), r"[sr]k_live_[A-Za-z0-9]{20,}"),
+    ("huggingface", "_", ("hf_",), r"hf_[A-Za-z0-9]{30,}"),
+    ("sendgrid", "", ("SG.",), r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
+    ("npm", "_", ("npm_",), r"npm_[A-Za-z0-9]{36}"),
 )
-"""Kind, what a text must hold before it is looked for, and the form; from the hosts' own pages and their secret scanners."""
-_UNDERLINED = frozenset({"github", "stripe", "huggingface", "npm"})
-"""Kinds whose needles all hold an underscore, which prose has none of."""
-_COMPILED = {kind: re.compile(rf"(?<![A-Za-z0-9_])(?:{form})(?![A-Za-z0-9])") for kind, _, form in _FORMS}
+"""Kind; a character, then words of which one must be there before it is looked for; the form; from the hosts' own pages and their secret scanners."""
+_COMPILED = {kind: re.compile(rf"(?<![A-Za-z0-9_])(?:{form})(?![A-Za-z0-9])") for kind, _, _, form in _FORMS}
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{8,})\.(eyJ[A-Za-z0-9_-]{4,})\.[A-Za-z0-9_-]{16,}")
 _PEM = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:[^-]{0,400}?)(?:[A-Za-z0-9+/=]{40,}\s*)+"
@@ -61,6 +61,8 @@ SAMPLE_SUBJECT = "1234567890"
 
 def find(text: str, kinds: Collection[str] = KINDS) -> list[Span]:
     """The credentials in a text, from left to right; no two overlap."""
+    if not has_digit(text):  # what is drawn at random holds one
+        return []
     found: list[Span] = []
     for finder in _FINDERS:
         for span in finder(text):
@@ -87,9 +89,9 @@ def _random(value: str) -> bool:
 
 
 def _forms(text: str) -> Iterator[Span]:
-    lines = "_" in text
-    for kind, needles, _ in _FORMS:
-        if (lines or kind not in _UNDERLINED) and any(needle in text for needle in needles):
+    has = {"_": "_" in text, "-": "-" in text, "": True}
+    for kind, mark, needles, _ in _FORMS:
+        if has[mark] and any(needle in text for needle in needles):
             for found in _COMPILED[kind].finditer(text):
                 value = found[0]
                 drawn = entropy(value) >= BITS and not _FAKE.search(value[4:])
@@ -121,7 +123,7 @@ def _decoded(part: str) -> object:
 
 
 def _pems(text: str) -> Iterator[Span]:
-    if "PRIVATE KEY" in text:
+    if "-" in text and "PRIVATE KEY" in text:
         for found in _PEM.finditer(text):
             yield Span(*found.span(), "private-key")
 
