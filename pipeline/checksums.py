@@ -21,7 +21,8 @@ TEST_CARDS: dict[str, tuple[str, ...]] = {
 }
 """Numbers that processors publish for tests (Stripe's and PayPal's lists of test cards): they pass and buy nothing."""
 _ISSUERS = (
-    ("visa", "4", (13, 16, 19)), ("mastercard", r"5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)", (16,)), ("amex", "3[47]", (15,)),
+    ("visa", "4", (13, 16, 19)), ("mastercard", r"5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)", (16,)),
+    ("amex", "3[47]", (15,)),
     ("discover", "6011|64[4-9]|65", (16, 19)), ("diners", r"30[0-5]|3095|36|3[89]", (14, 16)),
     ("jcb", "35(?:2[89]|[3-8])", (16, 19)), ("unionpay", "62", (16, 17, 18, 19)),
     ("maestro", "5018|5020|5038|5893|6304|6759|676[1-3]", (13, 14, 15, 16, 17, 18, 19)),

@@ -1,9 +1,8 @@
 """Values that stand in for personal ones: of the same kind and form, the same for the same value, and nobody's.
 
-Each is of a range that is set aside for examples, which `pii` knows as such: so a masked text is clean by the same measure.
-All of these ranges are far smaller than what they stand for, so that many values share a stand-in: with the seed a guess can be
-refuted, never proven, and nothing leads back from a stand-in to its value.
-"""
+Each is of a range that is set aside for examples, which `pii` knows as such: so a masked text is clean by the same
+measure. All of these ranges are far smaller than what they stand for, so that many values share a stand-in: with the
+seed a guess can be refuted, never proven, and nothing leads back from a stand-in to its value. """
 
 from __future__ import annotations
 
@@ -60,7 +59,8 @@ class Fakes:
     def _login(self, value: str) -> str:
         scheme, rest = value.split("://", 1)
         port = re.search(r":[0-9]{1,5}$", rest)
-        return f"{scheme}://{_names(hash_int('mask', self.seed, 'login', rest))}:password@example.com{port[0] if port else ''}"
+        user = _names(hash_int("mask", self.seed, "login", rest))
+        return f"{scheme}://{user}:password@example.com{port[0] if port else ''}"
 
     def _card(self, value: str) -> str:
         digits = digits_of(value)
@@ -125,7 +125,8 @@ class Fakes:
             head, free = _LINES[country]
             fake = head + f"{self._draw('phone', national, 10**free):0{free}}"
         else:
-            country, fake = 1, f"{AREAS[self._draw('phone', national, len(AREAS))]}55501{self._draw('phone', national, 100, 1):02}"
+            area = AREAS[self._draw("phone", national, len(AREAS))]
+            country, fake = 1, f"{area}55501{self._draw('phone', national, 100, 1):02}"
         digits = digits_of(value)
         if found and country == found.country and digits.endswith(national) and len(fake) == len(national):
             laid = _laid(value, digits[:len(digits) - len(national)] + fake)

@@ -1,16 +1,16 @@
 """Finds personal data that its form gives away: mail addresses, phones, cards, accounts, and whatever has check digits.
 
-Names, addresses, dates of birth and places have no form, and are not found here: no pattern can. Each kind is held to what can be
-checked (check digits, ranges that are given out, a phone library's plans), and numbers that could be anything need a word that
-says what they are. Values that are published as examples (example.com, 555-0143, 4111 1111 1111 1111, 192.0.2.7)
-belong to nobody: they are `reserved`, and left out unless asked for.
-"""
+Names, addresses, dates of birth and places have no form, and are not found here: no pattern can. Each kind is held to
+what can be checked (check digits, ranges that are given out, a phone library's plans), and numbers that could be
+anything need a word that says what they are. Values that are published as examples (example.com, 555-0143, 4111 1111
+1111 1111, 192.0.2.7) belong to nobody: they are `reserved`, and left out unless asked for. """
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 from .checksums import TEST_CARDS, base58, bech32, iban, ibans, issuer, nhs, ssn
@@ -19,35 +19,40 @@ Kind = Literal["login", "email", "iban", "crypto", "card", "ssn", "ip", "mac", "
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """All kinds, in the order in which one wins where two claim the same characters."""
 REGIONS = ("US", "GB", "AU", "NZ", "IE", "IN", "DE", "FR", "CH", "IT", "ES", "NL")
-"""Whose numbers are known without a country code. Chosen by us. Two years with a dash are a valid number of some country, so
-all but those of North America (_PLAIN) need a word such as `call` or `mobile` beside them."""
+"""Whose numbers are known without a country code. Chosen by us. Two years with a dash are a valid number of some
+country, so all but those of North America (_PLAIN) need a word such as `call` or `mobile` beside them."""
 _PLAIN = frozenset({"US", "CA"})
 NEAR = 40
-"""So far before a number, in characters, stands the word that says what it is. Chosen by us: `my SSN, as I said, is ...`."""
+"""So far before a number, in characters, stands the word that says what it is. Chosen by us: `my SSN, as I said, is
+...`."""
 
-_GATE = re.compile(r"[0-9](?:[0-9.:]{6,}|[0-9A-Za-z]{20,}|[0-9]{4}|(?:[ \t().\-/\u00a0\u2010\u2011\u2013]{0,3}[0-9]){6,})")
-"""What every number here holds: five digits, seven with little between them, seven with dots, 21 letters and digits. Most
-prose has none, and is done with after one look."""
-_RUN = re.compile(r"[0-9](?:[ \t().\-/\u00a0\u2010\u2011\u2013]{0,3}[0-9]){6,}")
-_LOGIN = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<>]{1,80}:([^\s/@'\"<>]{1,200})@[^\s/'\"<>]+", re.IGNORECASE)
+_SEVEN = r"(?:[ \t().\-/\u00a0\u2010\u2011\u2013]{0,3}[0-9]){6,}"
+_GATE = re.compile(rf"[0-9](?:[0-9.:]{{6,}}|[0-9A-Za-z]{{20,}}|[0-9]{{4}}|{_SEVEN})")
+"""What every number here holds: five digits, seven with little between them, seven with dots, 21 letters and digits.
+Most prose has none, and is done with after one look."""
+_RUN = re.compile(f"[0-9]{_SEVEN}")
+_LOGIN = re.compile(
+    r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<>]{1,80}:([^\s/@'\"<>]{1,200})@[^\s/'\"<>,;`)\]}]+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\W_][\w.+%'-]{0,63}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}([^\W\d_]{2,24})(?![\w@-])")
-_FILES = frozenset("png jpg jpeg gif svg webp bmp css js ts py html pdf zip".split())
+_FILES = frozenset(["png", "jpg", "jpeg", "gif", "svg", "webp", "bmp", "css", "js", "ts", "py", "html", "pdf", "zip"])
 _EXAMPLE_MAIL = re.compile(
     r"@(?:[\w-]+\.)*(?:example\.(?:com|net|org|edu)|[\w-]+\.(?:example|test|invalid|localhost))$|^git@", re.IGNORECASE)
 """Names that RFC 2606 and RFC 6761 set aside; `git@` is the account of a host."""
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])")
 _CARD = re.compile(
-    r"(?<![\w.])(?:[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}|3[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5}|[0-9]{13,19})(?!\w|[.-][0-9])")
+    r"(?<![\w.])(?:[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}|3[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5}"
+    r"|[0-9]{13,19})(?!\w|[.-][0-9])")
 _SSN = re.compile(r"(?<![\w-])[0-9]{3}(?:(-)| )?[0-9]{2}(?(1)-| ?)[0-9]{4}(?![\w-]|\.[0-9])")
 _SSN_WORD = re.compile(r"\bssn\b|social\s+security", re.IGNORECASE)
 _SAMPLE_SSN = frozenset({"078051120", "219099999", "123456789", "111111111", "123121234"})
 """The two that were printed as samples (SSA, Meet the most misused SSN), and those that everybody types."""
 _IP4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{1,4}(?::{1,2}[0-9A-Fa-f]{1,4}){2,7}(?![\w:])")
-_IP_WORD = re.compile(r"\bips?\b|address|server|host|client|ping|dns|gateway|router|network|://|visitor|login", re.IGNORECASE)
+_IP_WORD = re.compile(
+    r"\bips?\b|address|server|host|client|ping|dns|gateway|router|network|://|visitor|login", re.IGNORECASE)
 _VERSION = re.compile(
-    r"(?:\bv|\bver\.?|version|release|build|firmware|driver|update|upgrade|patch|software|section|chapter|figure|table|clause|§)"
-    r"[^.\n]{0,24}$", re.IGNORECASE)
+    r"(?:\bv|\bver\.?|version|release|build|firmware|driver|update|upgrade|patch|software|section|chapter|figure|table"
+    r"|clause|§)[^.\n]{0,24}$", re.IGNORECASE)
 _PUBLIC_DNS = frozenset({"1.1.1.1", "1.0.0.1", "8.8.8.8", "8.8.4.4", "9.9.9.9", "1.2.3.4"})
 _MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])")
 _NHS = re.compile(r"(?<![\w.])[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{4}(?!\w|[.-][0-9])")
@@ -66,21 +71,30 @@ _SAMPLE_COINS = frozenset({
     "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
 })
 """Of Bitcoin's first block, its wiki, and BIP 173."""
-_PLACEHOLDER = re.compile(r"pass(?:word|wd)?|pwd|secret|change-?me|x{3,}|\*{3,}|\.{3}|[<{$%\[].*|your.*|example.*", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"pass(?:word|wd)?|pwd|secret|change-?me|x{3,}|\*{3,}|\.{3}|[<{$%\[].*|your.*|example.*", re.IGNORECASE)
 _PHONE_WORD = re.compile(
-    r"\b(?:phone|tele?|telephone|call|text|sms|mobile|cell|fax|ring|dial|contact|whatsapp|reach|desk|office|home|work|landline|handy|telefon|hotline)\b", re.IGNORECASE)
+    r"\b(?:phone|tele?|telephone|call|text|sms|mobile|cell|fax|ring|dial|contact|whatsapp|reach|desk|office|home"
+    r"|work|landline|handy|telefon|hotline)\b", re.IGNORECASE)
+SIDE_BY_SIDE, LONGEST = 8, 64
+"""So many numbers in a row are taken apart, with so many characters each at most: columns of figures are none."""
 BEHIND = 10
 """So far behind a phone number may stand what it is, as in `69 987 88 37 office`."""
-_YEARS = re.compile(r"(?:1[0-9]|20)[0-9]{2}[ \-–/.]{1,3}(?:1[0-9]|20)[0-9]{2}")
+_DATES = re.compile(
+    r"(?:1[0-9]|20)[0-9]{2}[ \-–/.]{1,3}(?:1[0-9]|20)[0-9]{2}|(?:1[89]|20)[0-9]{2}([-/.])[01]?[0-9]\1[0-3]?[0-9](?:[ T].*)?")
+"""Two years, or a day with or without a time."""
 _AMERICAN = re.compile(r"\([0-9]{3}\) ?[0-9]{3}-[0-9]{4}(?![0-9])")
 """A form that nobody else writes: what is no number there, as (123) 456-7890, is none."""
 EXTENSION = re.compile(r"[,;]?\s{0,2}(?:x|ext\.?|extension|#)\s{0,2}[0-9]{1,6}\b", re.IGNORECASE)
 """As `x751` behind a number."""
 _DRAMA = re.compile(
-    r"1(?:\d{3})55501\d\d|44(?:(?:113|114|115|116|117|118|121|131|141|151|161)4960\d{3}|2079460\d{3}|1914980\d{3}|1632960\d{3}"
-    r"|7700900\d{3}|8081570\d{3})|61[2378](?:5550|7010)\d{4}|33(?:19900|26191|35301|46571|53649|63998)\d{4}"
+    r"1(?:\d{3})55501\d\d|44(?:(?:113|114|115|116|117|118|121|131|141|151|161)4960\d{3}|2079460\d{3}|1914980\d{3}"
+    r"|1632960\d{3}|7700900\d{3}|8081570\d{3})|61[2378](?:5550|7010)\d{4}|33(?:19900|26191|35301|46571|53649|63998)\d{4}"
     r"|49(?:3023125|4066969|2214710|8999998)\d{3}|467017406\d\d|468465004\d\d")
 """Numbers set aside for stories: NANPA's 555-01xx, Ofcom, ACMA, ARCEP, Bundesnetzagentur, PTS; with country code."""
+
+
+_Finder = Callable[[str, int], Iterator["Span"]]
 
 
 class Span(NamedTuple):
@@ -109,13 +123,17 @@ def find(
     if not any(has.values()):
         return []
     start = gate.start() if gate else 0
+    finders: dict[str, tuple[str, _Finder]] = {**_FINDERS, "phone": ("number", partial(_phones, regions=regions))}
     found: list[Span] = []
     for kind in KINDS:
-        needs, finder = _FINDERS[kind]
+        needs, finder = finders[kind]
         if kind in kinds and has[needs]:
-            spans = _phones(text, start, regions) if kind == "phone" else finder(text, start)
-            found += [span for span in spans if not any(span.start < had.end and had.start < span.end for had in found)]
+            found += [span for span in finder(text, start) if not _claimed(span, found)]
     return sorted(span for span in found if reserved or not span.reserved)
+
+
+def _claimed(span: Span, found: list[Span]) -> bool:
+    return any(span.start < had.end and had.start < span.end for had in found)
 
 
 def has_digit(text: str) -> bool:
@@ -168,19 +186,21 @@ def _ibans(text: str, _: int) -> Iterator[Span]:
             shown = " ".join(words[:count])
             compact = shown.replace(" ", "")
             if iban(compact):
-                known = compact == ibans().examples[compact[:2]] if compact[:2] in ibans().examples else False
-                yield Span(found.start(), found.start() + len(shown), "iban", known or compact == "GB82WEST12345698765432")
+                nobody = compact in (ibans().examples.get(compact[:2]), "GB82WEST12345698765432")
+                yield Span(found.start(), found.start() + len(shown), "iban", nobody)
                 break
 
 
 def _coins(text: str, start: int) -> Iterator[Span]:
     for found in _COIN.finditer(text):
-        if _alone(text, *found.span()) and (data := base58(found[0])) and len(data) == 21 and data[0] in _COIN_VERSIONS:
+        data = base58(found[0]) if _alone(text, *found.span()) else None
+        if data and len(data) == 21 and data[0] in _COIN_VERSIONS:
             yield Span(*found.span(), "crypto", found[0] in _SAMPLE_COINS or not any(data[1:13]))
     if "c1" in text or "C1" in text or "tb1" in text:
         for found in _SEGWIT.finditer(text):
             if _alone(text, *found.span()) and (values := bech32(found[0])):
-                nobody = found[0].lower() in _SAMPLE_COINS or found[0].lower().startswith("tb1") or not any(values[1:20])
+                address = found[0].lower()
+                nobody = address in _SAMPLE_COINS or address.startswith("tb1") or not any(values[1:20])
                 yield Span(*found.span(), "crypto", nobody)
     if "0x" in text:
         for found in _ETHER.finditer(text, start):
@@ -215,8 +235,9 @@ def _said(word: re.Pattern[str], text: str, start: int) -> bool:
 def _ips(text: str, start: int) -> Iterator[Span]:
     if text.count(".") > 2:
         for found in _IP4.finditer(text, start):
-            before, after = text[found.start() - 1:found.start()], text[found.end():found.end() + 2]
-            if before.isalnum() or before in ("_", ".") or after[:1].isalnum() or (after[:1] == "." and after[1:].isdigit()):
+            before, after = text[max(0, found.start() - 1):found.start()], text[found.end():found.end() + 2]
+            longer = after[:1].isalnum() or (after[:1] == "." and after[1:].isdigit())
+            if longer or before.isalnum() or before in ("_", "."):
                 continue
             if (span := _ip(text, found)) is not None:
                 yield span
@@ -271,20 +292,25 @@ def _phones(text: str, start: int, regions: Collection[str]) -> Iterator[Span]:
             left -= text[left - 1:left] == "("
         left -= text[left - 1:left] == "+"
         before = text[left - 1:left]
-        if before.isalnum() or (before and before in ".$€£#/_=–") or _YEARS.fullmatch(run[0]):
+        if before.isalnum() or (before and before in ".$€£#/_=–") or _DATES.fullmatch(run[0]):
             continue
         told = _PHONE_WORD.search(text, max(0, left - NEAR), run.end() + BEHIND) is not None
         if told or left < run.start() or not run[0].isdigit():
-            tail = EXTENSION.match(text, run.end())
             plain = not told or _AMERICAN.match(text, left) is not None
             known = [each for each in regions if each in _PLAIN or not plain]
-            phone = phone_in(text[left:tail.end() if tail else run.end()], known)
-            if phone is not None:
+            tail = EXTENSION.match(text, run.end())
+            end = tail.end() if tail else run.end()
+            for _ in range(SIDE_BY_SIDE):
+                phone = phone_in(text[left:min(end, left + LONGEST)], known)
+                if phone is None:
+                    break
                 yield Span(phone.start + left, phone.end + left, "phone", phone.reserved)
+                left += phone.end
+                left += len(text[left:end]) - len(text[left:end].lstrip(" -/.\t"))
 
 
 class Phone(NamedTuple):
-    """A phone number in a text: where, the country's code, the number within it, and whether nobody in person has it."""
+    """A phone number in a text: where, the country's code, the number in it, and whether nobody in person has it."""
 
     start: int
     end: int
@@ -313,10 +339,9 @@ def phone_in(shown: str, regions: Collection[str]) -> Phone | None:
     return None
 
 
-_FINDERS: dict[str, tuple[str, Callable[[str, int], Iterator[Span]]]] = {
+_FINDERS: dict[str, tuple[str, _Finder]] = {
     "login": ("mail", logins), "email": ("mail", _emails), "iban": ("number", _ibans), "crypto": ("number", _coins),
     "card": ("number", _cards), "ssn": ("number", _ssns), "ip": ("ip", _ips), "mac": ("colons", _macs),
     "nhs": ("number", _nhs_numbers), "document": ("number", _documents),
-    "phone": ("number", lambda text, start: _phones(text, start, REGIONS)),
 }
-"""What a text must hold before a kind is looked for, and what looks, from the first number on."""
+"""What a text must hold before a kind is looked for, and what looks for it from the first number on; phones apart."""

@@ -1,7 +1,8 @@
-"""Finds credentials: keys of known forms, signed tokens, private keys, passwords in addresses, and random-looking assigned values.
+"""Finds credentials: keys of known forms, signed tokens, private keys, passwords in addresses, and random-looking
+assigned values.
 
-Placeholders (`sk-...`, `YOUR_API_KEY`, `<token>`, AWS's own AKIAIOSFODNN7EXAMPLE) are none: a value has to look drawn at random.
-"""
+Placeholders (`sk-...`, `YOUR_API_KEY`, `<token>`, AWS's own AKIAIOSFODNN7EXAMPLE) are none: a value has to look drawn
+at random. """
 
 from __future__ import annotations
 
@@ -16,15 +17,17 @@ from typing import Literal, get_args
 from .pii import Span, has_digit, logins
 
 Kind = Literal[
-    "login", "openai", "anthropic", "aws", "github", "gitlab", "slack", "google", "stripe", "huggingface", "sendgrid", "npm",
-    "jwt", "private-key", "assigned",
+    "login", "openai", "anthropic", "aws", "github", "gitlab", "slack", "google", "stripe", "huggingface", "sendgrid",
+    "npm", "jwt", "private-key", "assigned",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """All kinds, in the order in which one wins where two claim the same characters."""
 BITS = 3.0
-"""Entropy of a key's characters, in bits each: English words have under 2.9 over 20 letters, random base62 3.9. Chosen by us."""
+"""Entropy of a key's characters, in bits each: English words have under 2.9 over 20 letters, random base62 3.9. Chosen
+by us."""
 ASSIGNED_LENGTH, ASSIGNED_BITS = 16, 3.3
-"""A value that is merely called a key is longer and more random than a word. Chosen by us on seed-tasks and the passages."""
+"""A value that is merely called a key is longer and more random than a word. Chosen by us on seed-tasks and the
+passages."""
 
 _FORMS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("anthropic", "-", ("sk-ant-",), r"sk-ant-[A-Za-z0-9]{2,8}-[A-Za-z0-9_-]{24,}"),
@@ -42,7 +45,8 @@ _FORMS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("sendgrid", "", ("SG.",), r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
     ("npm", "_", ("npm_",), r"npm_[A-Za-z0-9]{36}"),
 )
-"""Kind; a character, then words of which one must be there before it is looked for; the form; from the hosts' own pages and their secret scanners."""
+"""Kind; a character, then words of which one must be there before it is looked for; the form; from the hosts' own pages
+and their secret scanners."""
 _COMPILED = {kind: re.compile(rf"(?<![A-Za-z0-9_])(?:{form})(?![A-Za-z0-9])") for kind, _, _, form in _FORMS}
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{8,})\.(eyJ[A-Za-z0-9_-]{4,})\.[A-Za-z0-9_-]{16,}")
 _PEM = re.compile(
@@ -50,11 +54,15 @@ _PEM = re.compile(
     r"(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)?")
 _NAMES = ("key", "secret", "token", "passw", "pwd")
 _ASSIGNED = re.compile(
-    r"(?:(?<=api)key|(?<=[_ -])key|(?<=access)key|secret|token|passw(?:or)?d|pwd)[\w-]{0,24}[\"'`]?\s{0,3}(?::=|=>|[:=])\s{0,3}"
-    r"(?:[bru]?[\"'`])?([A-Za-z0-9+/_=.!@#$%^&*~-]{16,200})", re.IGNORECASE)
+    r"(?:(?<=api)key|(?<=[_ -])key|(?<=access)key|secret|token|passw(?:or)?d|pwd)[\w-]{0,24}[\"'`]?"
+    r"\s{0,3}(?::=|=>|[:=])\s{0,3}(?:[bru]?[\"'`])?([A-Za-z0-9+/_=.!@#$%^&*~-]{16,200})", re.IGNORECASE)
 _FAKE = re.compile(
-    r"example|your|my[-_]|xxx|\.\.\.|\*\*\*|changeme|placeholder|dummy|sample|insert|replace|redacted|1234567|abcdefg|environ|getenv"
-    r"|process\.|config\.|settings\.|secrets?\.|[a-z]\.[a-z]", re.IGNORECASE)
+    r"example|your|xxxx|\.\.\.|\*\*\*|changeme|placeholder|dummy|sample|insert|replace|redacted|<|\{", re.IGNORECASE)
+_CODE = re.compile(
+    r"1234567|abcdefg|my[-_]|environ|getenv|process\.|config\.|settings\.|secrets?\.|[a-z]\.[a-z]", re.IGNORECASE)
+"""What a value is that is looked up or made up, where nothing but its name says that it is a key."""
+_UNBROKEN = re.compile("[A-Za-z0-9]{16}")
+"""Keys that may hold dashes hold so many characters without one; `sk-learn-and-others` does not. Chosen by us."""
 SAMPLE_SUBJECT = "1234567890"
 """The subject of the token that jwt.io shows everybody."""
 
@@ -85,7 +93,7 @@ def entropy(text: str) -> float:
 def _random(value: str) -> bool:
     """Whether a value looks drawn: a digit and a letter at least, no word of a placeholder, enough entropy."""
     mixed = any(char.isalpha() for char in value) and any(char.isdigit() for char in value)
-    return mixed and not _FAKE.search(value) and entropy(value) >= ASSIGNED_BITS
+    return mixed and not _FAKE.search(value) and not _CODE.search(value) and entropy(value) >= ASSIGNED_BITS
 
 
 def _forms(text: str) -> Iterator[Span]:
@@ -94,7 +102,7 @@ def _forms(text: str) -> Iterator[Span]:
         if has[mark] and any(needle in text for needle in needles):
             for found in _COMPILED[kind].finditer(text):
                 value = found[0]
-                drawn = entropy(value) >= BITS and not _FAKE.search(value[4:])
+                drawn = entropy(value) >= BITS and _UNBROKEN.search(value) and not _FAKE.search(value[4:])
                 if drawn and (kind == "aws" or any(char.isdigit() for char in value[8:])):
                     yield Span(*found.span(), kind)
 
@@ -136,7 +144,8 @@ def _assigned(text: str) -> Iterator[Span]:
         at = lower.find(name)
         while at >= 0:
             # letters such as the Turkish İ are longer in lower case: then it is looked for around the place
-            found = _ASSIGNED.match(text, at) if len(lower) == len(text) else _ASSIGNED.search(text, max(0, at - 40), at + 240)
+            exact = len(lower) == len(text)
+            found = _ASSIGNED.match(text, at) if exact else _ASSIGNED.search(text, max(0, at - 40), at + 240)
             value = found[1].rstrip(".,;:!") if found else ""
             if found and len(value) >= ASSIGNED_LENGTH and _random(value):
                 yield Span(found.start(1), found.start(1) + len(value), "assigned")

@@ -56,9 +56,9 @@ class Augmented:
     def as_json(self) -> dict[str, Any]:
         """Counts, as `--json` prints them."""
         return {
-            "touched": self.touched, "free": self.free, "added": self.added, "refused": dict(self.refused), "failed": self.failed,
-            "usd": self.progress.usd, "usd_per_row": self.usd_per_row, "interrupted": self.interrupted,
-            "noticed": self.progress.noticed,
+            "touched": self.touched, "free": self.free, "added": self.added, "refused": dict(self.refused),
+            "failed": self.failed, "usd": self.progress.usd, "usd_per_row": self.usd_per_row,
+            "interrupted": self.interrupted, "noticed": self.progress.noticed,
         }
 
 

@@ -1,9 +1,8 @@
 """Puts made-up values in place of mail addresses, phones, cards, accounts and other personal data. Asks nobody.
 
-The same value becomes the same stand-in throughout the dataset, in prompt, answer, system text, tool calls and fields; another `seed`
-of the recipe, other stand-ins. Stand-ins are of ranges set aside for examples (555-0143, test cards, example.com). What the
-rule `pii` cannot find, this cannot mask: names, addresses and places stay.
-"""
+The same value becomes the same stand-in throughout the dataset, in prompt, answer, system text, tool calls and fields;
+another `seed` of the recipe, other stand-ins. Stand-ins are of ranges set aside for examples (555-0143, test cards,
+example.com). What the rule `pii` cannot find, this cannot mask: names, addresses and places stay. """
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ class How(Options):
     """What is replaced."""
 
     kinds: list[pii.Kind] = Field(list(pii.KINDS), description="what is replaced")
-    regions: list[str] = Field(list(pii.REGIONS), description="countries whose phone numbers need no country code, as US")
+    regions: list[str] = Field(list(pii.REGIONS), description="countries whose phones need no country code, as US")
 
 
 class Mask(LocalRewrite[How]):

@@ -1,9 +1,10 @@
-"""Finds answers in another language than expected, or than the prompt's; unknown rather than wrong, by an offline model.
+"""Finds answers in another language than expected, or than the prompt's; unknown rather than wrong, by an offline
+model.
 
-The language of an answer is told from its script where that decides (Greek, Thai, Japanese, ...), else by fastText's lid.176, and only
-where it is sure: labels, code, JSON, tables and texts of under 20 letters have none. A prompt that speaks of translating or
-names a language may be answered in any, and so may one that holds a passage in the language of the answer.
-"""
+The language of an answer is told from its script where that decides (Greek, Thai, Japanese, ...), else by fastText's
+lid.176, and only where it is sure: labels, code, JSON, tables and texts of under 20 letters have none. A prompt that
+speaks of translating or names a language may be answered in any, and so may one that holds a passage in the language of
+the answer. """
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from . import Decision, Measured, OptionFault, Options, RowRule, Rule
 NO_LANGUAGE = frozenset({"label", "json", "code", "table"})
 """Kinds of answer that are in no language."""
 ITEM_WORDS = 5
-"""Words of a list's items, its mark among them, under which they may be names. Chosen by us: `- Ragu alla Bolognese` is English."""
+"""Words of a list's items, its mark among them, under which they may be names. Chosen by us: `- Ragu alla Bolognese` is
+English."""
 _CODE = re.compile("[a-z]{2,3}")
 
 
@@ -44,7 +46,8 @@ class Language(RowRule[Measure, Bounds]):
     @classmethod
     def prepare(cls, options: dict[str, Any]) -> dict[str, Any]:
         """Takes `expect: en` for a list of one; no is Norwegian, whatever YAML makes of it."""
-        return listed({key: "no" if key == "expect" and value is False else value for key, value in options.items()}, "expect")
+        norwegian = {"expect": "no"} if options.get("expect") is False else {}
+        return listed({**options, **norwegian}, "expect")
 
     def check(self) -> None:
         """Codes, and something to compare with."""
@@ -107,8 +110,8 @@ def _mismatch(sample: Sample, prompt: str, code: str) -> str:
     asked = language_of(prompt)
     if asked is None or same(asked, code):
         return ""
-    asking = [text_of(each.get("content")) for each in sample.messages if each.get("role") in ("system", "developer", "user")]
-    if any(map(names_language, asking)):
+    asking = (each for each in sample.messages if each.get("role") in ("system", "developer", "user"))
+    if any(names_language(text_of(each.get("content"))) for each in asking):
         return ""
     parts = (part for part in re.split(r"[\n\"“”«»]+|(?<=[.!?:])\s", prompt) if len(part) >= LETTERS)
     if any((part_code := language_of(part)) and same(part_code, code) for part in parts):

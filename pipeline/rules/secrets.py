@@ -1,7 +1,8 @@
-"""Finds credentials: keys of known hosts, signed tokens, private keys, passwords in addresses, random values called a key.
+"""Finds credentials: keys of known hosts, signed tokens, private keys, passwords in addresses, random values called a
+key.
 
-Placeholders are none: `sk-...`, `YOUR_API_KEY`, and the keys that hosts print in their own pages. The reason shows the form alone.
-"""
+Placeholders are none: `sk-...`, `YOUR_API_KEY`, and the keys that hosts print in their own pages. The reason shows the
+form alone. """
 
 from __future__ import annotations
 
