@@ -81,7 +81,8 @@ SIDE_BY_SIDE, LONGEST = 8, 64
 BEHIND = 10
 """So far behind a phone number may stand what it is, as in `69 987 88 37 office`."""
 _DATES = re.compile(
-    r"(?:1[0-9]|20)[0-9]{2}[ \-–/.]{1,3}(?:1[0-9]|20)[0-9]{2}|(?:1[89]|20)[0-9]{2}([-/.])[01]?[0-9]\1[0-3]?[0-9](?:[ T].*)?")
+    r"(?:1[0-9]|20)[0-9]{2}[ \-–/.]{1,3}(?:1[0-9]|20)[0-9]{2}"
+    r"|(?:1[89]|20)[0-9]{2}([-/.])[01]?[0-9]\1[0-3]?[0-9](?:[ T].*)?")
 """Two years, or a day with or without a time."""
 _AMERICAN = re.compile(r"\([0-9]{3}\) ?[0-9]{3}-[0-9]{4}(?![0-9])")
 """A form that nobody else writes: what is no number there, as (123) 456-7890, is none."""

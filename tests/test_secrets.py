@@ -32,8 +32,10 @@ def pem(lines: int = 4) -> str:
 
 
 MADE = {
-    "openai": f"sk-proj-{drawn(48)}", "anthropic": f"sk-ant-api03-{drawn(93)}", "aws": "AKIA" + drawn(16, string.ascii_uppercase + "234567")[:14] + "Q7",
-    "github": f"ghp_{drawn(36)}", "gitlab": f"glpat-{drawn(20)}", "slack": f"xoxb-123456789012-{drawn(24)}", "google": f"AIza{drawn(35)}",
+    "openai": f"sk-proj-{drawn(48)}", "anthropic": f"sk-ant-api03-{drawn(93)}", "aws": "AKIA" + drawn(16,
+    string.ascii_uppercase + "234567")[:14] + "Q7",
+    "github": f"ghp_{drawn(36)}", "gitlab": f"glpat-{drawn(20)}", "slack": f"xoxb-123456789012-{drawn(24)}",
+    "google": f"AIza{drawn(35)}",
     "stripe": f"sk_live_{drawn(24)}", "huggingface": f"hf_{drawn(34)}", "sendgrid": f"SG.{drawn(22)}.{drawn(43)}",
     "npm": f"npm_{drawn(36)}", "jwt": token({"alg": "HS256", "typ": "JWT"}, {"sub": "eva"}), "private-key": pem(),
     "login": "postgres://eva:8gK2xwQz@db.holm.io",
@@ -51,7 +53,8 @@ def test_each_form_is_found_whole(kind: str, around: str) -> None:
 
 
 @pytest.mark.parametrize("line", [
-    'api_key = "{}"', "API-KEY: {}", "aws_secret_access_key={}", '"client_secret": "{}"', "password := '{}'", "MY_TOKEN={}",
+    'api_key = "{}"', "API-KEY: {}", "aws_secret_access_key={}", '"client_secret": "{}"', "password := '{}'",
+    "MY_TOKEN={}",
     "access key: {}", "İ api_key={}", "db.passwd={}",
 ])
 def test_what_is_called_a_key_and_looks_drawn_is_one(line: str) -> None:
@@ -61,11 +64,16 @@ def test_what_is_called_a_key_and_looks_drawn_is_one(line: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "sk-...", "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "api_key = YOUR_API_KEY_1234", 'api_key="sk-your-key-here-0000000000"', "token: <your token 1>",
-    "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "password = os.environ['DB_PASSWORD_1234']",
-    "password: hunter2", "secret = settings.secret_key_2024", "key: 1234567890123456", "The secret: nobody knew that the 7th man had left.",
-    "sk-learn-and-other-packages-of-python-2", "eyJhbGciOiJub25l.eyJ.x", "-----BEGIN RSA PRIVATE KEY-----\n...\n-----END RSA PRIVATE KEY-----",
-    "https://user:password@host.com/x1", "https://{user}:{password}@host1.com", "postgres://user:$PASS1@host", "monkey=aB3dE6gH9jK2mN5pQ8rS1tU4",
+    "sk-...", "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "api_key = YOUR_API_KEY_1234",
+    'api_key="sk-your-key-here-0000000000"', "token: <your token 1>",
+    "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "password = os.environ['DB_PASSWORD_1234']",
+    "password: hunter2", "secret = settings.secret_key_2024", "key: 1234567890123456",
+    "The secret: nobody knew that the 7th man had left.",
+    "sk-learn-and-other-packages-of-python-2", "eyJhbGciOiJub25l.eyJ.x",
+    "-----BEGIN RSA PRIVATE KEY-----\n...\n-----END RSA PRIVATE KEY-----",
+    "https://user:password@host.com/x1", "https://{user}:{password}@host1.com", "postgres://user:$PASS1@host",
+    "monkey=aB3dE6gH9jK2mN5pQ8rS1tU4",
     "token = aaaaaaaaaaaaaaaaaaaa1", "tokens: 1500000000000000000", "AIza is how they begin, 39 characters in all",
     token({"alg": "HS256"}, {"sub": "1234567890", "name": "John Doe"}), token({"typ": "no algorithm"}, {}),
 ])

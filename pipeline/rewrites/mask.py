@@ -69,8 +69,8 @@ class Mask(LocalRewrite[How]):
         return bool(hit)
 
     def change(self, sample: Sample) -> Changed | Refused:
-        """The row with stand-ins, and how many of each kind."""
-        counts: Counter[str] = Counter()
+        """The row with stand-ins, and how many values of each kind had to go."""
+        seen: set[tuple[str, str]] = set()
         left: list[str] = []
         fakes = Fakes(self.seed, self.how.regions)
 
@@ -80,7 +80,7 @@ class Mask(LocalRewrite[How]):
                 if not spans:
                     return text
                 if not again:
-                    counts.update(span.kind for span in spans)
+                    seen.update((span.kind, text[span.start:span.end]) for span in spans)
                 text = fakes.masked(text, spans)
             left.extend(span.kind for span in self._find(text))
             return text
@@ -88,7 +88,8 @@ class Mask(LocalRewrite[How]):
         found = _texts(sample, mask)
         if left:
             return Refused("not-clean", f"{left[0]} is still found after {ROUNDS} rounds")
-        return Changed(found, ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+        counts = sorted(Counter(kind for kind, _ in seen).items())
+        return Changed(found, ", ".join(f"{count} {kind}" for kind, count in counts))
 
     def _find(self, text: str) -> list[pii.Span]:
         return pii.find(text, self.how.kinds, self.how.regions)

@@ -20,11 +20,13 @@ ASK = "Write two sentences about the ferry and what happened on it."
 
 @pytest.mark.parametrize(("answer", "options", "outcome", "reason"), [
     (ENGLISH, {"expect": "en"}, "keep", ""), (GERMAN, {"expect": "en"}, "flag", "answer in de, expected en"),
-    (GERMAN, {"expect": ["en", "de"]}, "keep", ""), (GERMAN, {"expect": ["en", "fr"], "act": "drop"}, "drop", "answer in de, expected en or fr"),
+    (GERMAN, {"expect": ["en", "de"]}, "keep", ""), (GERMAN, {"expect": ["en", "fr"], "act": "drop"}, "drop",
+    "answer in de, expected en or fr"),
     ("Paris", {"expect": "de"}, "not_applicable", ""), ("José Mourinho!", {"expect": "de"}, "keep", ""),
     ('{"name": "the one that they have"}', {"expect": "de"}, "not_applicable", ""),
     ("```python\nprint('the ferry that they have')\n```", {"expect": "de"}, "not_applicable", ""),
-    ("- Ragu alla Bolognese\n- Risotto\n- Spaghetti alla Carbonara\n- Napoletana Pizza", {"expect": "en"}, "not_applicable", ""),
+    ("- Ragu alla Bolognese\n- Risotto\n- Spaghetti alla Carbonara\n- Napoletana Pizza", {"expect": "en"},
+    "not_applicable", ""),
 ])
 def test_expected_languages(answer: str, options: dict[str, Any], outcome: str, reason: str) -> None:
     found = judged("language", row(answer), **options)
@@ -32,8 +34,10 @@ def test_expected_languages(answer: str, options: dict[str, Any], outcome: str, 
 
 
 @pytest.mark.parametrize(("prompt", "answer", "outcome"), [
-    (ASK, ENGLISH, "keep"), (ASK, GERMAN, "flag"), ("Schreibe zwei Sätze über die Fähre und den Kapitän.", ENGLISH, "flag"),
-    (f"{ASK} Answer in German.", GERMAN, "keep"), (f"Translate: {ENGLISH}", GERMAN, "keep"), (f"Übersetze: {GERMAN}", ENGLISH, "keep"),
+    (ASK, ENGLISH, "keep"), (ASK, GERMAN, "flag"), ("Schreibe zwei Sätze über die Fähre und den Kapitän.", ENGLISH,
+    "flag"),
+    (f"{ASK} Answer in German.", GERMAN, "keep"), (f"Translate: {ENGLISH}", GERMAN, "keep"), (f"Übersetze: {GERMAN}",
+    ENGLISH, "keep"),
     (f"Repeat what stands here:\n{GERMAN}", GERMAN, "keep"), ("Fähre?", ENGLISH, "keep"), (ASK, "Die Fähre.", "keep"),
     (ASK, "Паром отходит в шесть, и никто не сказал капитану.", "flag"), ("", GERMAN, "keep"),
 ])
@@ -58,10 +62,12 @@ def test_a_system_text_may_ask_for_another_language() -> None:
 
 
 def test_each_turn_is_compared_with_what_was_said_before_it() -> None:
-    turns = [("user", ASK), ("assistant", ENGLISH), ("user", ASK), ("assistant", GERMAN), ("user", ASK), ("assistant", ENGLISH)]
+    turns = [("user", ASK), ("assistant", ENGLISH), ("user", ASK), ("assistant", GERMAN), ("user", ASK), ("assistant",
+        ENGLISH)]
     messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in turns]
     assert judged("language", Sample("a", messages)).reason == "answer in de, prompt in en"
-    assert judged("language", Sample("a", messages), expect="en", same_as="nothing").reason == "answer in de, expected en"
+    assert judged("language", Sample("a", messages), expect="en",
+        same_as="nothing").reason == "answer in de, expected en"
     messages[3]["weight"] = 0
     assert judged("language", Sample("a", messages)).outcome == "keep"
 
@@ -91,10 +97,11 @@ def test_no_seed_task_is_called_a_mismatch(shared_data: Path) -> None:
 
 
 def test_a_planted_answer_in_another_language_is_found(shared_data: Path) -> None:
-    """Each paragraph of the declaration (of 60 letters and more) in 19 languages, as the answer to an English question."""
+    """Each paragraph of the declaration, of 60 letters and more, as the answer to an English question."""
     with gzip.open(shared_data / "curation" / "base.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     planted = [row["t"] for row in rows if "l" in row and sum(map(str.isalpha, row["t"])) >= 60]
+    planted = [text for text in planted if not text.endswith((";", "；"))]  # a line that ends so may be one of code
     assert len(planted) > 800
     found = sum(judged("language", row(text, ASK)).outcome == "flag" for text in planted)
     assert found >= 0.99 * len(planted), (found, len(planted))

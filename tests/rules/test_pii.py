@@ -41,7 +41,8 @@ def test_system_texts_tools_and_turns_that_are_not_trained_on_are_prompt() -> No
 
 
 @pytest.mark.parametrize(("options", "outcome"), [
-    ({}, "flag"), ({"act": "drop"}, "drop"), ({"max": 1}, "keep"), ({"kinds": "email"}, "keep"), ({"kinds": ["card", "ip"]}, "flag"),
+    ({}, "flag"), ({"act": "drop"}, "drop"), ({"max": 1}, "keep"), ({"kinds": "email"}, "keep"), ({"kinds": ["card",
+    "ip"]}, "flag"),
 ])
 def test_what_becomes_of_it_is_said(options: dict[str, object], outcome: str) -> None:
     assert judged("pii", row(f"card {CARD}"), **options).outcome == outcome
@@ -69,7 +70,8 @@ def test_a_row_without_a_text_is_none_of_its_business() -> None:
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"kinds": ["emial"]}, "unknown word 'emial'"), ({"regions": ["UK"]}, "'UK' is no country's code"), ({"act": "mask"}, "unknown word"),
+    ({"kinds": ["emial"]}, "unknown word 'emial'"), ({"regions": ["UK"]}, "'UK' is no country's code"),
+    ({"act": "mask"}, "unknown word"),
 ])
 def test_options_that_cannot_be_meant(options: dict[str, object], words: str) -> None:
     with pytest.raises(RecipeError, match=words):

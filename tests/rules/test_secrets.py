@@ -21,7 +21,7 @@ def test_a_key_is_flagged_and_never_shown() -> None:
 @pytest.mark.parametrize(("options", "outcome"), [
     ({"act": "drop"}, "drop"), ({"kinds": "aws"}, "keep"), ({"over": "prompt"}, "keep"), ({"max": 1}, "keep")])
 def test_options(options: dict[str, object], outcome: str) -> None:
-    assert judged("secrets", row(MADE["github"]), **options).outcome == outcome
+    assert judged("secrets", row(MADE["github"], "A key?"), **options).outcome == outcome
 
 
 def test_placeholders_stay() -> None:
