@@ -75,4 +75,4 @@ def test_masking_asks_nobody_and_says_so(tales: Path, capsys: pytest.CaptureFixt
     rows = [json.loads(line) for line in (tales.parent / "mails" / "samples.jsonl").read_bytes().splitlines()]
     assert "@example." in rows[1]["messages"][-1]["content"]
     assert rows[1]["provenance"]["changed"] == "1 email"
-    assert "rehearsal" not in rows[1]["provenance"]
+    assert rows[1]["provenance"]["rehearsal"] is False
