@@ -143,6 +143,11 @@ def _default(field: FieldInfo) -> str:
     return "none" if value in (None, "", {}) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def listed(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Options with a list made of a single value: `kinds: email` for `kinds: [email]`."""
+    return {key: [value] if key in names and isinstance(value, str) else value for key, value in options.items()}
+
+
 def own_folder(recipe: Path | None, dataset: Path) -> Path | None:
     """Where plug-in files that a recipe names may lie: beside it, where a person named that recipe.
 

@@ -30,6 +30,7 @@ class AugmentPlan(NamedTuple):
         rows: rewrite -> rows that it would touch.
         reused: of these, rows whose question is answered already: by a neighbour, or an answer that
             made no child.
+        free: of these, rows that are rewritten without asking anybody.
         new_calls: calls that would be sent.
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
@@ -38,6 +39,7 @@ class AugmentPlan(NamedTuple):
 
     rows: dict[str, int]
     reused: int
+    free: int
     new_calls: int
     input_tokens: int
     output_tokens: int
@@ -47,17 +49,22 @@ class AugmentPlan(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A row, and what is asked about it."""
+    """A row, and what is asked about it; None where nothing is."""
 
     rewrite: AnyRewrite
     sample: Sample
-    request: CallRequest
+    request: CallRequest | None
 
 
 def rewrites_of(recipe: Recipe, dataset: Dataset) -> list[AnyRewrite]:
     """The recipe's rewrites. Raises RecipeError for an unknown one, with its line."""
     folder = own_folder(recipe.path, dataset.path)
-    return open_rewrites(recipe.augment, lambda index: recipe.at("augment", index), folder)
+    return open_rewrites(recipe.augment, lambda index: recipe.at("augment", index), folder, recipe.seed)
+
+
+def asks(recipe: Recipe, dataset: Dataset) -> bool:
+    """Whether a rewrite of the recipe may ask a model. Raises RecipeError for an unknown one."""
+    return not all(rewrite.local for rewrite in rewrites_of(recipe, dataset))
 
 
 def tasks_of(rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, writer: Writer) -> Iterator[Task]:
@@ -72,9 +79,11 @@ def tasks_of(rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, write
         for rewrite in rewrites:
             if (sample.id, rewrite.name) in grown or aside(sample) or not _may(rewrite, verdict):
                 continue
-            request = _request(rewrite, sample, recipe, writer)
-            if request is not None and not dataset.written(rewrite.child_id(sample, request.id)):
-                yield Task(rewrite, sample, request)
+            task = _task(rewrite, sample, recipe, writer)
+            if task is not None and not dataset.written(
+                rewrite.child_id(sample, task.request.id if task.request else None)
+            ):
+                yield task
 
 
 def _may(rewrite: AnyRewrite, verdict: Verdict | None) -> bool:
@@ -85,8 +94,8 @@ def _may(rewrite: AnyRewrite, verdict: Verdict | None) -> bool:
     return dropped_by <= rewrite.cures
 
 
-def _request(rewrite: AnyRewrite, sample: Sample, recipe: Recipe, writer: Writer) -> CallRequest | None:
-    """The question about a row; None where the rewrite is not for it."""
+def _task(rewrite: AnyRewrite, sample: Sample, recipe: Recipe, writer: Writer) -> Task | None:
+    """The row with the question about it; None where the rewrite is not for it."""
     try:
         if not rewrite.applies(sample):
             return None
@@ -94,10 +103,12 @@ def _request(rewrite: AnyRewrite, sample: Sample, recipe: Recipe, writer: Writer
     except Exception as error:  # anyone's code, before anything is paid: say where, and stop
         fault = f"{rewrite.name} raised {type(error).__name__} on row {sample.id}: {error}"
         raise RecipeError(fault, f"synth inspect {recipe.name} {sample.id}") from error
+    if messages is None:
+        return Task(rewrite, sample, None)
     body = writer.provider.body(writer.model, messages, recipe.generate.body())
     name = writer.provider.namespace
     hints = {"cell": sample.cell, "fields": sample.fields}
-    return CallRequest(id=call_id(name, "chat", body), namespace=name, body=body, hints=hints)
+    return Task(rewrite, sample, CallRequest(id=call_id(name, "chat", body), namespace=name, body=body, hints=hints))
 
 
 def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer) -> AugmentPlan:
@@ -108,12 +119,15 @@ def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer) -> AugmentPla
     """
     rows: Counter[str] = Counter()
     samples: list[Sample] = []
-    reused = new_calls = input_tokens = output_tokens = 0
+    reused = free = new_calls = input_tokens = output_tokens = 0
     worst: float | None = 0.0
     for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer):
         rows[task.rewrite.name] += 1
         if len(samples) < SHOWN:
             samples.append(task.sample)
+        if task.request is None:
+            free += 1
+            continue
         if dataset.calls.state(task.request.id) == "answered":
             reused += 1
             continue
@@ -123,7 +137,7 @@ def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer) -> AugmentPla
         input_tokens += sum(_bytes(str(turn["content"])) for turn in task.request.body["messages"]) // BYTES_PER_TOKEN
         output_tokens += int(_bytes(task.sample.answer) * OUTPUT_PRIOR) // BYTES_PER_TOKEN
     expected = cost_of(writer.price, Usage(input_tokens, output_tokens))
-    return AugmentPlan(dict(rows), reused, new_calls, input_tokens, output_tokens, expected, worst, samples)
+    return AugmentPlan(dict(rows), reused, free, new_calls, input_tokens, output_tokens, expected, worst, samples)
 
 
 def _bytes(text: str) -> int:

@@ -30,7 +30,8 @@ class Augmented:
     """What a run did.
 
     Attributes:
-        touched: rows that were asked about.
+        touched: rows that were rewritten, or asked about.
+        free: of these, rows that nobody was asked about.
         added: children that were written.
         refused: why answers made no child -> how many.
         reasons: the first reason of each kind.
@@ -39,6 +40,7 @@ class Augmented:
     """
 
     touched: int = 0
+    free: int = 0
     added: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -54,9 +56,9 @@ class Augmented:
     def as_json(self) -> dict[str, Any]:
         """Counts, as `--json` prints them."""
         return {
-            "touched": self.touched, "added": self.added, "refused": dict(self.refused), "failed": self.failed,
-            "usd": self.progress.usd, "usd_per_row": self.usd_per_row, "interrupted": self.interrupted,
-            "noticed": self.progress.noticed,
+            "touched": self.touched, "free": self.free, "added": self.added, "refused": dict(self.refused),
+            "failed": self.failed, "usd": self.progress.usd, "usd_per_row": self.usd_per_row,
+            "interrupted": self.interrupted, "noticed": self.progress.noticed,
         }
 
 
@@ -73,7 +75,6 @@ def augment(
         DataError: in use by another process, or changed by hand.
         ProviderError: the host stopped the run; what came is kept.
     """
-    refuse_unknown(settings.max_usd, writer.price, output_limit(recipe.generate.body()), writer.model)
     with dataset.lock("samples", "augment"):
         if edits := dataset.hand_edits():
             raise DataError(
@@ -102,10 +103,29 @@ class _Run:
 
     def go(self, rows: SampleWriter, settings: Settings, report: Report | None) -> Augmented:
         """Asks, and writes children as answers come."""
-        chosen = {(task.rewrite.name, task.sample.id) for task in self._tasks()}
+        chosen, asks = set[tuple[str, str]](), False
+        for task in self._tasks():
+            chosen.add((task.rewrite.name, task.sample.id))
+            asks = asks or task.request is not None
+            self.done.free += task.request is None
         self.done.touched = self.done.progress.total = len(chosen)
-        if not chosen:
-            return self.done
+        # only rows that were there before: children arrive in the file that is being read
+        tasks = (task for task in self._tasks() if (task.rewrite.name, task.sample.id) in chosen)
+        if asks:
+            self._ask(tasks, rows, settings, report)
+        else:
+            for task in tasks:
+                self._take(rows, task, None)
+        return self.done
+
+    def _ask(self, tasks: Iterator[Task], rows: SampleWriter, settings: Settings, report: Report | None) -> None:
+        """Asks about the rows whose rewrite wants an answer, and takes the others as they come.
+
+        Raises:
+            RecipeError: a cap that cannot be kept.
+        """
+        writer = self.writer
+        refuse_unknown(settings.max_usd, writer.price, output_limit(self.recipe.generate.body()), writer.model)
         limits = Limits.of(settings, self.writer.provider, self.writer.price)
         asker: list[Asker] = []
 
@@ -114,24 +134,21 @@ class _Run:
             return asker[0]
 
         async def work(task: Task) -> None:
-            call = await asker[0].ask(task.request)
-            if call.failure is not None:
+            call = await asker[0].ask(task.request) if task.request else None
+            if call is not None and call.failure is not None:
                 self.done.failed += 1
             else:
                 self._take(rows, task, call)
 
-        # only rows that were there before: children arrive in the file that is being read
-        tasks = (task for task in self._tasks() if (task.rewrite.name, task.sample.id) in chosen)
         _, self.done.interrupted = drive(tasks, work, make, report)
-        return self.done
 
     def _tasks(self) -> Iterator[Task]:
         return tasks_of(self.rewrites, self.recipe, self.dataset, self.writer)
 
-    def _take(self, rows: SampleWriter, task: Task, call: Call) -> None:
-        """Writes the child of an answer, or counts why there is none."""
+    def _take(self, rows: SampleWriter, task: Task, call: Call | None) -> None:
+        """Writes the child of an answer (None: of a row alone), or counts why there is none."""
         try:
-            child = self._faulty(call) or task.rewrite.child(task.sample, call)
+            child = (self._faulty(call) if call else None) or task.rewrite.child(task.sample, call)
             if isinstance(child, Sample):
                 child = self._worse(task.sample, child) or child
         except Exception as error:  # a rewrite may be anyone's: its fault is a record on this row

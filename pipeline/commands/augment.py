@@ -32,18 +32,20 @@ def command(context: click.Context, /, target: Target, yes: bool) -> None:
     \b
     synth augment plots
     synth augment mine --set 'augment=[expand: {below: 1500}]'
+    synth augment mine --set 'augment=[mask]'     # asks nobody
     """
-    from pipeline.augment import augment, plan_augment
+    from pipeline.augment import asks, augment, plan_augment
 
     recipe = target.recipe()
     if not recipe.augment:
         raise RecipeError(f"{recipe.at()}: `augment` names no rewrite",
                           f"synth augment {target.name} --set 'augment=[expand: {{below: 1024}}]'")
-    writer = _spend.writer_of(target, recipe)
     with target.dataset() as dataset:
+        asked = asks(recipe, dataset)
+        writer = _spend.writer_of(target, recipe, asks=asked)
         plan = plan_augment(recipe, dataset, writer)
         preview(plan)
-        if not _spend.consent(plan, target, writer, yes):
+        if not _spend.consent(plan, target, writer, yes, known=not asked):
             console.say("nothing was asked, nothing was spent")
             context.exit(1)
         with Panel(target.name) as panel:
@@ -62,6 +64,7 @@ def preview(plan: AugmentPlan) -> None:
     total = sum(plan.rows.values())
     by = ", ".join(f"{name} {count:,}" for name, count in plan.rows.items())
     known = f"; {plan.reused:,} answered before" if plan.reused else ""
+    known += "; nobody is asked" if total and plan.free == total else ""
     console.fact("rows", f"{console.plural(total, 'row')} to rewrite ({by}){known}" if total else "no row to rewrite")
     for sample in plan.samples:
         size = console.size(len(sample.answer.encode("utf-8", "surrogatepass")))
@@ -73,8 +76,9 @@ def tell(done: Augmented) -> None:
     if not done.touched:
         return
     console.fact("gained", f"{console.plural(done.added, 'row')} of {done.touched:,}{_price(done)}")
+    what = "row" if done.free == done.touched else "answer"
     for code, count in done.refused.most_common():
-        console.fact("", f"{console.plural(count, 'answer')} refused: {code}, as {done.reasons[code]}")
+        console.fact("", f"{console.plural(count, what)} refused: {code}, as {done.reasons[code]}")
     _outcome.tell_noticed(done.progress)
     if done.failed:
         console.fact("failed", f"{console.plural(done.failed, 'call')}; see failures.jsonl", "warn")

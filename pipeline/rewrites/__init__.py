@@ -1,7 +1,8 @@
 """How rows are augmented: one file per rewrite, each pure. The original stays, as the parent.
 
-A rewrite says which rows it is for, what to ask, and what the answer makes of the row. The stage
-`augment` asks, and refuses a child that a rule drops where its parent passed.
+A rewrite says which rows it is for, what to ask, and what the answer makes of the row. One that needs no
+answer (`LocalRewrite`, or any rewrite on a row for which `messages` is None) makes the child from the row alone.
+The stage `augment` asks, and refuses a child that a rule drops where its parent passed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..options import OptionFault, Options, read_options
 from ..sections import Item
 from ..types import Call, CallRef, Message, Sample
 
-__all__ = ["AnyRewrite", "OptionFault", "Options", "Refused", "Rewrite", "open_rewrites"]
+__all__ = ["AnyRewrite", "Changed", "LocalRewrite", "OptionFault", "Options", "Refused", "Rewrite", "open_rewrites"]
 
 How = TypeVar("How", bound=Options)
 
@@ -36,6 +37,18 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Changed(NamedTuple):
+    """What a rewrite makes of a row without asking anybody.
+
+    Attributes:
+        sample: the row with other texts (`messages`, `rejected`, `fields`); its id and history are seen to elsewhere.
+        what: what was changed, for the person who reads it, as `2 emails, 1 phone`. No text that was taken out.
+    """
+
+    sample: Sample
+    what: str
+
+
 class Rewrite(Generic[How]):
     """One way to make a row better.
 
@@ -46,8 +59,11 @@ class Rewrite(Generic[How]):
         how: its options.
         cures: rules whose drop it may undo. A row that another rule dropped, or a person, is left alone.
         replaces: whether a child that is kept stands in its parent's place.
+        local: whether it never asks anybody.
+        seed: the recipe's.
     """
 
+    local: ClassVar[bool] = False
     model: ClassVar[type[Options]] = Options
     cures: ClassVar[frozenset[str]] = frozenset()
     replaces: ClassVar[bool] = True
@@ -58,9 +74,10 @@ class Rewrite(Generic[How]):
                 if isinstance(model, type) and issubclass(model, Options):
                     cls.model = model
 
-    def __init__(self, name: str, how: How) -> None:
+    def __init__(self, name: str, how: How, seed: int = 0) -> None:
         self.name = name
         self.how = how
+        self.seed = seed
 
     @classmethod
     def prepare(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -76,19 +93,31 @@ class Rewrite(Generic[How]):
         """Whether a row is one that this is for."""
 
     @abstractmethod
-    def messages(self, sample: Sample) -> list[Message]:
-        """What the writer is asked."""
+    def messages(self, sample: Sample) -> list[Message] | None:
+        """What the writer is asked; None where `change` makes the child and nobody is asked."""
 
     @abstractmethod
     def text(self, sample: Sample, call: Call) -> str | Refused:
         """The new answer, or why there is none."""
 
-    def child_id(self, sample: Sample, call: str) -> str:
-        """The id of the child that a call makes of a row, known before the call is sent."""
+    def change(self, sample: Sample) -> Changed | Refused:
+        """The row with other texts, or why there is none, where nobody is asked. Follows from row, options and seed."""
+        raise NotImplementedError(f"{self.name} asks nothing and changes nothing")
+
+    def made_with(self) -> list[Any]:
+        """What else than the row decides what `change` makes of it."""
+        return [self.how.model_dump(mode="json")]
+
+    def child_id(self, sample: Sample, call: str | None) -> str:
+        """The id of the child that a call makes of a row, known before the call is sent; None: without a call."""
+        if call is None:
+            return digest("child", sample.id, self.name, [], *self.made_with())
         return digest("child", sample.id, self.name, [call])
 
-    def child(self, sample: Sample, call: Call) -> Sample | Refused:
-        """The row that the answer makes of its parent, which is left as it is."""
+    def child(self, sample: Sample, call: Call | None) -> Sample | Refused:
+        """The row that the answer (None: the rewrite by itself) makes of its parent, which is left as it is."""
+        if call is None:
+            return self._changed(sample)
         found = self.text(sample, call)
         if isinstance(found, Refused):
             return found
@@ -96,15 +125,44 @@ class Rewrite(Generic[How]):
             "model": call.model, "namespace": call.namespace, "finish_reason": call.finish_reason,
             "cost_usd": call.cost_usd, "created": call.at, "rehearsal": sample.rehearsal or call.rehearsal,
             "input_tokens": call.usage.input_tokens if call.usage else 0,
-            "output_tokens": call.usage.output_tokens if call.usage else 0, "augmentation": self.name,
+            "output_tokens": call.usage.output_tokens if call.usage else 0,
         }
-        if self.replaces:
-            made["replaces"] = sample.id
         inherited = {key: value for key, value in sample.provenance.items() if key != "refusal"}
-        return replace(
-            sample, id=self.child_id(sample, call.id), messages=_answered(sample.messages, found),
-            calls=(CallRef(call.id, "rewrite"),), parent=sample.id, source=None, provenance={**inherited, **made},
-        )
+        child = replace(sample, messages=_answered(sample.messages, found), calls=(CallRef(call.id, "rewrite"),))
+        return self._child(child, self.child_id(sample, call.id), {**inherited, **made})
+
+    def _changed(self, sample: Sample) -> Sample | Refused:
+        """The child that no call was needed for: who wrote it, when, and how it ended is as of its parent."""
+        found = self.change(sample)
+        if isinstance(found, Refused):
+            return found
+        if found.sample.digest == sample.digest:
+            return Refused("unchanged", f"{self.name} found nothing to change")
+        made = {"cost_usd": 0.0, "input_tokens": 0, "output_tokens": 0, "changed": found.what}
+        child = replace(sample, messages=found.sample.messages, rejected=found.sample.rejected,
+                        fields=found.sample.fields, calls=())
+        return self._child(child, self.child_id(sample, None), {**sample.provenance, **made})
+
+    def _child(self, child: Sample, name: str, provenance: dict[str, Any]) -> Sample:
+        """A row with its parent's id still on it, as a row of its own."""
+        told = {"augmentation": self.name, **({"replaces": child.id} if self.replaces else {})}
+        return replace(child, id=name, parent=child.id, source=None, provenance={**provenance, **told})
+
+
+class LocalRewrite(Rewrite[How]):
+    """A rewrite that asks nobody: a subclass says `applies` and `change`. Costs nothing and needs no model.
+
+    A row that `change` made should not be one that `applies` takes again: a rewrite ends.
+    """
+
+    local = True
+
+    def messages(self, sample: Sample) -> None:
+        """Nothing is asked."""
+
+    def text(self, sample: Sample, call: Call) -> Refused:
+        """No answer is waited for."""
+        return Refused("no-question", f"{self.name} asks nothing")
 
 
 AnyRewrite = Rewrite[Any]
@@ -118,7 +176,8 @@ def _answered(messages: list[Message], text: str) -> list[Message]:
 
 
 def open_rewrites(
-    items: Sequence[Item], where: Callable[[int], str] = "rewrite {}".format, folder: Path | None = None
+    items: Sequence[Item], where: Callable[[int], str] = "rewrite {}".format, folder: Path | None = None,
+    seed: int = 0,
 ) -> list[AnyRewrite]:
     """The rewrites of a recipe's list, options read and checked.
 
@@ -126,6 +185,7 @@ def open_rewrites(
         items: as `recipe.augment`.
         where: the place of the i-th item.
         folder: where `rewrite: ./mine.py` starts; None refuses such a rewrite.
+        seed: the recipe's, for what is drawn.
 
     Raises:
         RecipeError: an unknown rewrite or option, with line and what to write instead.
@@ -141,5 +201,5 @@ def open_rewrites(
         own = item.name.endswith(".py")
         name = registry.printed(Path(item.name).stem) if own else registry.resolve("rewrites", item.name)
         (how,) = read_options(name, item.options, where(index), (kind.model,), kind.prepare)
-        found.append(kind(name, how))
+        found.append(kind(name, how, seed))
     return found

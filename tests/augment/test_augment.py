@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pipeline.augment import Augmented, augment, plan_augment
+from pipeline.augment import Augmented, asks, augment, plan_augment
 from pipeline.curate import curate
 from pipeline.engine import Answer, CallFailed
 from pipeline.errors import CapReached, DataError, RecipeError
@@ -273,3 +273,91 @@ def test_a_rehearsed_child_does_not_replace_a_real_row(dataset: Dataset, recipe:
     assert LONG.strip() in kept(dataset, recipe)
     states = {verdict.sample: verdict.state for verdict in dataset.verdicts()}
     assert states["a"] == "kept"
+
+
+# -- rewrites that ask nobody ------------------------------------------------------------------------
+
+MASKING = RECIPE.replace("augment: [{expand: {below: 100}}]", "augment: [mask]").replace("refusal,", "refusal, pii,")
+
+
+def nobody(text: str) -> str:
+    raise AssertionError(f"asked about {text}")
+
+
+def test_a_local_rewrite_costs_nothing_and_asks_nobody(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = parse_recipe(MASKING, tmp_path / "tales.yaml")
+    fill(dataset, row("a", f"{LONG} Write to eva@holm.io.", cost_usd=0.5), row("b", LONG))
+    curate(dataset, recipe.curate, recipe)
+    writer = saying(nobody)
+    assert not asks(recipe, dataset)
+    plan = plan_augment(recipe, dataset, writer)
+    assert (plan.rows, plan.free, plan.new_calls, plan.usd_expected, plan.usd_worst) == ({"mask": 1}, 1, 0, 0.0, 0.0)
+    done = run(recipe, dataset, writer._replace(price=None), max_usd=1.0)
+    assert (done.touched, done.free, done.added, done.refused, done.usd_per_row) == (1, 1, 1, {}, 0.0)
+    texts = kept(dataset, recipe)
+    assert len(texts) == 2
+    assert not any("eva@holm.io" in text for text in texts)
+    assert all("@example." in text for text in texts if "Write to" in text)
+    assert len(list(dataset.samples())) == 3, "the parent is kept as a dropped row"
+    assert {verdict.sample: verdict.state for verdict in dataset.verdicts()}["a"] == "dropped"
+    assert list(dataset.calls.outcomes("answered")) == []
+
+
+def test_a_second_time_nothing_is_masked(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = parse_recipe(MASKING, tmp_path / "tales.yaml")
+    fill(dataset, row("a", f"{LONG} Write to eva@holm.io."))
+    assert run(recipe, dataset, saying(nobody)).added == 1
+    assert run(recipe, dataset, saying(nobody)).touched == 0
+
+
+def test_rows_that_pii_dropped_are_cured_and_others_are_not(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = parse_recipe(MASKING.replace("pii,", "{pii: {act: drop}},"), tmp_path / "tales.yaml")
+    fill(dataset, row("a", f"{LONG} Write to eva@holm.io."), row("short", "Write to eva@holm.io."))
+    curate(dataset, recipe.curate, recipe)
+    assert {verdict.state for verdict in dataset.verdicts()} == {"dropped"}
+    assert run(recipe, dataset, saying(nobody)).touched == 1
+    assert len(kept(dataset, recipe)) == 1
+
+
+def test_local_and_asking_rewrites_go_together(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = parse_recipe(MASKING.replace("[mask]", "[mask, expand: {below: 100}]"), tmp_path / "tales.yaml")
+    fill(dataset, row("a", f"{LONG} Write to eva@holm.io."), row("b", "A goat sleeps."))
+    writer = saying(retold)
+    assert asks(recipe, dataset)
+    plan = plan_augment(recipe, dataset, writer)
+    assert (plan.rows, plan.free, plan.new_calls) == ({"mask": 1, "expand": 1}, 1, 1)
+    done = run(recipe, dataset, writer)
+    assert (done.added, done.free, writer.provider.asked) == (2, 1, ["A goat sleeps."])
+
+
+LOCAL = '''
+"""Changes what it is told."""
+from pipeline.rewrites import Changed, LocalRewrite, Options
+
+
+class Local(LocalRewrite[Options]):
+    """Upper case."""
+
+    def applies(self, sample):
+        return not sample.answer.isupper()
+
+    def change(self, sample):
+        {body}
+
+
+plugin = Local
+'''
+
+
+@pytest.mark.parametrize(("body", "refused"), [
+    ("raise ValueError('no text')", {"error": 1}), ("return Changed(sample, 'nothing')", {"unchanged": 1}),
+    ("return Changed(sample.with_messages([{'role': 'assistant', 'content': 'GOAT'}]), 'case')", {"length": 1}),
+])
+def test_a_local_rewrite_that_is_no_gain_is_refused_and_counted(
+    dataset: Dataset, tmp_path: Path, body: str, refused: dict[str, int]
+) -> None:
+    (tmp_path / "local.py").write_text(LOCAL.format(body=body))
+    recipe = parse_recipe(RECIPE.replace("expand: {below: 100}", "rewrite: ./local.py"), tmp_path / "tales.yaml")
+    fill(dataset, row("a", LONG))
+    done = run(recipe, dataset, saying(nobody))
+    assert (done.added, done.refused) == (0, refused)

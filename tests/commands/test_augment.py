@@ -60,3 +60,19 @@ def test_a_rewrite_that_cannot_be_meant(
 ) -> None:
     assert main(["augment", "tales", "--set", f"augment={value}"]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_masking_asks_nobody_and_says_so(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales.parent.parent / "more.jsonl").write_text(json.dumps({"text": f"{SHORT} Write to eva@holm.io."}) + "\n")
+    assert main(["import", "mails", "more.jsonl", "--completion", "text"]) == 0
+    capsys.readouterr()
+    assert main(["augment", "mails", "--set", "augment=[mask]"]) == 0
+    said = capsys.readouterr().err
+    assert said.splitlines()[0] == "rows   1 row to rewrite (mask 1); nobody is asked"
+    assert "bill   0 new calls, $0" in said
+    assert "rehearsal" not in said
+    assert "gained 1 row of 1\n" in said
+    rows = [json.loads(line) for line in (tales.parent / "mails" / "samples.jsonl").read_bytes().splitlines()]
+    assert "@example." in rows[1]["messages"][-1]["content"]
+    assert rows[1]["provenance"]["changed"] == "1 email"
+    assert rows[1]["provenance"]["rehearsal"] is False
