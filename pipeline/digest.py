@@ -103,4 +103,5 @@ def hash_int(*parts: Any) -> int:
 
 def normal_text(text: str) -> str:
     """NFC, case-folded, white space collapsed: what two texts share when only layout differs."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    same = text if text.isascii() else unicodedata.normalize("NFC", text)
+    return " ".join(same.casefold().split())

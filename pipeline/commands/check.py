@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +67,7 @@ def command(target: Target, json_: bool, **given: Any) -> None:
         fixed, (done, name) = [], _dataset(target, path, who, talk)
     talk.end()
     if json_:
-        console.as_json({"files": [_as_json(one) for one in done], "problems": [asdict(p) for p in talk.kept],
+        console.as_json({"files": [_as_json(one) for one in done], "problems": talk.kept,
                          **({"fixed": [_fixed_as_json(one) for one in fixed]} if fixed else {})})
     for one in done:
         _facts(one)
@@ -143,6 +142,8 @@ class _Talk:
         self._codes: Counter[str] = Counter()
         self.everything, self._keep = everything, keep
         self._lines: list[str] = []
+        self._at_once = console.screen()
+        self._heads = {severity: console.styled(f"{severity:<7}", style) for severity, style in _STYLES.items()}
 
     @property
     def hidden(self) -> bool:
@@ -156,11 +157,11 @@ class _Talk:
         if self._keep:
             self.kept.append(problem)
         elif self.everything or self._codes[problem.code] <= SHOWN:
-            severity = console.styled(f"{problem.severity:<7}", _STYLES[problem.severity])
-            self._lines.append(f"{severity} {problem.where}  {problem.code}: {console.shown(problem.message)}")
+            head = self._heads[problem.severity]
+            self._lines.append(f"{head} {problem.where}  {problem.code}: {_said(problem.message)}")
             if problem.fix:
-                self._lines.append(console.styled(f"        {_cure(problem.fix)}", "dim"))
-            if console.screen() or len(self._lines) >= TOGETHER:
+                self._lines.append(_cure(problem.fix))
+            if self._at_once or len(self._lines) >= TOGETHER:
                 self._print()
 
     def _print(self) -> None:
@@ -192,9 +193,15 @@ class _Talk:
 
 
 @lru_cache(256)
-def _cure(text: str) -> str:
-    """A cure as it is shown; that of one row is often that of all."""
+def _said(text: str) -> str:
+    """A problem as it is shown; that of one row is often that of all."""
     return console.shown(text)
+
+
+@lru_cache(256)
+def _cure(text: str) -> str:
+    """A cure as it is shown."""
+    return console.styled(f"        {console.shown(text)}", "dim")
 
 
 def _beside(path: Path) -> list[Path]:

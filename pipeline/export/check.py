@@ -264,7 +264,8 @@ class _Check:
             self._error("unknown-shape", where, f"no known kind of training row; its keys: {keys}",
                         next((clause for clause in near if clause.startswith("did")), self._columns(row.values)))
             return
-        self._is_target(where)
+        if not self._told_shape:
+            self._is_target(where)
         if self._shape is not None and shape.name != self._shape.name:
             self._error("mixed-shapes", where, f"a row of {shape.name} in a file of {self._shape.name}",
                         "one kind of row per file: import both, export once")

@@ -70,12 +70,13 @@ class Across:
         """Takes a row, and says what is wrong with its answer by itself."""
         told, asked, said = [], [], ""
         for message in example.messages:
-            told.append(_told(message))
-            role = message.get("role")
+            role, content = message.get("role"), message.get("content")
+            usual = type(content) is str
+            told.append((role, content) if usual and len(message) == 2 else _told(message))
             if role == "user":
-                asked.append(text_of(message.get("content")))
+                asked.append(content if usual else text_of(content))
             elif role == "assistant":
-                said = text_of(message.get("content"))
+                said = content if usual else text_of(content)
         beside = canonical([example.tools, example.rejected]) if example.tools or example.rejected else b""
         self.rows.append(hash((*told, beside)))
         self.contexts.append(hash(tuple(told[:-1])) if len(told) > 1 else 0)
@@ -284,9 +285,7 @@ def _is_open(text: str) -> bool:
 
 
 def _told(message: Message) -> Any:
-    """What a message says, to be hashed."""
-    if len(message) == 2 and type(said := message.get("content")) is str:
-        return message.get("role"), said
+    """What a message of more than a role and a text says, to be hashed."""
     left = plain(message)
     if len(left) == 2 and type(said := left.get("content")) is str:
         return left.get("role"), said

@@ -47,28 +47,33 @@ def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Pro
                     'as {"messages": [{"role": "user", "content": "..."}, ...]}')
         return
     roles: list[Any] = []
-    odd, parts = set[str](), False
+    odd, parts, known = set[str](), False, True
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict):
             yield error("message-not-an-object", where, f"message {number} is a {type(message).__name__}",
                           'as {"role": "user", "content": "..."}')
             roles.append(None)
+            known = False
             continue
         role, content = message.get("role"), message.get("content")
         roles.append(role)
-        usual = len(message) == 2 and role in _TALK and type(content) is str and len(content) >= _BRIEF
+        spoken = role in _TALK
+        known = known and spoken
+        usual = spoken and len(message) == 2 and type(content) is str and len(content) >= _BRIEF
         if not usual or "<|" in content or content.isspace():  # type: ignore[operator, union-attr]
             yield from _message_problems(message, number, where)
             odd.update(message)
             parts = parts or isinstance(content, list)
     if parts:
         yield from _image_problems(messages, where)
-    yield from _order_problems(roles, where)
+    if not (known and _usual(tuple(roles))):
+        yield from _order_problems(roles, where)
     if "weight" in odd:
         yield from _weight_problems(messages, where)
     if "tool_calls" in odd or "tool" in roles:
         yield from _call_problems(messages, _defined(values.get("tools")), where)
-    yield from _tool_problems(values.get("tools"), where)
+    if values.get("tools") is not None:
+        yield from _tool_problems(values["tools"], where)
 
 
 def plainly_sound(rows: Sequence[Mapping[str, Any]], text: bytes | None = None) -> int:

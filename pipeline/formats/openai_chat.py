@@ -43,13 +43,14 @@ class OpenAiChat(Format):
     def read(self, values: Mapping[str, Any]) -> Example:
         """See Format."""
         messages, tools = values.get("messages"), values.get("tools")
-        if not isinstance(messages, list) or not all(map(_is_message, messages)):
+        if not isinstance(messages, list) or not all(
+                [isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages]):
             raise FormatRefusal("no-messages", "'messages' is not a list of objects with a role",
                                 'as {"messages": [{"role": "user", "content": "..."}, ...]}')
-        if not isinstance(tools, list | None):
+        if tools is not None and not isinstance(tools, list):
             raise FormatRefusal("bad-tools", "'tools' is not a list", '[{"type": "function", "function": {...}}]')
         beside = others(values, ("messages", "tools")) if len(values) > 1 else {}
-        return Example([dict(message) for message in messages], tools=tools or None, fields=beside)
+        return Example([message.copy() for message in messages], tools=tools or None, fields=beside)
 
     @classmethod
     def recognises(cls, values: Mapping[str, Any]) -> bool:
@@ -71,10 +72,6 @@ class OpenAiChat(Format):
     def normal(self, example: Example) -> Example:
         """The messages without keys that are null: weights stay as they are."""
         return replace(example, messages=[_ordered(message) for message in example.messages])
-
-
-def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("role"), str)
 
 
 def _ordered(message: Message) -> Message:
