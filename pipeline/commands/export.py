@@ -187,6 +187,9 @@ def _show_written(written: Written) -> None:
         console.warn(f"{written.format} refused {rows}: {code}: {problem.message}\n{problem.fix}")
     if written.changed:
         console.warn(f"{written.format}: its template strips or folds text of {console.plural(written.changed, 'row')}")
+    if written.untrained:
+        rows = console.plural(written.untrained, "row")
+        console.warn(f"{written.format}: of {rows} only the last answer is trained, the earlier ones are asked with")
     if written.left:
         console.warn(f"{written.format} leaves the rejected answers of {console.plural(written.left, 'row')} behind")
     if written.unproven:
@@ -202,7 +205,7 @@ def _show_written(written: Written) -> None:
 def _paths(written: Written) -> list[Path]:
     beside = [written.card] if written.card and not written.card_kept else []
     beside += [written.manifest] if written.manifest else []
-    refused = [written.folder / "refused.jsonl"] if written.refused_rows and written.files else []
+    refused = [written.reasons_in] if written.reasons_in else []
     return [file.path for file in written.files] + refused + beside
 
 
@@ -230,5 +233,6 @@ def _written(written: Written) -> dict[str, Any]:
         "format": written.format, "folder": written.folder,
         "files": [{**file._asdict(), "path": str(file.path)} for file in written.files],
         "refused": written.refused_rows, "refused_by_code": dict(sorted(written.refused.items())),
-        "text_changed_by_template": written.changed, "written_as_imported": written.passed,
+        "text_changed_by_template": written.changed, "earlier_answers_untrained": written.untrained,
+        "written_as_imported": written.passed,
     }

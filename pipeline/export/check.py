@@ -20,17 +20,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pipeline import formats
-from pipeline.errors import DataError, RecipeError, did_you_mean
+from pipeline.errors import DataError, did_you_mean
 from pipeline.formats import Format, FormatRefusal
 from pipeline.read import Batch, Row, encoding_of, kind, rows, sifted
-from pipeline.sections import Item
 from pipeline.types import Example, Problem
 from pipeline.words import plural
 
 from .check_across import NEAR_BYTES, Across
-from .check_target import OPENAI, Target, target_of
+from .check_target import OPENAI, Target, as_written, named, opened, target_of
 from .check_tokens import Tokens, rendered, spread
-from .write import MANIFEST, NAMES, measure
+from .write import MANIFEST, NAMES, measure, no_pair
 
 if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset
@@ -131,14 +130,14 @@ def check_dataset(dataset: Dataset, report: Report, *, target: Target | str | No
     wanted = goal.format.name if goal and goal.format else "*"
     for manifest in sorted(dataset.exports.glob(f"{wanted}/{MANIFEST}")):
         told = orjson.loads(manifest.read_bytes())
-        listed, own = told["files"], _opened(told)
+        listed, own = told["files"], opened(told)
         paths = {Path(file["name"]).stem: manifest.parent / file["name"] for file in listed}
         for file in listed:
             path = manifest.parent / file["name"]
             if path.exists() and measure(path)[1] != file["sha256"]:
                 report(Problem("error", "changed-file", str(path), "is not the file that was exported (sha256 differs)",
                                f"synth export {dataset.name} --format {manifest.parent.name}"))
-        done += check_file(paths[NAMES[0]], report, target=_as_written(goal, own), validation=paths.get(NAMES[1]),
+        done += check_file(paths[NAMES[0]], report, target=as_written(goal, own), validation=paths.get(NAMES[1]),
                            own=own)
     if not done:
         others = sorted(each.parent.name for each in dataset.exports.glob(f"*/{MANIFEST}"))
@@ -146,23 +145,6 @@ def check_dataset(dataset: Dataset, report: Report, *, target: Target | str | No
         raise DataError(f"{dataset.name}: {what}",
                         f"synth export {dataset.name}{f' --format {wanted}' if target else ''}")
     return done
-
-
-def _opened(told: dict[str, Any]) -> Format | None:
-    """The format that a manifest names, with the options that it was written with."""
-    try:
-        return formats.open_formats([Item(name=told["format"], options=told.get("format_options") or {})])[0]
-    except RecipeError:  # a plug-in that is not here
-        return None
-
-
-def _as_written(goal: Target | None, own: Format | None) -> Target | None:
-    """Who reads an export, with the options that it was written with."""
-    if goal is None or goal.format is None or own is None or goal.format.name != own.name:
-        return goal
-    folder = getattr(goal.format.how, "tokenizer", None)
-    how = own.how.model_copy(update={"tokenizer": folder}) if folder else own.how
-    return replace(goal, format=type(own)(how))
 
 
 class _Check:
@@ -178,6 +160,7 @@ class _Check:
         self._report, self._target, self._against = report, target, against
         self._known: list[Format] = [each() for each in formats.formats()]
         self._told_shape = False
+        self._other, self._fits, self._unfit = "", 0, list[Problem]()
         near = path.is_file() and path.stat().st_size <= NEAR_BYTES
         self.across = Across(str(path), near) if "C" in groups else None
         self._tokens = Tokens(str(path), target) if target is not None and "D" in groups else None
@@ -320,23 +303,38 @@ class _Check:
         target, shape = self._target, self._shape.name
         if target is None or target.format is None or shape in target.takes or not target.format.lines:
             return
-        wanted = target.format.name
-        into = f"synth export {shlex.quote(str(self.checked.path))} --to {wanted}"
+        self._other = where
+
+    def _other_shape(self, target: Target) -> None:
+        """That the rows are not the target's own; its conversion is proposed where it can hold any of them."""
+        assert self._shape is not None
+        assert target.format is not None
+        shape, wanted = self._shape.name, target.format.name
+        into = f"synth export {shlex.quote(str(self.checked.path))} --to {shlex.quote(named(target.format))}"
+        if self._unfit and not self._fits:
+            first = self._unfit[0]
+            into = f"no row fits as it is ({first.code}, {first.where}): {first.fix}"
         if target.renders:
             what = f"rows of {shape}: each is checked as the {wanted} text that it becomes"
-            self._say(Problem("note", "other-shape", where, what, into))
+            self._say(Problem("note", "other-shape", self._other, what, into))
         else:
-            self._error("other-shape", where, f"rows of {shape}, and {wanted} was asked for", into)
+            self._error("other-shape", self._other, f"rows of {shape}, and {wanted} was asked for", into)
 
     def _written(self, wanted: Format, example: Example, where: str, said: set[str]) -> dict[str, Any] | None:
         """The row in the target's format; None where that cannot hold it, which is said."""
+        values = None
         try:
+            if example.rejected is not None and not wanted.pairs:
+                raise no_pair(wanted)
             values = wanted.values(example)
+            found = [*wanted.problems(values, where), *(wanted.unproven(values, example) if self._renders else ())]
         except FormatRefusal as refusal:
-            self._say_new(refusal.problems(where), where, said)
-            return None
-        found = [*wanted.problems(values, where), *(wanted.unproven(values, example) if self._renders else ())]
+            found = refusal.problems(where)
         self._say_new(found, where, said)
+        stopped = [problem for problem in found if problem.severity == "error"]
+        self._fits += not stopped
+        if stopped and not self._unfit:
+            self._unfit = [replace(stopped[0], where=where)]
         return values
 
     def _proven(self, shape: Format, values: dict[str, Any], example: Example, where: str) -> None:
@@ -353,6 +351,8 @@ class _Check:
         """What only shows when all rows are read."""
         path, count = self.checked.path, self.checked.rows
         self._is_target(str(path))
+        if self._other and self._target is not None:
+            self._other_shape(self._target)
         openai = self._target is not None and self._target.by_openai
         if not count:
             self._error("no-rows", str(path), "holds no row that can be read", "synth export NAME")

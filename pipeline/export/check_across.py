@@ -71,12 +71,12 @@ class Across:
         told, asked, said = [], [], ""
         for message in example.messages:
             role, content = message.get("role"), message.get("content")
-            usual = type(content) is str
-            told.append((role, content) if usual and len(message) == 2 else _told(message))
+            text = content if isinstance(content, str) else text_of(content)
+            told.append((role, text) if text is content and len(message) == 2 else _told(message))
             if role == "user":
-                asked.append(content if usual else text_of(content))
+                asked.append(text)
             elif role == "assistant":
-                said = content if usual else text_of(content)
+                said = text
         beside = canonical([example.tools, example.rejected]) if example.tools or example.rejected else b""
         self.rows.append(hash((*told, beside)))
         self.contexts.append(hash(tuple(told[:-1])) if len(told) > 1 else 0)

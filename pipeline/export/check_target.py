@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from pipeline import _yaml, formats
@@ -80,6 +82,30 @@ def target_of(text: str, settings: Settings | None = None, limit: int | None = N
     return found if limit is None else replace(found, limit=limit)
 
 
+def opened(told: dict[str, Any]) -> Format | None:
+    """The format that a manifest names, with the options that it was written with."""
+    try:
+        return formats.open_formats([Item(name=told["format"], options=told.get("format_options") or {})])[0]
+    except RecipeError:  # a plug-in that is not here
+        return None
+
+
+def as_written(goal: Target | None, own: Format | None) -> Target | None:
+    """Who reads an export, with the options that it was written with."""
+    if goal is None or goal.format is None or own is None or goal.format.name != own.name:
+        return goal
+    folder = getattr(goal.format.how, "tokenizer", None)
+    how = own.how.model_copy(update={"tokenizer": folder}) if folder else own.how
+    return replace(goal, format=type(own)(how))
+
+
+def named(format: Format) -> str:  # noqa: A002 - what it is
+    """A format as `--to` takes it, with the options that it has: `gemma: {tokenizer: ./gemma-2b}`."""
+    told = format.how.model_dump(mode="json", exclude_defaults=True)
+    return f"{format.name}: {{{', '.join(f'{key}: {orjson.dumps(value).decode()}' for key, value in told.items())}}}" \
+        if told else format.name
+
+
 def _with_options(text: str) -> Target | None:
     """A format with options, as a recipe has it: `qwen: {version: 3}`."""
     if not text.rstrip().endswith("}"):
@@ -147,7 +173,8 @@ def _model(text: str, settings: Settings | None) -> Target | None:
 
 def _hosted() -> frozenset[str]:
     """The formats of OpenAI's jobs, by their names."""
-    return frozenset(name for name in plugins("formats") if name.startswith("openai-"))
+    return frozenset(name for name in plugins("formats") if name.startswith("openai-")
+                     and not load("formats", name).asks)
 
 
 def _models() -> tuple[str, ...]:

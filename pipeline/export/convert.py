@@ -32,7 +32,7 @@ from .options import Options
 from .order import place_of
 from .origins import Origins, sources
 from .split import Divided, divide, doubts_about
-from .write import Job, Written, refuse_empty, write_format
+from .write import REFUSED, Job, Written, refuse_empty, refused_line, write_format
 
 Report = Callable[[Problem], None]
 
@@ -71,20 +71,23 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
     source = _source_of(path)
     shape = _shape(path, source)
     unread = Counter[str]()
-
-    def told(problem: Problem) -> None:
-        unread[problem.where] += problem.severity == "error"
-        report(problem)
-
     target = options.out or path.with_name(f"{Path(path.name.removesuffix('.gz')).stem}-exports")
     target.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
                 Spool(Path(temporary) / "rows.sqlite") as spool:
             origins = Origins()
-            fields = _gather(source, path, shape, options, (spool, origins), told)
+            lines = Path(temporary) / REFUSED
+            with lines.open("wb") as refused:
+                def told(problem: Problem) -> None:
+                    if problem.severity == "error":
+                        unread[problem.where] += 1
+                        refused.write(refused_line(problem, f"{path.name}{problem.where.removeprefix(str(path))}"))
+                    report(problem)
+
+                fields = _gather(source, path, shape, options, (spool, origins), told)
             count, _ = spool.chosen()
-            faults = sum(1 for number in unread.values() if number)
+            faults = len(unread)
             if not count:
                 raise DataError(f"{path}: no row can be read as {shape.name}", f"synth check {path}")
             divided = divide(spool, options.validation, options.seed)
@@ -94,7 +97,7 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
             story = Story(path.name.split(".")[0], again, None, None, origins, {}, labels)
             with Originals([path.parent]) as originals:
                 about = {**_about(path, options, divided, count), **sources(None, origins, None, [path.parent])}
-                job = Job(spool, originals, options.ascii, about, story, whole=True)
+                job = Job(spool, originals, options.ascii, about, story, whole=True, unread=lines if faults else None)
                 written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
             as_they_were = {one.format for one in written if one.passed == count}
             notes += [note for plugin in plugins if plugin.name not in as_they_were for note in _left(plugin, fields)]
@@ -146,7 +149,7 @@ def _gather(
         if example is None:
             continue
         sample = Sample(f"{path.name}:{number}", example.messages, fields=example.fields, rejected=example.rejected,
-                        tools=example.tools, source=row.source)
+                        label=example.label, tools=example.tools, source=row.source)
         spool.add(ordinal, sample, place_of(sample, ordinal, None, options.order, options.seed), None)
         origins.add(sample)
         said = "\n".join(str(message.get("content")) for message in example.messages)

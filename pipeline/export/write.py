@@ -19,7 +19,7 @@ from pipeline import tokens
 from pipeline.errors import DataError, YieldError
 from pipeline.formats import Format, FormatRefusal
 from pipeline.store.files import jsonl_bytes, sync_folder
-from pipeline.types import Example, Problem, text_of
+from pipeline.types import Example, Message, Problem, text_of
 
 from ._originals import Originals
 from ._spool import TRAIN, VALIDATION, Spool
@@ -64,9 +64,11 @@ class Written:
         changed: rows whose text the official template strips or folds.
         passed: rows written as they stood in the user's own file.
         left: rows whose rejected answer stays behind.
+        untrained: rows of which an answer that was to be trained is only asked with.
         unproven: of `passed`, rows whose own line is not what the official template makes.
         card: README.md beside the files.
         card_kept: whether it is one that a hand wrote or changed, which is left as it is.
+        reasons_in: `refused.jsonl`, where there is one.
     """
 
     format: str
@@ -78,10 +80,12 @@ class Written:
     changed: int = 0
     passed: int = 0
     left: int = 0
+    untrained: int = 0
     unproven: int = 0
     manifest: Path | None = None
     card: Path | None = None
     card_kept: bool = False
+    reasons_in: Path | None = None
 
 
 class Job(NamedTuple):
@@ -94,6 +98,7 @@ class Job(NamedTuple):
         about: what a manifest says of the export as a whole.
         story: what the dataset card tells.
         whole: whether a rejected answer that a format has no place for is a reason to refuse the row.
+        unread: lines that could not be read, as lines of `refused.jsonl`; None where there are none.
     """
 
     spool: Spool
@@ -102,6 +107,7 @@ class Job(NamedTuple):
     about: dict[str, Any]
     story: Story
     whole: bool = False
+    unread: Path | None = None
 
 
 def write_format(plugin: Format, folder: Path, job: Job) -> Written:
@@ -123,7 +129,7 @@ def write_format(plugin: Format, folder: Path, job: Job) -> Written:
         return _write_format(plugin, folder, job)
     finally:
         with suppress(OSError):
-            folder.rmdir()  # of a format that cannot be written here nothing is left, not even its folder
+            folder.rmdir()  # of a format that cannot be written here nothing is left but why
 
 
 def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
@@ -132,22 +138,28 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as temporary:
         new = Path(temporary)
         with (new / REFUSED).open("wb") as refused:
+            if job.unread is not None:
+                with job.unread.open("rb") as lines:
+                    shutil.copyfileobj(lines, refused)
             for side, name in NAMES.items():
                 target = new / f"{name}{plugin.suffix}"
                 if _write_side(plugin, target, side, job, done, refused):
                     done.files.append(_proven(plugin, target, side, job.spool))
                 else:
                     _remove(target)
-        if not done.refused_rows:
+        if not (new / REFUSED).stat().st_size:
             (new / REFUSED).unlink()
         if not done.files or not done.files[0].path.name.startswith(NAMES[TRAIN]):
             done.files.clear()
-            return done
-        manifest = _manifest(done, plugin, job.about)
-        _write_card(new / CARD, folder, plugin, (job, manifest), done)
-        (new / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-        _put_in_place(new, folder, done)
-    return done
+            (new / REFUSED).replace(folder / REFUSED)
+        else:
+            manifest = _manifest(done, plugin, job.about)
+            _write_card(new / CARD, folder, plugin, (job, manifest), done)
+            (new / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+            _put_in_place(new, folder, done)
+        if (folder / REFUSED).is_file():
+            done.reasons_in = folder / REFUSED
+        return done
 
 
 def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written, refused: IO[bytes]) -> int:
@@ -158,8 +170,10 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
             line = job.originals.line(row, plugin) if plugin.lines and not job.ascii else None
             try:
                 if job.whole and row.example.rejected is not None and not plugin.pairs:
-                    what = f"{plugin.name} has no place for the rejected answer"
-                    raise FormatRefusal("holds-no-pair", what, _NO_PAIR)
+                    raise no_pair(plugin)
+                if row.example.label == "false" and "label" not in plugin.holds and not plugin.asks:
+                    what = f"its answer is labelled as not desired, and {plugin.name} would train it"
+                    raise FormatRefusal("not-desired", what, "convert to trl-kto, which holds the label; or drop it")
                 sink.add(row.example, line)
             except FormatRefusal as refusal:
                 job.spool.refuse(row.ordinal)
@@ -169,8 +183,15 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
             done.passed += line is not None
             done.unproven += line is not None and any(plugin.unproven(orjson.loads(line), row.example))
             done.left += row.example.rejected is not None and not plugin.pairs
-            done.changed += not _as_it_is(plugin, row.example)
+            left = plugin.normal(row.example).messages if plugin.has_turns else row.example.messages
+            done.changed += _texts(left) != _texts(row.example.messages)
+            done.untrained += _asked_with(left) > _asked_with(row.example.messages)
     return rows
+
+
+def no_pair(plugin: Format) -> FormatRefusal:
+    """Why a row of two answers does not go into a format of one, where nothing may be lost."""
+    return FormatRefusal("holds-no-pair", f"{plugin.name} has no place for the rejected answer", _NO_PAIR)
 
 
 def _note_refusal(done: Written, refusal: FormatRefusal, sample: str, refused: IO[bytes]) -> None:
@@ -178,17 +199,21 @@ def _note_refusal(done: Written, refusal: FormatRefusal, sample: str, refused: I
     for problem in refusal.problems(sample):
         done.refused[problem.code] += 1
         done.reasons.setdefault(problem.code, problem)
-        refused.write(jsonl_bytes({
-            "sample": sample, "code": problem.code, "message": problem.message, "fix": problem.fix,
-        }))
+        refused.write(refused_line(problem, sample))
 
 
-def _as_it_is(plugin: Format, example: Example) -> bool:
-    """Whether every text of a row is in the file as it stands in the row; one text is as its author's template says."""
-    if not plugin.has_turns:
-        return True
-    return ([message.get("content") for message in plugin.normal(example).messages]
-            == [message.get("content") for message in example.messages])
+def refused_line(problem: Problem, sample: str) -> bytes:
+    """A line of `refused.jsonl`."""
+    return jsonl_bytes({"sample": sample, "code": problem.code, "message": problem.message, "fix": problem.fix})
+
+
+def _texts(messages: list[Message]) -> list[Any]:
+    return [message.get("content") for message in messages]
+
+
+def _asked_with(messages: list[Message]) -> int:
+    """Answers that are not trained."""
+    return sum(message.get("weight") == 0 for message in messages)
 
 
 def _proven(plugin: Format, target: Path, side: int, spool: Spool) -> File:
@@ -347,6 +372,7 @@ def refuse_empty(name: str, written: list[Written]) -> None:
     lines, hint = [], ""
     for one in empty:
         whole = "; ".join(f"{count} x {one.reasons[code].message}" for code, count in one.refused.most_common(3))
-        lines.append(f"{name}: no row could be written as {one.format}, {one.refused_rows} were refused: {whole}")
+        lines.append(f"{name}: no row could be written as {one.format}, {one.refused_rows} were refused: {whole}"
+                     + (f"; each with its reason in {one.reasons_in}" if one.reasons_in else ""))
         hint = hint or next((problem.fix for problem in one.reasons.values() if problem.fix), "")
     raise DataError("\n".join(lines), hint)

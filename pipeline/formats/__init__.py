@@ -76,7 +76,8 @@ class Format:
         has_turns: False where a row becomes one text, whose turns cannot be told apart any more.
         pairs: True where the rejected answer of a row is written beside the one that is trained on.
         holds: what of a row it can hold beside one exchange of texts: `system`, `turns`, `tools` (with calls), `parts`
-            (images), `weight` of answers.
+            (images), `weight` of answers, `label` of the row.
+        asks: True where a line is a question alone, and nothing is trained on it.
         column: of a line, where its conversation stands, or begins.
         model: what a recipe may set on it; `how` is what it did set.
     """
@@ -88,6 +89,7 @@ class Format:
     has_turns: ClassVar[bool] = True
     pairs: ClassVar[bool] = False
     holds: ClassVar[frozenset[str]] = frozenset()
+    asks: ClassVar[bool] = False
     column: ClassVar[str] = "messages"
     model: ClassVar[type[Options]] = Options
 

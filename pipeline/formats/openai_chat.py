@@ -44,7 +44,7 @@ class OpenAiChat(Format):
         """See Format."""
         messages, tools = values.get("messages"), values.get("tools")
         if not isinstance(messages, list) or not all(
-                [isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages]):
+                isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages):
             raise FormatRefusal("no-messages", "'messages' is not a list of objects with a role",
                                 'as {"messages": [{"role": "user", "content": "..."}, ...]}')
         if tools is not None and not isinstance(tools, list):

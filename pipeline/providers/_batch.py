@@ -15,13 +15,13 @@ import orjson
 
 from pipeline.engine.protocol import Answer, CallFailed, Look
 from pipeline.hosts.client import Host
+from pipeline.hosts.requests import URL, request_head
 from pipeline.store.batches import Batch
 from pipeline.types import CallRequest, Failure
 
 from ._http import Reply
 from .openai import OpenAI, encode
 
-URL = "/v1/chat/completions"
 WINDOW = "24h"
 OURS = "synth_batch"
 """Metadata of a batch of ours: its name, by which it is found again."""
@@ -42,7 +42,7 @@ class OpenAIBatch:
 
     def line(self, request: CallRequest, name: str) -> bytes:
         """See BatchHost."""
-        head = orjson.dumps({"custom_id": name, "method": "POST", "url": URL})[:-1]
+        head = orjson.dumps(request_head(name))[:-1]
         return head + b',"body":' + encode(request.body) + b"}\n"
 
     def submit(self, batch: Batch, path: Path) -> dict[str, Any]:

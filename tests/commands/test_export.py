@@ -132,7 +132,8 @@ def test_a_format_that_holds_no_row_does_not_hide_the_others(
         assert shown.out.splitlines()[1].split()[:3] == ["openai-chat", "train.jsonl", "1"]
         assert f"wrote  {folder}/openai-chat/train.jsonl" in shown.err
         assert "no row could be written as llama3, 1 were refused" in shown.err
-        assert f"{folder}/llama3" not in shown.err, "nothing is said to be there that is not"
+        assert f"{folder}/llama3/refused.jsonl" in shown.err
+        assert f"{folder}/llama3/train" not in shown.err, "nothing is said to be there that is not"
 
 
 def test_a_file_that_lacks_most_rows_is_exit_3_and_a_system_text_can_be_folded(

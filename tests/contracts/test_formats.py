@@ -18,8 +18,16 @@ from pipeline import registry
 from pipeline.errors import DataError
 from pipeline.formats import Format, FormatRefusal, find, formats, recognise
 from pipeline.types import Example
+from tests.formats.test_golden import opened
 
 NAMES = list(registry.plugins("formats"))
+
+
+def one(name: str) -> Format:
+    """A format with its defaults; of one that holds nothing without an option, with that."""
+    return opened(name) if find(name).asks else find(name)
+
+
 
 TEXTS = st.one_of(
     st.text(max_size=30),
@@ -78,7 +86,8 @@ def examples(draw: st.DrawFn) -> Example:
     fields = draw(
         st.dictionaries(st.sampled_from(["name", "instruction", "input", "prompt", "text"]), TEXTS, max_size=2)
     )
-    return Example(messages, fields=fields, sample="s1")
+    label = draw(st.sampled_from([None, "true", "false"]))
+    return Example(messages, label=label, fields=fields, sample="s1")
 
 
 def surrogates(example: Example) -> bool:
@@ -118,7 +127,7 @@ def named(refusal: FormatRefusal) -> None:
     True,
 )
 def test_written_rows_read_back(name: str, example: Example, escape: bool) -> None:
-    plugin = find(name)
+    plugin = one(name)
     if not plugin.lines:
         return
     try:
@@ -147,7 +156,7 @@ def test_written_rows_read_back(name: str, example: Example, escape: bool) -> No
 @settings(max_examples=25, deadline=None)
 @given(rows=st.lists(examples(), max_size=4))
 def test_files_are_proven(name: str, rows: list[Example]) -> None:
-    plugin = find(name)
+    plugin = one(name)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / f"train{plugin.suffix}"
         written = []
@@ -174,7 +183,7 @@ def test_files_are_proven(name: str, rows: list[Example]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_cannot_be_held_is_refused(name: str) -> None:
-    plugin = find(name)
+    plugin = one(name)
     exchange = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
     loaded = {
         "tools": Example(exchange, tools=[{"type": "function", "function": {"name": "f"}}]),
@@ -208,7 +217,7 @@ def test_what_cannot_be_held_is_refused(name: str) -> None:
 def test_an_empty_answer_is_never_written(name: str) -> None:
     for text in ("", " ", "\n\t", "\u00a0"):
         with pytest.raises(FormatRefusal) as refusal:
-            find(name).write(Example([{"role": "user", "content": "Q"}, {"role": "assistant", "content": text}]))
+            one(name).write(Example([{"role": "user", "content": "Q"}, {"role": "assistant", "content": text}]))
         assert refusal.value.code == "empty-answer"
 
 
@@ -217,7 +226,7 @@ def test_an_empty_answer_is_never_written(name: str) -> None:
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_check_names_what_is_no_row(name: str, line: bytes) -> None:
-    found = find(name).check(line, "f.jsonl:7")
+    found = one(name).check(line, "f.jsonl:7")
     assert found
     assert all(problem.where == "f.jsonl:7" and problem.code and problem.fix for problem in found)
 
@@ -268,17 +277,17 @@ LINES = st.dictionaries(
 @case({"conversations": [{"from": {}}]})
 def test_no_object_breaks_a_format(value: dict[str, Any]) -> None:
     for plugin in formats():
-        one: Format = plugin()
-        one.recognises(value)
-        found = list(one.problems(value, "f:1"))
+        known: Format = plugin()
+        known.recognises(value)
+        found = list(known.problems(value, "f:1"))
         assert all(problem.code and problem.where == "f:1" for problem in found)
         readable = True
         try:
-            row = one.read(value)
+            row = known.read(value)
         except FormatRefusal:
             readable = False
         if readable:
             with suppress(FormatRefusal):
-                one.write(row)
+                known.write(row)
         else:  # what cannot be read is a problem
             assert any(problem.severity == "error" for problem in found)

@@ -137,9 +137,9 @@ def test_for_another_format(tmp_path: Path) -> None:
     )
     _, problems = checked(path, target="llama2")
     assert [(p.code, p.where.rpartition(":")[2]) for p in problems if p.code != "too-few-rows"] == [
-        ("other-shape", "1"),
         ("control-token", "2"),
         ("holds-no-key", "4"),
+        ("other-shape", "1"),
     ]
     with pytest.raises(RecipeError, match="unknown format 'lama2'"):
         checked(path, target="lama2")

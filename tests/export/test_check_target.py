@@ -100,7 +100,7 @@ def test_a_tokenizer_of_ones_own_counts_the_rendered_text(tmp_path: Path, folder
     assert done.tokens["exact"]
     assert done.tokens["counted_by"] == str(folder)
     assert [(p.code, p.where) for p in problems] == [
-        ("other-shape", f"{path}:1"), ("too-long", f"{path}:2"), ("too-few-rows", str(path))]
+        ("too-long", f"{path}:2"), ("other-shape", f"{path}:1"), ("too-few-rows", str(path))]
     # <bos><start_of_turn>user | one | two<end_of_turn> | <start_of_turn>model | one<end_of_turn>, and 28 words more
     assert [done.tokens["row"][key] for key in ("min", "max")] == [5, 33]
     assert "job" not in done.tokens, "nobody is paid"
@@ -170,10 +170,40 @@ def test_rows_of_pairs_go_to_the_same_host(tmp_path: Path) -> None:
             "preferred_output": [{"role": "assistant", "content": "A"}],
             "non_preferred_output": [{"role": "assistant", "content": "B"}]}
     path = write(tmp_path / "a.jsonl", [pair] * 12)
-    for target, codes in (("gpt-4.1-mini", set()), ("openai", set()), ("openai-chat", {"other-shape"})):
+    lost = {"other-shape", "holds-no-pair"}
+    for target, codes in (("gpt-4.1-mini", set()), ("openai", set()), ("openai-chat", lost)):
         problems: list[Problem] = []
         check_file(path, problems.append, target=target)
         assert {p.code for p in problems if p.severity == "error"} == codes
+
+
+@pytest.mark.parametrize(("target", "row", "fix"), [
+    ("llama3", [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}],
+     "synth export {} --to llama3"),
+    ("mistral", [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"},
+                 {"role": "assistant", "content": "A"}],
+     "no row fits as it is (system-lost, {}:1): name the format as 'mistral: {{system: fold}}' to put it before the "
+     "question"),
+    ("qwen: {version: 3-2507}", [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}],
+     "synth export {} --to 'qwen: {{version: \"3-2507\"}}'"),
+])
+def test_a_conversion_is_proposed_where_it_works(tmp_path: Path, target: str, row: list[dict[str, str]],
+                                                 fix: str) -> None:
+    from pipeline.export import Options
+    from pipeline.export.convert import convert
+
+    path = write(tmp_path / "a.jsonl", [{"messages": row}] * 3)
+    problems: list[Problem] = []
+    check_file(path, problems.append, target=target)
+    (found,) = [problem for problem in problems if problem.code == "other-shape"]
+    assert found.fix == fix.format(path, path)
+    who = target_of(target)
+    assert who.format is not None
+    if found.fix.startswith("synth"):
+        assert convert(path, [who.format], Options(), problems.append).written[0].files[0].rows == 3
+    else:
+        with pytest.raises(DataError, match="no row could be written"):
+            convert(path, [who.format], Options(), problems.append)
 
 
 def test_sizes_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,9 @@ from pipeline.formats import FormatRefusal, find, open_formats, recognise
 from pipeline.sections import Item
 from pipeline.types import Example, Problem
 from tests.formats.test_families import ONE, SYSTEM, TWO
-from tests.formats.test_golden import pairs, rows
+from tests.formats.test_golden import rows_for
 
-NAMES = [name for name in registry.plugins("formats") if name != "chat-template"]
+NAMES = [name for name in registry.plugins("formats") if name != "chat-template" and not find(name).asks]
 LINES = [name for name in NAMES if find(name).lines]
 
 
@@ -39,7 +39,7 @@ def lines(path: Path, *values: dict[str, Any]) -> Path:
 def held(name: str) -> list[tuple[dict[str, Any], Example]]:
     """The golden rows that a format holds, as lines and as they are read back."""
     plugin, found = find(name), []
-    for row in [*rows(), *(pairs() if plugin.pairs else [])]:
+    for row in rows_for(plugin):
         try:
             values = json.loads(plugin.write(row))
         except FormatRefusal:
@@ -64,6 +64,8 @@ def test_any_format_into_any_other(source: str, tmp_path: Path) -> None:
             try:
                 if row.rejected is not None and not plugin.pairs:
                     raise FormatRefusal("holds-no-pair", "-")
+                if row.label == "false" and "label" not in plugin.holds:
+                    raise FormatRefusal("not-desired", "-")
                 plugin.write(row)
                 wanted.append(row)
             except FormatRefusal:
@@ -105,7 +107,8 @@ def test_what_would_be_lost_is_named(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "rows.jsonl:8: 'messages' is not a list" in shown.err
     assert found["notes"][0] == "mistral has no place for these columns, which stay behind: id (2 rows), lang (1 rows)"
     refused = (tmp_path / "rows-exports" / "mistral" / "refused.jsonl").read_text().splitlines()
-    assert [json.loads(line)["sample"] for line in refused] == ["rows.jsonl:4", "rows.jsonl:5"]
+    assert [json.loads(line)["sample"] for line in refused] == ["rows.jsonl:8", "rows.jsonl:4", "rows.jsonl:5"]
+    assert json.loads(refused[0])["code"] == "no-messages", "a line that cannot be read is listed as well"
 
 
 def test_a_rejected_answer_is_not_dropped(tmp_path: Path) -> None:
@@ -113,9 +116,42 @@ def test_a_rejected_answer_is_not_dropped(tmp_path: Path) -> None:
     path = lines(tmp_path / "pairs.jsonl", pair)
     with pytest.raises(DataError, match="no place for the rejected answer"):
         to(path, "openai-chat")
-    assert not (tmp_path / "pairs-exports").exists()
+    assert [each.name for each in (tmp_path / "pairs-exports" / "openai-chat").iterdir()] == ["refused.jsonl"]
     done, _ = to(path, "openai-dpo")
     assert json.loads(done.written[0].files[0].path.read_bytes())["non_preferred_output"] == pair["rejected"]
+
+
+def test_every_refused_line_is_listed_where_none_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = lines(tmp_path / "rows.jsonl", {"messages": [SYSTEM, *ONE]}, {"messages": [SYSTEM, *ONE]})
+    with path.open("a") as file:
+        file.write('{"messages": \n')
+    assert main(["export", "rows.jsonl", "--to", "mistral"]) == 4
+    assert "each with its reason in rows-exports/mistral/refused.jsonl" in capsys.readouterr().err
+    (folder,) = (tmp_path / "rows-exports").iterdir()
+    assert [each.name for each in folder.iterdir()] == ["refused.jsonl"]
+    told = [json.loads(line) for line in (folder / "refused.jsonl").read_bytes().splitlines()]
+    assert [(one["sample"], one["code"]) for one in told] == [
+        ("rows.jsonl:3", "json"), ("rows.jsonl:1", "system-lost"), ("rows.jsonl:2", "system-lost")]
+    assert main(["export", "rows.jsonl", "--to", "openai-chat"]) == 0
+    assert main(["export", "rows.jsonl", "--to", "mistral: {system: fold}"]) == 0
+    assert {each.name for each in folder.iterdir()} == {"refused.jsonl", "train.jsonl", "manifest.json"}
+    assert len((folder / "refused.jsonl").read_bytes().splitlines()) == 1
+
+
+def test_answers_that_are_no_longer_trained_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    off = [TWO[0], {**TWO[1], "weight": 0}, *TWO[2:]]
+    lines(tmp_path / "rows.jsonl", {"messages": TWO}, {"messages": TWO}, {"messages": ONE}, {"messages": off})
+    assert main(["export", "rows.jsonl", "--to", "trl-prompt-completion: {earlier: context}"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "of 2 rows only the last answer is trained, the earlier ones are asked with" in said
+    assert main(["export", "rows.jsonl", "--to", "openai-chat"]) == 0
+    assert "only the last answer" not in capsys.readouterr().err
 
 
 def test_the_same_file_gives_the_same_bytes_and_a_manifest(tmp_path: Path) -> None:
@@ -165,7 +201,7 @@ def test_what_cannot_be_done_is_said(arguments: list[str], said: str, tmp_path: 
     shown = capsys.readouterr().err
     assert said in shown
     assert len(shown.strip().splitlines()) >= 2  # and what to do
-    assert not list(tmp_path.glob("*-exports"))
+    assert not list(tmp_path.glob("*-exports/*/train*"))
 
 
 @pytest.mark.parametrize("name", LINES)

@@ -302,7 +302,8 @@ def test_a_format_that_holds_nothing_fails_and_others_are_written(tmp_path: Path
         with pytest.raises(DataError, match="no row could be written as openai-chat"):
             run(made, formats=("openai-chat",))
         assert len(lines(made)) == 2
-        assert not (made.exports / "openai-chat").exists(), "no folder is left of what was not written"
+        left = [path.name for path in (made.exports / "openai-chat").iterdir()]
+        assert left == ["refused.jsonl"], "nothing is left of what was not written but why"
 
 
 def test_a_second_export_replaces_the_first(tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ def pairs() -> list[Example]:
         replace(given[0], rejected=[{"role": "assistant", "content": "A1"}], sample="equal")]
 
 
+def labelled() -> list[Example]:
+    """Rows that say whether their answer is desired, for formats that hold it."""
+    return [replace(row, label=("true", "false")[at % 2], sample=f"labelled{at}") for at, row in enumerate(rows())]
+
+
+def rows_for(plugin: Format) -> list[Example]:
+    """All that a format may be given."""
+    return [*rows(), *(pairs() if plugin.pairs else []), *(labelled() if "label" in plugin.holds else [])]
+
+
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] | trim }}{{ eos_token }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
@@ -88,6 +98,8 @@ TEMPLATE = (
 @cache
 def opened(name: str) -> Format:
     """A format, with a tokenizer's folder where it is nothing without one."""
+    if name == "openai-batch":
+        return open_formats([Item(name=name, options={"model": "gpt-4.1-mini", "params": {"max_tokens": 9}})])[0]
     if name != "chat-template":
         return find(name)
     folder = Path(mkdtemp()) / "model"
@@ -99,7 +111,7 @@ def opened(name: str) -> Format:
 def written(name: str, escape: bool) -> bytes:
     """Every row as the format writes it, or the code for which it is refused."""
     plugin, lines = opened(name), []
-    for row in [*rows(), *(pairs() if plugin.pairs else [])]:
+    for row in rows_for(plugin):
         try:
             lines.append(plugin.write(row, ascii=escape) if plugin.lines else _texts(plugin, row))
         except FormatRefusal as refusal:

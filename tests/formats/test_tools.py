@@ -21,7 +21,7 @@ ROW = Example(
      {"role": "assistant", "content": None, "tool_calls": [CALL], "weight": 0},
      {"role": "tool", "tool_call_id": "call_1", "content": '{"t": 7}'},
      {"role": "assistant", "content": "Seven degrees."}], tools=[TOOL], sample="a row")
-HOLD = {"openai-chat", "openai-dpo", "trl-dpo", "trl-prompt-completion"}
+HOLD = {"openai-chat", "openai-dpo", "trl-dpo", "trl-prompt-completion", "trl-kto", "openai-batch"}
 
 
 def test_weights_calls_and_results_come_back() -> None:

@@ -1,0 +1,126 @@
+"""Answers with a thumb up or down a line, {"prompt": [...], "completion": [...], "label": true}, for TRL's KTOTrainer.
+
+Unpaired: a row is one answer, and `label` says whether it is desired. It is the row's own label (a line of this format
+keeps it when it is imported), or a column that `label: COLUMN` names, as thumbs with `desired: up`. A row without one
+is refused. The last answer is what the label is about; the answers before it are part of what is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.options import Options
+from pipeline.types import Example, Problem
+
+from . import Format, FormatRefusal, error, plain
+from ._chat import conversation_problems
+from ._preference import answer_problems
+from ._turns import others
+
+aliases = ("kto",)
+_KEYS = ("prompt", "completion", "label", "tools")
+_TRUE, _FALSE = "true", "false"
+
+
+class How(Options):
+    """Where a row says whether its answer is desired."""
+
+    label: str | None = Field(None, description="the column that says it, as thumbs; none: the row's own label")
+    desired: str | None = Field(None, description="what that column holds of a desired answer, as up; none: true")
+
+
+class TrlKto(Format):
+    """What is asked, an answer, and whether it is desired."""
+
+    name = "trl-kto"
+    rank = 13
+    column = "prompt"
+    model = How
+    how: How
+    holds = frozenset({"system", "turns", "tools", "label"})
+
+    def values(self, example: Example) -> dict[str, Any]:
+        """See Format."""
+        messages, label = [plain(message) for message in example.messages], self._label(example)
+        found = list(answer_problems(messages[-1:], "completion", example.sample))
+        if any("weight" in message for message in messages):
+            found.append(error("holds-no-weight", example.sample, f"{self.name} trains the last answer alone",
+                               "export it as openai-chat"))
+        if len(messages) == 1:
+            found.append(error("no-user", example.sample, "nothing is asked: TRL's prompt would be empty",
+                               "add a user message"))
+        if label is None:
+            found.append(error("no-label", example.sample, "nothing says whether the answer is desired",
+                               "name the column that does, as 'trl-kto: {label: thumbs, desired: up}'"))
+        if found:
+            raise FormatRefusal.of(found)
+        tools = {"tools": example.tools} if example.tools else {}
+        return {"prompt": messages[:-1], "completion": messages[-1:], "label": label, **tools}
+
+    def read(self, values: Mapping[str, Any]) -> Example:
+        """See Format. The label is the row's, as `true` or `false`."""
+        shape = next(_shape(values, ""), None)
+        if shape is not None:
+            raise FormatRefusal(shape.code, shape.message, shape.fix)
+        messages = [dict(message) for message in (*values["prompt"], *values["completion"])]
+        return Example(messages, label=_TRUE if values["label"] else _FALSE, tools=values.get("tools") or None,
+                       fields=others(values, _KEYS))
+
+    @classmethod
+    def recognises(cls, values: Mapping[str, Any]) -> bool:
+        """See Format."""
+        return (isinstance(values.get("prompt"), list) and isinstance(values.get("completion"), list)
+                and isinstance(values.get("label"), bool))
+
+    def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+        """See Format."""
+        shape = list(_shape(values, where))
+        yield from shape
+        if shape:
+            return
+        asked, completion = values["prompt"], values["completion"]
+        found = list(answer_problems(completion, "completion", where))
+        yield from found
+        if any(isinstance(message.get("content"), list) for message in asked):
+            yield error("holds-text-alone", where, f"{self.name} holds text, not parts (images, audio)",
+                        "export it as openai-chat")
+        answer = [{"role": "assistant", "content": "-"}] if found else completion
+        yield from conversation_problems({"messages": [*asked, *answer], "tools": values.get("tools")}, where)
+
+    def normal(self, example: Example) -> Example:
+        """See Format; and the label is `true`, `false` or none."""
+        label = self._label(example)
+        return replace(super().normal(example), label=None if label is None else _TRUE if label else _FALSE)
+
+    def same(self, found: Example, wanted: Example) -> bool:
+        """See Format; the label counts."""
+        return super().same(found, wanted) and (found.label == self.normal(wanted).label)
+
+    def _label(self, example: Example) -> bool | None:
+        """Whether the answer is desired; None where nothing says it."""
+        said = example.fields.get(self.how.label) if self.how.label else example.label
+        if said is None:
+            return None
+        if self.how.desired is not None:
+            return str(said) == self.how.desired
+        return {_TRUE: True, _FALSE: False, "1": True, "0": False}.get(str(said).strip().casefold())
+
+
+def _shape(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    for key in ("prompt", "completion"):
+        part = values.get(key)
+        if not (isinstance(part, list) and part and all(
+                isinstance(message, dict) and isinstance(message.get("role"), str) for message in part)):
+            yield error("no-messages", where, f"'{key}' is not a list of messages with a role",
+                        'as [{"role": "user", "content": "..."}]')
+    if not isinstance(values.get("label"), bool):
+        yield error("no-label", where, "'label' is not true or false", "true where the answer is desired")
+    if not isinstance(values.get("tools"), list | None):
+        yield error("bad-tools", where, "'tools' is not a list", '[{"type": "function", "function": {...}}]')
+
+
+plugin: type[Format] = TrlKto

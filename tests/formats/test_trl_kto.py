@@ -1,0 +1,51 @@
+"""The format `trl-kto`: an answer and whether it is desired."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.formats import FormatRefusal, find, open_formats, recognise
+from pipeline.sections import Item
+from pipeline.types import Example
+
+ASKED = [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}]
+ANSWER = [{"role": "assistant", "content": "A"}]
+
+
+def test_the_line_as_the_trainer_reads_it() -> None:
+    row = Example([*ASKED, *ANSWER], label="false", sample="s1")
+    line = find("trl-kto").write(row)
+    assert line.decode() == (
+        '{"prompt": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}], '
+        '"completion": [{"role": "assistant", "content": "A"}], "label": false}')
+    found = recognise(json.loads(line))
+    assert found is not None
+    assert found.name == "trl-kto"
+    back = found.read(json.loads(line))
+    assert (back.messages, back.label) == (row.messages, "false")
+    assert found.same(back, row)
+    assert not found.same(back, Example(row.messages, label="true")), "the label counts"
+
+
+@pytest.mark.parametrize(("options", "fields", "label"), [
+    ({"label": "thumbs", "desired": "up"}, {"thumbs": "up"}, True),
+    ({"label": "thumbs", "desired": "up"}, {"thumbs": "down"}, False),
+    ({"label": "good"}, {"good": True}, True),
+    ({"label": "good"}, {"good": 0}, False),
+    ({"label": "good"}, {"good": "TRUE"}, True),
+])
+def test_a_column_may_say_it(options: dict[str, str], fields: dict[str, object], label: bool) -> None:
+    (plugin,) = open_formats([Item(name="kto", options=options)])
+    assert plugin.values(Example([*ASKED, *ANSWER], fields=fields, sample="s1"))["label"] is label
+
+
+@pytest.mark.parametrize(("options", "fields"), [
+    ({}, {"label": "good"}), ({"label": "thumbs"}, {}), ({"label": "thumbs"}, {"thumbs": "sideways"})])
+def test_a_row_of_which_nothing_says_it_is_refused(options: dict[str, str], fields: dict[str, object]) -> None:
+    (plugin,) = open_formats([Item(name="trl-kto", options=options)])
+    with pytest.raises(FormatRefusal, match="nothing says whether") as refused:
+        plugin.write(Example([*ASKED, *ANSWER], fields=fields, sample="s1"))
+    assert refused.value.code == "no-label"
+    assert "trl-kto: {label:" in refused.value.fix
