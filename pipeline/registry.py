@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from .errors import RecipeError, did_you_mean
 
-FAMILIES = ("providers", "rules", "rewrites", "formats", "backends", "metrics")
+FAMILIES = ("providers", "rules", "rewrites", "formats", "backends", "metrics", "configs")
 _HOME = Path(__file__).parent
 
 

@@ -24,6 +24,8 @@ _ORDERS = ("cell", "given", "name", "name-ignorecase", "shuffled")
 @target(sets=True)
 @click.option("--format", "--to", "formats", multiple=True, metavar="FORMAT",
               help="As openai-chat, llama3, csv, 'mistral: {system: fold}'. Repeatable. [recipe]")
+@click.option("--config", "configs", multiple=True, metavar="CONFIG",
+              help="Beside the rows, files for a trainer or server: axolotl, llama-factory, ollama. Repeatable.")
 @click.option("--split", metavar="SHARE", help="Share of cells or prompts for validation, as 0.1, or none. [recipe]")
 @click.option("--order", type=click.Choice(_ORDERS), help="given: as imported; cell: by axis values. [recipe]")
 @click.option("--ascii", "escape", is_flag=True, help="Escape other letters, as json.dumps does.")
@@ -49,6 +51,7 @@ def command(context: click.Context, /, target: Target, json_: bool, **given: Any
     synth export rows.jsonl --to chatml                      any file, no dataset needed
     synth export rows.jsonl --to 'chat-template: {tokenizer: MODEL_FOLDER}'
     synth export plots --format openai-chat --push me/plots  onto the hub, private; HF_TOKEN says who you are
+    synth export plots --format openai-chat --config 'axolotl: {base: MODEL}'
     """
     from pipeline.export import export
 
@@ -68,7 +71,7 @@ def command(context: click.Context, /, target: Target, json_: bool, **given: Any
         console.warn(f"{problem.where}: {problem.message}")
     if not json_:
         show(done)
-    console.wrote(*(path for written in done.written for path in _paths(written)))
+    console.wrote(*(path for written in done.written for path in _paths(written)), *done.configs)
     sent = _push.push(wanted, done.require_most, done.written)
     if json_:
         console.as_json({**as_dict(done), **_push.as_dict(sent)})
@@ -97,7 +100,7 @@ def _convert(path: Path, target: Target, json_: bool, given: dict[str, Any], wan
         console.warn(f"{problem.where}: {problem.message}")
     if not json_:
         _show_conversion(done)
-    console.wrote(*(each for written in done.written for each in _paths(written)))
+    console.wrote(*(each for written in done.written for each in _paths(written)), *done.configs)
     sent = _push.push(wanted, lambda: require_most(str(path), done.written), done.written)
     if json_:
         console.as_json({**_conversion(path, done), **_push.as_dict(sent)})
@@ -129,12 +132,14 @@ def _options(target: Target, given: dict[str, Any]) -> Options:
 
 def _given(options: Options, given: dict[str, Any]) -> Options:
     """Options with what was typed above them."""
+    from pipeline.commands._items import items_of
     from pipeline.export import share
 
     changes: dict[str, Any] = {key: given[key] for key in ("order", "seed", "out") if given[key] is not None}
     changes |= {key: True for key in ("exact", "include_earlier", "allow_mixed") if given[key]}
     changes |= {"ascii": True} if given["escape"] else {}
     changes |= {"formats": _items(options, given["formats"])} if given["formats"] else {}
+    changes |= {"configs": items_of("--config", given["configs"], "axolotl: {base: MODEL}")} if given["configs"] else {}
     changes |= {"validation": share(given["split"])} if given["split"] is not None else {}
     return options.model_copy(update=changes)
 
@@ -217,7 +222,7 @@ def as_dict(done: Exported) -> dict[str, Any]:
     """An export as `--json` prints it."""
     return {
         "dataset": done.dataset, "rehearsal": done.rehearsal, "rows": done.rows, "left_out": done.aside,
-        "notes": done.notes,
+        "notes": done.notes, "configs": done.configs,
         "formats": [_written(written) for written in done.written],
     }
 
@@ -225,7 +230,7 @@ def as_dict(done: Exported) -> dict[str, Any]:
 def _conversion(path: Path, done: Converted) -> dict[str, Any]:
     """A conversion as `--json` prints it."""
     return {"file": str(path), "shape": done.shape, "rows": done.rows, "unread": done.unread, "notes": done.notes,
-            "formats": [_written(written) for written in done.written]}
+            "configs": done.configs, "formats": [_written(written) for written in done.written]}
 
 
 def _written(written: Written) -> dict[str, Any]:

@@ -18,8 +18,9 @@ IN_A_RECIPE = {
     "formats": "export: {formats: [openai-chat]}",
     "backends": "finetune: {backend: lora, base: tiny}",
     "metrics": "evaluate: {prompts: 5}",
+    "configs": "synth export NAME --config 'axolotl: {base: MODEL}'",
 }
-"""Family -> how a recipe names one of it."""
+"""Family -> how a recipe, or a command, names one of it."""
 
 
 @click.command("plugins")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__, formats, hosts
+from pipeline.configs import open_configs
 from pipeline.digest import digest
 from pipeline.errors import DataError, RecipeError, YieldError
 from pipeline.recipe import Recipe
@@ -30,6 +31,7 @@ from pipeline.types import Problem, Sample
 from ._originals import Originals
 from ._spool import Spool
 from .card import Story
+from .configure import configure
 from .options import ORDERS, Options, share
 from .order import place_of
 from .origins import Origins, sources
@@ -63,6 +65,7 @@ class Exported:
         aside: why other rows were left out -> how many.
         written: one per format.
         notes: what a person should know, as sentences.
+        configs: files for trainers and servers.
     """
 
     dataset: str
@@ -71,6 +74,7 @@ class Exported:
     aside: dict[str, int]
     written: list[Written]
     notes: list[str] = field(default_factory=list)
+    configs: list[Path] = field(default_factory=list)
 
     def require_most(self) -> None:
         """See the function of this name."""
@@ -95,6 +99,7 @@ def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None
             is exporting.
     """
     plugins = _plugins(options)
+    configs = open_configs(options.configs, plugins)
     target = options.out or dataset.exports
     target.mkdir(parents=True, exist_ok=True)
     with dataset.lock("exports", "export"):
@@ -104,6 +109,7 @@ def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None
             with tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
                     Spool(Path(temporary) / "rows.sqlite") as spool:
                 done = _export(dataset, options, plugins, spool, problem)
+            done.configs.extend(configure(configs, plugins, done.written))
         except sqlite3.Error as error:  # rows are spooled beside the files that are made of them
             raise DataError(f"{target}: {error}", f"the files before stand; free some space: df -h {target}") from error
     if not any(one.files for one in done.written):

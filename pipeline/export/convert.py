@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import __version__, formats
+from pipeline.configs import open_configs
 from pipeline.errors import DataError
 from pipeline.formats import FormatRefusal
 from pipeline.read import columns, rows
@@ -28,6 +29,7 @@ from pipeline.types import Example, Problem, Sample
 from ._originals import Originals
 from ._spool import Spool
 from .card import Story
+from .configure import configure
 from .options import Options
 from .order import place_of
 from .origins import Origins, sources
@@ -46,6 +48,7 @@ class Converted(NamedTuple):
         unread: rows that could not.
         written: one per format.
         notes: what a person should know, as sentences.
+        configs: files for trainers and servers.
     """
 
     shape: str
@@ -53,6 +56,7 @@ class Converted(NamedTuple):
     unread: int
     written: list[Written]
     notes: list[str]
+    configs: list[Path]
 
 
 def convert(path: Path, plugins: list[formats.Format], options: Options, report: Report) -> Converted:
@@ -68,6 +72,7 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
         DataError: no row can be read, or written.
         RecipeError: rows of no known shape, with the command that says which columns they are.
     """
+    configs = open_configs(options.configs, plugins)
     source = _source_of(path)
     shape = _shape(path, source)
     unread = Counter[str]()
@@ -106,7 +111,7 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
             target.rmdir()
     if not any(one.files for one in written):
         refuse_empty(str(path), written)
-    return Converted(shape.name, count, faults, written, notes)
+    return Converted(shape.name, count, faults, written, notes, configure(configs, plugins, written))
 
 
 def _source_of(path: Path) -> Source:

@@ -30,6 +30,7 @@ class Options(BaseModel):
         allow_mixed: let rehearsed and real rows share a file.
         out: folder to write below; None for the dataset's `exports`.
         about: what manifest and card say of licence, language and source; None for what the dataset's recipe says.
+        configs: trainers and servers whose files are written beside the formats.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -44,6 +45,7 @@ class Options(BaseModel):
     allow_mixed: bool = False
     out: Path | None = None
     about: About | None = None
+    configs: tuple[Item, ...] = ()
 
     @classmethod
     def of(cls, section: sections.Export, about: About | None = None) -> Options:

@@ -68,6 +68,8 @@ class Written:
         unproven: of `passed`, rows whose own line is not what the official template makes.
         card: README.md beside the files.
         card_kept: whether it is one that a hand wrote or changed, which is left as it is.
+        weighted: rows with an answer of weight 0, which stands in the file.
+        longest: tokens of the longest row; exact or an estimate, as those of the files are.
         reasons_in: `refused.jsonl`, where there is one.
     """
 
@@ -82,6 +84,8 @@ class Written:
     left: int = 0
     untrained: int = 0
     unproven: int = 0
+    weighted: int = 0
+    longest: int = 0
     manifest: Path | None = None
     card: Path | None = None
     card_kept: bool = False
@@ -144,7 +148,7 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
             for side, name in NAMES.items():
                 target = new / f"{name}{plugin.suffix}"
                 if _write_side(plugin, target, side, job, done, refused):
-                    done.files.append(_proven(plugin, target, side, job.spool))
+                    done.files.append(_proven(plugin, target, side, job.spool, done))
                 else:
                     _remove(target)
         if not (new / REFUSED).stat().st_size:
@@ -185,6 +189,7 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
             done.left += row.example.rejected is not None and not plugin.pairs
             left = plugin.normal(row.example).messages if plugin.has_turns else row.example.messages
             done.changed += _texts(left) != _texts(row.example.messages)
+            done.weighted += "weight" in plugin.holds and _asked_with(left) > 0
             done.untrained += _asked_with(left) > _asked_with(row.example.messages)
     return rows
 
@@ -216,7 +221,7 @@ def _asked_with(messages: list[Message]) -> int:
     return sum(message.get("weight") == 0 for message in messages)
 
 
-def _proven(plugin: Format, target: Path, side: int, spool: Spool) -> File:
+def _proven(plugin: Format, target: Path, side: int, spool: Spool, done: Written) -> File:
     """Reads a file back, compares it row by row with what was meant, and measures it."""
     total, exact = 0, True
 
@@ -225,6 +230,7 @@ def _proven(plugin: Format, target: Path, side: int, spool: Spool) -> File:
         for row in spool.rows(side, without_refused=True):
             found = _tokens(plugin, row.example)
             total, exact = total + found.tokens, exact and found.exact
+            done.longest = max(done.longest, found.tokens)
             yield row.example
 
     rows = plugin.prove(target, wanted())

@@ -1,9 +1,9 @@
 """Requests a line for the Batch API: what each row asks, to be answered by the model that `model` names.
 
-{"custom_id": ..., "method": "POST", "url": "/v1/chat/completions", "body": {"model": ..., "messages": [...]}}, as OpenAI
-and hosts that speak its API take them (50,000 lines and 200 MB a file): `openai-batch: {model: gpt-4.1-mini}`, and in
-`params` whatever else the body is to hold. `custom_id` is the row's id, by which its answer is found again, since
-answers come in any order. The row's last answer is not part of a line. Nothing that is not written here is sent.
+{"custom_id": ..., "method": "POST", "url": "/v1/chat/completions", "body": {"model": ..., "messages": [...]}}, as
+OpenAI and hosts that speak its API take them (50,000 lines and 200 MB a file): `openai-batch: {model: gpt-4.1-mini}`,
+and in `params` whatever else the body is to hold. `custom_id` is the row's id, by which its answer is found again,
+since answers come in any order. The row's last answer is not part of a line. Nothing is sent that is not named.
 """
 
 from __future__ import annotations

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 
 from pipeline import registry
 from pipeline.errors import DataError
-from pipeline.formats import Format, FormatRefusal, find, formats, recognise
+from pipeline.formats import Format, FormatRefusal, find, formats, open_formats, recognise
+from pipeline.sections import Item
 from pipeline.types import Example
-from tests.formats.test_golden import opened
 
 NAMES = list(registry.plugins("formats"))
 
 
 def one(name: str) -> Format:
     """A format with its defaults; of one that holds nothing without an option, with that."""
-    return opened(name) if find(name).asks else find(name)
+    return open_formats([Item(name=name, options={"model": "m"})])[0] if find(name).asks else find(name)
 
 
 

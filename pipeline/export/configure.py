@@ -1,0 +1,36 @@
+"""Writes what trainers and servers need to know of an export, beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.configs import Config, Made
+from pipeline.formats import Format
+
+from .write import NAMES, Written
+
+
+def configure(configs: Sequence[Config], plugins: Sequence[Format], written: Sequence[Written]) -> list[Path]:
+    """Writes the files of each config beside each format that it can describe; earlier ones are replaced.
+
+    Args:
+        configs: what was asked for.
+        plugins: the formats, with their options.
+        written: what came of each.
+
+    Raises:
+        RecipeError: the trainer would read the rows otherwise than they are meant.
+    """
+    made: list[Path] = []
+    for one, plugin in zip(written, plugins, strict=True):
+        sides = {file.path.name.partition(".")[0]: file.path.name for file in one.files}
+        for config in configs if sides else ():
+            if not config.fits(plugin):
+                continue
+            train, validation = (sides.get(name) for name in NAMES.values())
+            found = config.files(Made(plugin, str(train), validation, one.longest, one.weighted))
+            for name, text in found.items():
+                (one.folder / name).write_text(text, encoding="utf-8", newline="\n")
+                made.append(one.folder / name)
+    return made
