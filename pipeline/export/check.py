@@ -274,7 +274,7 @@ class _Check:
             fits = written is not None
         elif self._renders and not said and shape.rendering() is not None:
             self._proven(shape, values, example, f"{self.checked.path}:{number}")
-        if self.across is not None:
+        if self.across is not None and not shape.asks:
             for problem in self.across.add(example, number):
                 self._say(problem)
         if self._tokens is not None and target is not None and fits:

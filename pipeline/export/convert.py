@@ -170,7 +170,8 @@ def _left(plugin: formats.Format, fields: Counter[str]) -> list[str]:
         kept = plugin.values(probe).keys()
     except FormatRefusal:
         kept = {}.keys()
-    left = [f"{name} ({count:,} rows)" for name, count in fields.most_common() if name not in kept]
+    named = list(plugin.how.model_dump().values())  # as a label's column is
+    left = [f"{name} ({count:,} rows)" for name, count in fields.most_common() if name not in [*kept, *named]]
     if plugin.name == "folders":
         left = [each for each in left if not each.startswith("name (")]
     more = f" and {len(left) - 5} more" if len(left) > 5 else ""

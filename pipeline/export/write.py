@@ -187,7 +187,8 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
             done.passed += line is not None
             done.unproven += line is not None and any(plugin.unproven(orjson.loads(line), row.example))
             done.left += row.example.rejected is not None and not plugin.pairs
-            left = plugin.normal(row.example).messages if plugin.has_turns else row.example.messages
+            as_is = not plugin.has_turns or plugin.asks
+            left = row.example.messages if as_is else plugin.normal(row.example).messages
             done.changed += _texts(left) != _texts(row.example.messages)
             done.weighted += "weight" in plugin.holds and _asked_with(left) > 0
             done.untrained += _asked_with(left) > _asked_with(row.example.messages)
@@ -244,9 +245,10 @@ def _tokens(plugin: Format, example: Example) -> tokens.Count:
     if model is not None:
         count = tokens.count_messages(example.messages, model)
         return count._replace(exact=count.exact and not example.tools)
-    texts = [text for text in plugin.values(example).values() if isinstance(text, str)]
+    texts = [text for text in plugin.values(example).values() if isinstance(text, str)] if not plugin.asks else []
     if not texts:
-        turns = [*example.messages, *((example.rejected or []) if plugin.pairs else [])]
+        said = plugin.normal(example).messages if plugin.asks else example.messages
+        turns = [*said, *((example.rejected or []) if plugin.pairs else [])]
         texts = [text_of(message["content"]) for message in turns]
     return tokens.Count(sum(tokens.count(text, "").tokens for text in texts), False)
 

@@ -112,3 +112,31 @@ def answer_problems(answer: list[Message], key: str, where: str) -> Iterator[Pro
         yield error("holds-text-alone", where, f"{key} holds more than text", "export it as openai-chat")
     elif not content.strip():
         yield error("empty-answer", where, f"{key} is empty or only white space", "drop the row")
+
+
+def prompted_problems(name: str, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """What is wrong with a line of `prompt` and `completion` as messages, the last of which is trained alone."""
+    shape = list(prompted_shape(values, where))
+    yield from shape
+    if shape:
+        return
+    asked, completion = values["prompt"], values["completion"]
+    found = list(answer_problems(completion, "completion", where))
+    yield from found
+    if any(isinstance(message.get("content"), list) for message in asked):
+        yield error("holds-text-alone", where, f"{name} holds text, not parts (images, audio)",
+                    "export it as openai-chat")
+    answer = [{"role": "assistant", "content": "-"}] if found else completion
+    yield from conversation_problems({"messages": [*asked, *answer], "tools": values.get("tools")}, where)
+
+
+def prompted_shape(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """What keeps such a line from being read."""
+    for key in ("prompt", "completion"):
+        part = values.get(key)
+        if not (isinstance(part, list) and part and all(
+                isinstance(message, dict) and isinstance(message.get("role"), str) for message in part)):
+            yield error("no-messages", where, f"'{key}' is not a list of messages with a role",
+                        'as [{"role": "user", "content": "..."}]')
+    if not isinstance(values.get("tools"), list | None):
+        yield error("bad-tools", where, "'tools' is not a list", '[{"type": "function", "function": {...}}]')

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from pydantic import Field
@@ -17,8 +18,7 @@ from pipeline.options import Options
 from pipeline.types import Example, Problem
 
 from . import Format, FormatRefusal, error, plain
-from ._chat import conversation_problems
-from ._preference import answer_problems
+from ._preference import answer_problems, prompted_problems, prompted_shape
 from ._turns import others
 
 aliases = ("kto",)
@@ -63,7 +63,7 @@ class TrlKto(Format):
 
     def read(self, values: Mapping[str, Any]) -> Example:
         """See Format. The label is the row's, as `true` or `false`."""
-        shape = next(_shape(values, ""), None)
+        shape = next(chain(_unlabelled(values, ""), prompted_shape(values, "")), None)
         if shape is not None:
             raise FormatRefusal(shape.code, shape.message, shape.fix)
         messages = [dict(message) for message in (*values["prompt"], *values["completion"])]
@@ -78,18 +78,8 @@ class TrlKto(Format):
 
     def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
         """See Format."""
-        shape = list(_shape(values, where))
-        yield from shape
-        if shape:
-            return
-        asked, completion = values["prompt"], values["completion"]
-        found = list(answer_problems(completion, "completion", where))
-        yield from found
-        if any(isinstance(message.get("content"), list) for message in asked):
-            yield error("holds-text-alone", where, f"{self.name} holds text, not parts (images, audio)",
-                        "export it as openai-chat")
-        answer = [{"role": "assistant", "content": "-"}] if found else completion
-        yield from conversation_problems({"messages": [*asked, *answer], "tools": values.get("tools")}, where)
+        yield from _unlabelled(values, where)
+        yield from prompted_problems(self.name, values, where)
 
     def normal(self, example: Example) -> Example:
         """See Format; and the label is `true`, `false` or none."""
@@ -110,17 +100,9 @@ class TrlKto(Format):
         return {_TRUE: True, _FALSE: False, "1": True, "0": False}.get(str(said).strip().casefold())
 
 
-def _shape(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    for key in ("prompt", "completion"):
-        part = values.get(key)
-        if not (isinstance(part, list) and part and all(
-                isinstance(message, dict) and isinstance(message.get("role"), str) for message in part)):
-            yield error("no-messages", where, f"'{key}' is not a list of messages with a role",
-                        'as [{"role": "user", "content": "..."}]')
+def _unlabelled(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
     if not isinstance(values.get("label"), bool):
         yield error("no-label", where, "'label' is not true or false", "true where the answer is desired")
-    if not isinstance(values.get("tools"), list | None):
-        yield error("bad-tools", where, "'tools' is not a list", '[{"type": "function", "function": {...}}]')
 
 
 plugin: type[Format] = TrlKto

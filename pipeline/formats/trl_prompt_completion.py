@@ -17,8 +17,7 @@ from pipeline.options import Options
 from pipeline.types import Example, Message, Problem
 
 from . import Format, FormatRefusal, error, plain
-from ._chat import conversation_problems
-from ._preference import answer_problems
+from ._preference import answer_problems, prompted_problems, prompted_shape
 from ._turns import others
 
 aliases = ("trl", "trl-sft")
@@ -66,7 +65,7 @@ class TrlPromptCompletion(Format):
 
     def read(self, values: Mapping[str, Any]) -> Example:
         """See Format."""
-        shape = next(_shape(values, ""), None)
+        shape = next(prompted_shape(values, ""), None)
         if shape is not None:
             raise FormatRefusal(shape.code, shape.message, shape.fix)
         messages = [*map(_asked, values["prompt"]), *map(dict, values["completion"])]
@@ -79,18 +78,7 @@ class TrlPromptCompletion(Format):
 
     def problems(self, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
         """See Format."""
-        shape = list(_shape(values, where))
-        yield from shape
-        if shape:
-            return
-        asked, completion = values["prompt"], values["completion"]
-        found = list(answer_problems(completion, "completion", where))
-        yield from found
-        if any(isinstance(message.get("content"), list) for message in asked):
-            yield error("holds-text-alone", where, f"{self.name} holds text, not parts (images, audio)",
-                        "export it as openai-chat")
-        answer = [{"role": "assistant", "content": "-"}] if found else completion
-        yield from conversation_problems({"messages": [*asked, *answer], "tools": values.get("tools")}, where)
+        yield from prompted_problems(self.name, values, where)
 
     def normal(self, example: Example) -> Example:
         """See Format. Answers before the last one have weight 0."""
@@ -101,17 +89,6 @@ class TrlPromptCompletion(Format):
 def _asked(message: Message) -> Message:
     """A message of a prompt: its answers are not trained."""
     return {**message, "weight": 0} if message.get("role") == "assistant" else dict(message)
-
-
-def _shape(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    for key in ("prompt", "completion"):
-        part = values.get(key)
-        if not (isinstance(part, list) and part and all(
-                isinstance(message, dict) and isinstance(message.get("role"), str) for message in part)):
-            yield error("no-messages", where, f"'{key}' is not a list of messages with a role",
-                        'as [{"role": "user", "content": "..."}]')
-    if not isinstance(values.get("tools"), list | None):
-        yield error("bad-tools", where, "'tools' is not a list", '[{"type": "function", "function": {...}}]')
 
 
 plugin: type[Format] = TrlPromptCompletion

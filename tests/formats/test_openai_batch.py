@@ -63,5 +63,8 @@ def test_nobody_is_asked_by_default(tmp_path: Path, capsys: pytest.CaptureFixtur
     Path("rows.jsonl").write_text(json.dumps({"messages": [*ASKED, *ANSWER]}) + "\n")
     assert main(["export", "rows.jsonl", "--to", "openai-batch: {model: gpt-4.1-mini}"]) == 0
     line = json.loads(Path("rows-exports/openai-batch/train.jsonl").read_text())
+    assert "strips or folds" not in capsys.readouterr().err
+    told = json.loads(Path("rows-exports/openai-batch/manifest.json").read_text())
+    assert told["files"][0]["tokens"] <= 4, "of what is asked, not of the request's address"
     assert (line["custom_id"], line["body"]["messages"]) == ("rows.jsonl:1", ASKED)
     assert main(["check", "rows-exports/openai-batch/train.jsonl"]) == 0

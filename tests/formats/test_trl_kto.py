@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from pipeline.errors import DataError
 from pipeline.formats import FormatRefusal, find, open_formats, recognise
 from pipeline.sections import Item
 from pipeline.types import Example
@@ -49,3 +51,20 @@ def test_a_row_of_which_nothing_says_it_is_refused(options: dict[str, str], fiel
         plugin.write(Example([*ASKED, *ANSWER], fields=fields, sample="s1"))
     assert refused.value.code == "no-label"
     assert "trl-kto: {label:" in refused.value.fix
+
+
+def test_the_column_of_the_label_does_not_stay_behind(tmp_path: Path) -> None:
+    from pipeline.export import Options
+    from pipeline.export.convert import convert
+
+    path = tmp_path / "rows.jsonl"
+    rows = [{"messages": [*ASKED, *ANSWER], "thumbs": said} for said in ("up", "no")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    plugins = open_formats([Item(name="trl-kto", options={"label": "thumbs", "desired": "up"})])
+    done = convert(path, plugins, Options(order="given"), lambda problem: None)
+    assert done.notes == []
+    lines = done.written[0].files[0].path.read_text().splitlines()
+    assert [json.loads(line)["label"] for line in lines] == [True, False]
+    path.write_text(lines[1] + "\n")
+    with pytest.raises(DataError, match="labelled as not desired"):
+        convert(path, open_formats([Item(name="openai-chat")]), Options(), lambda problem: None)
