@@ -137,7 +137,7 @@ def test_every_refused_line_is_listed_where_none_is_written(
         ("rows.jsonl:3", "json"), ("rows.jsonl:1", "system-lost"), ("rows.jsonl:2", "system-lost")]
     assert main(["export", "rows.jsonl", "--to", "openai-chat"]) == 0
     assert main(["export", "rows.jsonl", "--to", "mistral: {system: fold}"]) == 0
-    assert {each.name for each in folder.iterdir()} == {"refused.jsonl", "train.jsonl", "manifest.json"}
+    assert {each.name for each in folder.iterdir()} == {"refused.jsonl", "train.jsonl", "manifest.json", "README.md"}
     assert len((folder / "refused.jsonl").read_bytes().splitlines()) == 1
 
 
