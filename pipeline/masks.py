@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.tokens import Vocabulary, vocabulary_in, vocabulary_of
 from pipeline.types import Example, Message
 
-WORDS = "no tokens, but words"
+WORDS = "words, not tokens"
 
 
 class View(NamedTuple):
@@ -64,7 +64,7 @@ def of_adapter(folder: Path, base: str, full: bool) -> View:
     from pipeline.local.bases import open_tokenizer
 
     _stack.require("a chat template")
-    return View(f"tuning {base} on this machine", _rows(open_tokenizer(folder), full))
+    return View(f"the tuning of {base} on this machine", _rows(open_tokenizer(folder), full))
 
 
 def of_format(plugin: Format, vocabulary: Vocabulary | None = None, name: str = "") -> View:
@@ -91,8 +91,9 @@ def of_format(plugin: Format, vocabulary: Vocabulary | None = None, name: str = 
     notes = [missing] if missing else []
     if plugin.rendering() is not None:
         notes.append("a file of texts has no mask: who trains on it sets one, or trains all of it")
-    elif plugin.column == "messages":
-        notes.append("heads and ends stand for the host's own, which are not published")
+    else:
+        whose = "the host's own, which are not published" if plugin.name.startswith("openai") else "the trainer's own"
+        notes.append(f"what stands around a text stands for {whose}")
 
     def mask(example: Example) -> Mask:
         try:
@@ -100,14 +101,14 @@ def of_format(plugin: Format, vocabulary: Vocabulary | None = None, name: str = 
         except FormatRefusal as refusal:
             raise DataError(f"{example.sample[:8]}: {plugin.name} refuses it: {refusal.message}", refusal.fix) from None
 
-    return View(f"{name}, {cuts}", mask, "\n".join(notes))
+    return View(f"{name} ({cuts})", mask, "\n".join(notes))
 
 
 def _local(base: str, chat_template: str | None, full: bool) -> View:
     """Tuning on this machine; in words where its base, or what it needs, is not here."""
     from pipeline.local.bases import BaseRefused, folder_of, open_tokenizer
 
-    by = f"tuning {base} on this machine"
+    by = f"the tuning of {base} on this machine"
     try:
         tokenizer = open_tokenizer(folder_of(base), chat_template)
     except BaseRefused as refused:
@@ -141,7 +142,7 @@ def _guessed(by: str, why: str) -> View:
         _refuse(example)
         return of_messages([*map(_read, example.messages[:-1]), *example.messages[-1:]], None)
 
-    return View(f"{by}, {WORDS}", mask, why)
+    return View(f"{by} ({WORDS})", mask, why)
 
 
 def _read(message: Message) -> Message:

@@ -26,8 +26,8 @@ OPEN, CLOSE = "⟦", "⟧"
 """Around what is trained, where no colour says it."""
 LINE = "⏎"
 """A line break of the text; a line of the screen that ends without one is only full."""
-READ = "openai-chat"
-"""The format that tuning reads: its files are looked at as the recipe's tuning does."""
+READ = ("openai-chat", "trl-prompt-completion")
+"""Formats whose rows the trainer renders: their files are looked at as the recipe's tuning does."""
 
 
 def show(target: Target, dataset: Dataset, row: Row, files: list[Path], wanted: str | None, as_json: bool) -> None:
@@ -69,7 +69,7 @@ def told(mask: Mask) -> str:
     said = f"trained {mask.trained:,} of {console.plural(len(mask.tokens), what)}"
     stop = mask.stop_trained
     if stop is None:
-        return f"{said}; no stop token is known"
+        return f"{said}; what ends an answer is not known here"
     return f"{said}; stop token {' or '.join(sorted(mask.stops))} trained: {'yes' if stop else 'NO'}"
 
 
@@ -78,10 +78,10 @@ def _view(target: Target, dataset: Dataset, files: list[Path], wanted: str | Non
         from pipeline.export.check_target import target_of
 
         who = target_of(wanted, target.settings)
-        return masks.of_format(who.format or formats.find(READ), who.vocabulary, wanted)
+        return masks.of_format(who.format or formats.find(READ[0]), who.vocabulary, wanted)
     recipe = _recipe(target)
     (item,) = [_item(dataset, files[0], recipe)] if len(files) == 1 else [None]
-    if item is not None and item.name != READ:
+    if item is not None and registry.printed(item.name) not in READ:
         (plugin,) = formats.open_formats([item], lambda _: str(files[0].parent))
         return masks.of_format(plugin)
     return masks.of_recipe(recipe, target.settings, os.environ)

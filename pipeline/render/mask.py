@@ -80,13 +80,20 @@ class Mask(NamedTuple):
             yield run
 
 
-def words(text: str, family: Family | None = None) -> list[Piece]:
-    """A text in words, each with the white space before it, and a family's control tokens; none is a token's id."""
+def words(text: str, family: Family | None = None, cuts: Iterable[int] = ()) -> list[Piece]:
+    """A text in words, each with the white space before it, and a family's control tokens: none of them has an id.
+
+    Args:
+        text: any text.
+        family: whose control tokens stand in it.
+        cuts: characters before which a word ends; none is within a control token.
+    """
     found, at = list[Piece](), 0
-    for start, end in [*(family.places(text) if family else ()), (len(text), len(text))]:
+    held = family.places(text) if family else []
+    for start, end in sorted([*held, *((place, place) for place in {*cuts, len(text)})]):
         found += [Piece(None, at + word.start(), at + word.end()) for word in _WORD.finditer(text[at:start])]
         found += [Piece(None, start, end, True)] * (end > start)
-        at = end
+        at = max(at, end)
     return found
 
 
@@ -133,7 +140,8 @@ def of_text(text: str, spans: Iterable[Span], cut: Cut | None, family: Family | 
         cut: who makes tokens of it; None for words.
         family: whose control tokens stand in it.
     """
-    pieces, places = cut(text) if cut else words(text, family), list(spans)
+    places = list(spans)
+    pieces = cut(text) if cut else words(text, family, [at for span in places for at in span])
     tokens = [Token(piece.id, said, _within(piece, places), piece.special)
               for piece, said in zip(pieces, _texts(text, [piece[1:3] for piece in pieces]), strict=True)]
     return Mask(tokens, cut is not None, frozenset([family.stop]) if family and family.stop else frozenset())
@@ -163,8 +171,8 @@ def answers(text: str, said: Said, template: Template, stop: str) -> list[Span]:
 def of_messages(messages: Sequence[Message], cut: Cut | None) -> Mask:
     """A conversation as a host gets it: each message between `<|im_start|>`, `<|im_sep|>` and `<|im_end|>`.
 
-    Those are what OpenAI's cookbook counts around a message; nobody outside knows their ids. Answers with weight 0 are
-    read and not trained.
+    Those are what OpenAI's cookbook counts around a message. What a host writes in truth nobody outside knows, so no
+    stop token is named. Answers with weight 0 are read and not trained.
     """
     tokens: list[Token] = []
     for message in messages:
@@ -174,7 +182,7 @@ def of_messages(messages: Sequence[Message], cut: Cut | None) -> Mask:
         tokens.append(Token(None, f"<|im_start|>{role}<|im_sep|>", False, True))
         tokens += of_text(said, [(0, len(said))] if trained else [], cut).tokens
         tokens.append(Token(None, "<|im_end|>", trained, True))
-    return Mask(tokens, cut is not None, frozenset(["<|im_end|>"]))
+    return Mask(tokens, cut is not None)
 
 
 def _texts(text: str, places: Sequence[Sequence[int]]) -> list[str]:
