@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,11 +131,25 @@ def _lines(tokens: list[Token], coloured: bool) -> Iterator[str]:
                 yield line + console.styled(LINE, style)
                 line, column = "", 0
             said = console.shown(part)
-            if room and column and column + cell_len(said) > room - 2:
+            if room and column and said[:1] == " " and column + cell_len(said) + _rest(tokens, number) > room - 2:
+                yield line + console.styled(" ", style)
+                line, column, said = "", 0, said[1:]
+            elif room and column and column + cell_len(said) > room - 2:
                 yield line
                 line, column = "", 0
             line, column = line + console.styled(said, style), column + cell_len(said)
     yield line + (CLOSE if trained else "")
+
+
+def _rest(tokens: list[Token], number: int) -> int:
+    """Columns of what follows a token up to the next space: the rest of its word."""
+    width = 0
+    for token in tokens[number + 1 : number + 21]:
+        head = re.split(r"\s", token.text, maxsplit=1)[0]
+        width += cell_len(console.shown(head))
+        if head != token.text:
+            break
+    return width
 
 
 def _style(token: Token, number: int) -> str:

@@ -295,7 +295,8 @@ def test_a_tokenizer_with_a_way_of_its_own_is_compared_id_by_id_on_every_row(tmp
 def test_a_character_that_the_vocabulary_does_not_know_is_told_on_every_row(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     kit = pytest.importorskip("tokenizers")
-    made = kit.Tokenizer(kit.models.WordLevel({"<unk>": 0, "<s>": 1, "</s>": 2, "ask": 3, "tell": 4}, unk_token="<unk>"))
+    known = {"<unk>": 0, "<s>": 1, "</s>": 2, "ask": 3, "tell": 4}
+    made = kit.Tokenizer(kit.models.WordLevel(known, unk_token="<unk>"))
     made.pre_tokenizer = kit.pre_tokenizers.WhitespaceSplit()
     made.add_special_tokens(["<unk>", *MARKED])
     home = folder_of(tmp_path / "m", PLAIN, special=MARKED, config={"unk_token": "<unk>"})
