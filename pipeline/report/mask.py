@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import formats, masks, registry
-from pipeline.errors import DataError, SynthError
+from pipeline.errors import SynthError
 from pipeline.recipe import Recipe
 from pipeline.render.mask import Mask, Token
 from pipeline.sections import Item
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROWS = 2
 HEAD, TAIL = 150, 45
 """Tokens of a row that are shown: its beginning, and its end, where the stop token stands."""
+LONGEST = 120
+"""Characters of a token that are shown: a word may be a book."""
 ADAPTER = "adapter"
 HOSTED = "openai-chat"
 
@@ -113,7 +115,7 @@ def _rows(material: Material, view: masks.View) -> Iterator[Masked]:
     for row in list(chosen(material.rows, "kept", 2 * ROWS))[:ROWS]:
         try:
             mask = view.mask(row.sample.example())
-        except DataError:
+        except SynthError:  # who trains it would refuse it, and `export` said so
             continue
         yield Masked(list(_runs(mask)), _said(mask), f"synth inspect {material.typed} --mask {row.sample.id[:8]}")
 
@@ -140,5 +142,9 @@ def _grouped(tokens: list[Token]) -> Iterator[Run]:
     for trained, run in groupby(tokens, key=lambda token: token.trained):
         pieces = [token for token in run if token.text]
         yield Run(trained, [
-            Piece(shown(token.text), "control" if token.special else "odd" if place % 2 else "even")
+            Piece(_short(shown(token.text)), "control" if token.special else "odd" if place % 2 else "even")
             for place, token in enumerate(pieces)])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
