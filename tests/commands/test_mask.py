@@ -18,7 +18,8 @@ from tests.render.folders import folder_of
 
 ROWS = [made.sample(number, f"Act {number}.\n" + "A baker bakes. " * 40) for number in range(12)]
 GEMMA = ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>")
-TEMPLATE = """{{ bos_token }}{% for m in messages %}<start_of_turn>{{ 'model' if m['role'] == 'assistant' else m['role'] }}
+TEMPLATE = """{{ bos_token }}{% for m in messages %}{% set who = 'model' if loop.index0 % 2 else 'user' -%}
+<start_of_turn>{{ who }}
 {{ m['content'] | trim }}<end_of_turn>
 {% endfor %}{% if add_generation_prompt %}<start_of_turn>model
 {% endif %}"""

@@ -16,7 +16,7 @@ from pipeline.formats import Format, FormatRefusal, find, open_formats
 from pipeline.render import family
 from pipeline.render.mask import Mask, of_messages, of_row, of_text, words
 from pipeline.sections import Item
-from pipeline.tokens import Piece, vocabulary_in
+from pipeline.tokens import Piece, _cut, vocabulary_in
 from pipeline.types import Example
 from tests.render.folders import folder_of
 
@@ -196,4 +196,16 @@ def test_every_format_has_a_mask_of_a_plain_exchange() -> None:
             refused.add(name)
             continue
         assert "naïvely" in "".join(trained(mask)), name
-    assert refused == {"chat-template", "openai-dpo", "trl-dpo"}, "without a folder, and without a rejected answer"
+    assert refused == {"chat-template", "openai-dpo", "trl-dpo", "qwen"}, (
+        "without a folder; without a rejected answer; without `added: allow` for qwen's own system text")
+
+
+def test_tiktokens_tokens_are_the_text() -> None:
+    tiktoken = pytest.importorskip("tiktoken")
+    ranks = {bytes([byte]): byte for byte in range(256)} | {b"th": 256, b"the": 257}
+    encoding = tiktoken.Encoding("small", pat_str=r"\s?\w+|\s+|[^\s\w]+", mergeable_ranks=ranks, special_tokens={})
+    said = "the naïve 🗺️ théâtre"
+    mask = of_text(said, [(0, 3)], lambda given: _cut(encoding, given))
+    assert text(mask) == said
+    assert [token.id for token in mask.tokens] == encoding.encode(said)
+    assert trained(mask) == ["the"]
