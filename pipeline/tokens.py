@@ -172,6 +172,18 @@ def _nearest(model: str, listed: Mapping[str, Any]) -> Any:
     return listed[max(fits, key=len)] if fits else None
 
 
+class Piece(NamedTuple):
+    """A token of a text: its id, where it stands (characters [start, end)), and whether it is no text to the model.
+
+    Tokens that are parts of one character's bytes all have the place of that character.
+    """
+
+    id: int | None
+    start: int
+    end: int
+    special: bool = False
+
+
 class Vocabulary(NamedTuple):
     """Who counts, and how well.
 
@@ -179,11 +191,13 @@ class Vocabulary(NamedTuple):
         name: of the encoding, or of a tokenizer's folder; empty where nobody can count.
         length: the tokens of a text; None where its vocabulary is not on this machine.
         line: the command that puts it there; empty where there is none.
+        cut: the tokens themselves; None where `length` is.
     """
 
     name: str
     length: Callable[[str], int] | None
     line: str = ""
+    cut: Callable[[str], list[Piece]] | None = None
 
 
 def vocabulary_of(model: str) -> Vocabulary:
@@ -194,7 +208,7 @@ def vocabulary_of(model: str) -> Vocabulary:
     encoding = _encoding_for(model)
     if encoding is None:
         return Vocabulary(name, None, vocabulary_line(name))
-    return Vocabulary(name, partial(_length, encoding))
+    return Vocabulary(name, partial(_length, encoding), cut=partial(_cut, encoding))
 
 
 def vocabulary_in(folder: Path) -> Vocabulary:
@@ -217,11 +231,16 @@ def vocabulary_in(folder: Path) -> Vocabulary:
         cure = "save it again: tokenizer.save_pretrained(FOLDER)"
         raise DataError(f"{path}: is no tokenizer: {error}", cure) from None
 
-    def length(text: str) -> int:
-        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return len(tokenizer.encode(whole, add_special_tokens=False).ids)
+    special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
 
-    return Vocabulary(str(folder), length)
+    def length(text: str) -> int:
+        return len(tokenizer.encode(_whole(text), add_special_tokens=False).ids)
+
+    def cut(text: str) -> list[Piece]:
+        found = tokenizer.encode(_whole(text), add_special_tokens=False)
+        return [Piece(index, *place, index in special) for index, place in zip(found.ids, found.offsets, strict=True)]
+
+    return Vocabulary(str(folder), length, cut=cut)
 
 
 def vocabulary(encoding: str, env: Mapping[str, str] = os.environ) -> Path | None:
@@ -277,12 +296,23 @@ def _load(name: str, *_folders: str | None) -> tiktoken.Encoding | None:
     return tiktoken.get_encoding(name)
 
 
+def _whole(text: str) -> str:
+    """A text with U+FFFD in place of half a surrogate pair, of which no tokenizer knows."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _length(encoding: tiktoken.Encoding, text: str) -> int:
     try:
         return len(encoding.encode(text, disallowed_special=()))
-    except UnicodeEncodeError:  # half a surrogate pair, which tiktoken counts as U+FFFD
-        return len(encoding.encode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
-                                   disallowed_special=()))
+    except UnicodeEncodeError:
+        return len(encoding.encode(_whole(text), disallowed_special=()))
+
+
+def _cut(encoding: tiktoken.Encoding, text: str) -> list[Piece]:
+    ids = encoding.encode(_whole(text), disallowed_special=())
+    _, starts = encoding.decode_with_offsets(ids)
+    return [Piece(index, start, max(start + 1, end))
+            for index, start, end in zip(ids, starts, [*starts[1:], len(text)], strict=True)]
 
 
 @cache

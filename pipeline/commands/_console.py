@@ -32,6 +32,8 @@ from pipeline.words import size as size
 _STYLES: dict[str, dict[str, Any]] = {
     "": {}, "bold": {"bold": True}, "dim": {"dim": True}, "good": {"fg": "green"}, "bad": {"fg": "red"},
     "warn": {"fg": "yellow"}, "name": {"fg": "cyan"},
+    "trained": {"fg": "green", "bold": True}, "trained2": {"fg": "green"}, "stop": {"fg": "green", "reverse": True},
+    "read": {}, "read2": {"dim": True}, "control": {"fg": "cyan"},
 }
 _ID = re.compile(r"\b[a-z2-7]{26}\b")
 TOLD = "synth.told"

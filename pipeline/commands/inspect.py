@@ -71,9 +71,14 @@ class Look:
 @click.option("--seed", type=int, default=0, help="Of --sample: the same seed shows the same rows.")
 @click.option("--limit", type=click.IntRange(0), metavar="N", help="At most N rows; 0 for all. [20, with --json all]")
 @click.option("--why", is_flag=True, help="Of one row: the verdict and its reasons, nothing else.")
+@click.option("--mask", "masked", metavar="ID|FILE:LINE", help="A row token by token: what is trained, what is not.")
+@click.option("--for", "wanted", metavar="WHO", help="Of --mask: a format, one with a tokenizer's folder (gemma:DIR), "
+              "a model. [the file's format, else the recipe's tuning]")
 @click.option("--follow", is_flag=True, help="A line per row as a run writes it, until it ends.")
 @json_option
-def command(target: Target, row: str | None, why: bool, follow: bool, **given: Any) -> None:
+def command(
+    target: Target, row: str | None, why: bool, follow: bool, masked: str | None, wanted: str | None, **given: Any
+) -> None:
     """Reads the rows of a dataset: as a table, or one in full with all that is behind it.
 
     \b
@@ -82,11 +87,20 @@ def command(target: Target, row: str | None, why: bool, follow: bool, **given: A
     synth inspect plots --sample 5 --seed 2      five at random
     synth inspect plots k3v9                     one row, by the beginning of its id
     synth inspect plots train.jsonl:12           the row behind a line of an exported file
+    synth inspect plots --mask k3v9              its tokens, trained or only read
     """
     look = Look(**given)
+    if wanted and not masked:
+        raise RecipeError("--for says who reads the row of --mask",
+                          f"synth inspect {target.name} --mask ID --for {wanted}")
     with target.dataset() as dataset:
         if follow:
             _follow(dataset)
+        elif masked:
+            from pipeline.commands import _mask
+
+            files, (found, *_) = _files(dataset, masked), _meant(dataset, masked)
+            _mask.show(target, dataset, found, files, wanted, look.json_)
         elif row is not None:
             found, *twins = _meant(dataset, row)
             _one(dataset, found, why, look.json_)
@@ -100,17 +114,24 @@ def command(target: Target, row: str | None, why: bool, follow: bool, **given: A
 
 def _meant(dataset: Dataset, text: str) -> list[Row]:
     """The row of an id's beginning, or the rows that a line of an exported file was written from."""
-    path, _, line = text.rpartition(":")
-    if not (path and line.isdigit()):
+    files, line = _files(dataset, text), text.rpartition(":")[2]
+    if not files:
         return [rows_.named(dataset, text)]
     from pipeline.trace import rows_of
 
-    files = [Path(path)] if Path(path).is_file() else _exported(dataset, path)
     found = [rows_of(dataset, file, int(line)) for file in files]
     if any(rows[0].sample.id != found[0][0].sample.id for rows in found):
         lines = [f"synth inspect {dataset.name} {file.relative_to(dataset.exports)}:{line}" for file in files]
         raise DataError(f"{text}: another row in each of {len(files)} exports", "\n".join(lines))
     return found[0]
+
+
+def _files(dataset: Dataset, text: str) -> list[Path]:
+    """The files that `FILE:LINE` may mean; none for an id."""
+    path, _, line = text.rpartition(":")
+    if not (path and line.isdigit()):
+        return []
+    return [Path(path)] if Path(path).is_file() else _exported(dataset, path)
 
 
 def _exported(dataset: Dataset, path: str) -> list[Path]:

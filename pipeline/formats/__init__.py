@@ -18,6 +18,7 @@ from typing import IO, Any, ClassVar, Protocol
 from pipeline.errors import DataError
 from pipeline.options import Options, read_options
 from pipeline.render import Family
+from pipeline.render.mask import Cut, Mask, of_messages
 from pipeline.sections import Item
 from pipeline.types import Example, Message, Problem
 
@@ -148,6 +149,19 @@ class Format:
             example: the row.
         """
         return iter(())
+
+    def mask(self, example: Example, cut: Cut | None) -> Mask:
+        """What of a row is trained, by who reads this format; here messages, whose rendering is the reader's own.
+
+        Args:
+            example: the row.
+            cut: who makes tokens of texts; None for words.
+
+        Raises:
+            FormatRefusal: see `write`.
+        """
+        self.write(example)
+        return of_messages(self.normal(example).messages, cut)
 
     @property
     def kind(self) -> Family | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from pipeline.options import Options
 from pipeline.render import Family, Proof, Template, family
+from pipeline.render.mask import Cut, Mask, answers, of_text
 from pipeline.types import Example, Problem
 
 from . import Format, FormatRefusal, error, warning
@@ -135,6 +137,11 @@ class TextFormat(Format):
         text, said = self._begun(str(values.get("text"))), turns(example, self.name)
         yield from self._proof.problems(text, said, example.sample)
         yield from self._unlike(text, said, example.sample)
+
+    def mask(self, example: Example, cut: Cut | None) -> Mask:
+        """See Format: the answers, each with its stop token. A begin token that the tokenizer puts there is shown."""
+        text = self._begun(str(json.loads(self.write(example))["text"]))
+        return of_text(text, answers(text, self.parse(text), self.template, self.kind.stop), cut, self.kind)
 
     def rendering(self) -> dict[str, Any]:
         """See Format."""

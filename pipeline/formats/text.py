@@ -8,6 +8,7 @@ once, and no begin token of a family that has this end: the tokenizer adds that 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.errors import RecipeError
 from pipeline.grid.template import Template
 from pipeline.options import Options
 from pipeline.render import ended_by
+from pipeline.render.mask import Cut, Mask, of_text
 from pipeline.types import Example, Problem, text_of
 
 from . import Format, FormatRefusal, error
@@ -73,6 +75,12 @@ class Text(Format):
                 who = "which is written" if self.how.bos else "which the tokenizer puts"
                 yield error("double-begin", where, f"the text contains {begin}, {who} before it",
                             "take it out of the text, or of the template")
+
+    def mask(self, example: Example, cut: Cut | None) -> Mask:
+        """See Format: there are no turns, so all of the text is trained."""
+        text = str(json.loads(self.write(example))[KEY])
+        found = of_text(text, [(0, len(text))], cut)
+        return found._replace(stops=frozenset([self.how.eos]) if self.how.eos else frozenset())
 
     def _bare(self, text: str) -> str:
         """A text without the begin and the end that are written around it."""

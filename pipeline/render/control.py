@@ -42,6 +42,10 @@ class Family(NamedTuple):
         """Its control tokens that stand in a text, each once, in order of appearance."""
         return _held(text, self.tokens, self.numbered)
 
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where in a text its control tokens stand, as characters [start, end)."""
+        return [match.span() for match in _pattern(self.tokens, self.numbered)[0].finditer(text)]
+
     def without(self, text: str) -> str:
         """A text with a space in place of each control token."""
         return _pattern(self.tokens, self.numbered)[0].sub(" ", text)

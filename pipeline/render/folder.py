@@ -1,7 +1,7 @@
 """A tokenizer folder's own chat template, run as transformers runs it: in a sandbox, offline, with a clock that stands.
 
 Only Jinja is needed for the text. Where transformers is installed, the folder's tokenizer also says which ids it makes
-of the text, and they are held against those of its own `apply_chat_template`.
+of the text, and they are those of its own `apply_chat_template`: see `ChatTemplate.other_ids` for what proves it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pipeline.types import Problem
 from .proof import Said, TemplateRefusal
 
 ROWS = 100
-"""Of the first so many rows, ids are compared; of all others, texts."""
+"""Of the first so many rows ids are compared one by one, also where equal texts prove them equal."""
 DAYS = (date(2001, 2, 3), date(2024, 7, 26))
 """Two days that no template's author had in mind: what differs between them is the date."""
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -110,7 +110,7 @@ class ChatTemplate:
         elif find_spec("transformers") is None:
             compared = f"text alone: {EXTRA}"
         else:
-            compared = f"text of every row, ids of the first {ROWS}"
+            compared = "text and ids of every row"
         return {"folder": self.folder.name, "template_sha256": self.digest, "compared": compared}
 
     @property
@@ -148,8 +148,12 @@ class ChatTemplate:
     ) -> Iterator[Problem]:
         """Where transformers renders or tokenises a row otherwise than a text of ours by this template.
 
-        Equal texts have equal ids, so these are compared on the first rows alone. A template that reads the clock is
-        not compared: transformers has no other than today's.
+        Every row is rendered by transformers too, and the texts are compared. Its `apply_chat_template` makes ids by
+        calling the tokenizer on that text with add_special_tokens=False, as we would: one function, and where the
+        texts are equal one argument, so equal texts prove equal ids and nothing is encoded. Ids are compared one by one
+        where that is not known: by tokenizers with an `apply_chat_template` of their own, on every row; by any, on
+        the first ROWS. A row whose characters may be unknown to the vocabulary is encoded, once.
+        A template that reads the clock is not compared: transformers has no other than today's.
         """
         if self._tokenizer is None:
             return
@@ -159,17 +163,17 @@ class ChatTemplate:
         if not dated and self._tokenizer.apply_chat_template(messages, tokenize=False, **arguments) != text:
             yield _error("not-as-the-tokenizer", where, "transformers renders the row otherwise",
                          "please report it with the row and the template")
-        if next(self._compared) >= ROWS:
+        compared = not dated and (self._encodes_otherwise or next(self._compared) < ROWS)
+        if not compared and self._knows_all:
             return
         ours = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        if not dated:
+        if compared:
             theirs = self._tokenizer.apply_chat_template(
                 messages, tokenize=True, return_dict=True, tokenizer_kwargs={"verbose": False}, **arguments)
             if list(theirs["input_ids"]) != list(ours):
                 yield _error("other-ids", where, "the tokenizer makes other ids of the text than of the row itself",
                              "tokenise with add_special_tokens=False; else please report it with the row")
-        unknown = self._tokenizer.unk_token_id
-        if unknown is not None and unknown in ours:
+        if not self._knows_all and self._tokenizer.unk_token_id in ours:
             yield Problem("warning", "unknown-token", where, "some of its characters are unknown to this tokenizer")
 
     def steady(self, said: Said, arguments: Mapping[str, Any] | None = None) -> bool:
@@ -180,6 +184,32 @@ class ChatTemplate:
     def _compared(self) -> Iterator[int]:
         """How many rows' ids were compared before."""
         return count()
+
+    @cached_property
+    def _encodes_otherwise(self) -> bool:
+        """Whether the tokenizer's class has a way from rows to ids of its own, not transformers' one for all."""
+        from transformers import PreTrainedTokenizerBase
+
+        own = getattr(type(self._tokenizer), "apply_chat_template", None)
+        return own is not PreTrainedTokenizerBase.apply_chat_template
+
+    @cached_property
+    def _knows_all(self) -> bool:
+        """Whether no character can be unknown: there is no such token, or a token for each byte."""
+        tokenizer = self._tokenizer
+        if tokenizer is None or tokenizer.unk_token_id is None:
+            return True
+        if not tokenizer.is_fast:
+            return False
+        told = json.loads(tokenizer.backend_tokenizer.to_str())
+        vocabulary, model = tokenizer.get_vocab(), told["model"]
+        if model.get("byte_fallback") and all(f"<0x{byte:02X}>" in vocabulary for byte in range(256)):
+            return True
+        from tokenizers.pre_tokenizers import ByteLevel
+
+        bytewise = any(step.get("type") == "ByteLevel" for name in ("pre_tokenizer", "normalizer")
+                       for step in _steps(told.get(name)))
+        return bytewise and model.get("type") == "BPE" and all(byte in vocabulary for byte in ByteLevel.alphabet())
 
     @cached_property
     def _tokenizer(self) -> Any | None:
@@ -276,15 +306,20 @@ def _begins(folder: Path, config: Mapping[str, Any]) -> bool:
     if not (folder / _TOKENIZER).is_file():
         return False
     begin = _special(config).get("bos_token", "")
-    steps = [_json(folder / _TOKENIZER).get("post_processor")]
-    while steps:
-        step = steps.pop()
-        if isinstance(step, dict):
-            steps += _each(step.get("processors"))
-            single = [piece for piece in _each(step.get("single")) if isinstance(piece, dict)]
-            if begin and any(begin in _each(piece.get("SpecialToken")) for piece in single):
-                return True
+    for step in _steps(_json(folder / _TOKENIZER).get("post_processor")):
+        single = [piece for piece in _each(step.get("single")) if isinstance(piece, dict)]
+        if begin and any(begin in _each(piece.get("SpecialToken")) for piece in single):
+            return True
     return False
+
+
+def _steps(told: Any) -> Iterator[dict[str, Any]]:
+    """What tokenizer.json does in a place: one step, or those of a sequence."""
+    if isinstance(told, dict):
+        yield told
+        for key in ("processors", "pretokenizers", "normalizers"):
+            for step in _each(told.get(key)):
+                yield from _steps(step)
 
 
 class _Generation(Extension):

@@ -21,6 +21,7 @@ from pipeline.errors import SynthError
 from pipeline.grid.axes import Axes, load_axes
 from pipeline.grid.draws import coverage
 from pipeline.grid.legal import LISTABLE
+from pipeline.masks import View
 from pipeline.recipe import Recipe
 from pipeline.store import Dataset
 from pipeline.store.calls import Spent
@@ -29,6 +30,7 @@ from pipeline.store.foreseen import Reckoning, reckon
 from pipeline.types import Call
 
 from .gather import Gathered, gather
+from .mask import view_of
 
 LENGTH = "length"
 SIDES = 5
@@ -87,6 +89,7 @@ class Material:
         evaluations: the oldest first.
         bounds: the length rules of the last curation.
         bill: what the last run was thought to cost before it, and what it came to.
+        view: who trains the rows; None where nothing was exported.
         unread: names of files that are damaged.
         call: the outcome of a call, by id.
         by_hand: whether a hand changed a row, by id and digest.
@@ -106,6 +109,7 @@ class Material:
     evaluations: list[Evaluation]
     bounds: list[Bound]
     bill: Reckoning | None
+    view: View | None
     unread: list[str]
     call: Callable[[str], Call | None]
     by_hand: Callable[[str, str], bool]
@@ -158,15 +162,16 @@ def collect(dataset: Dataset) -> Material:
     manifest = dataset.manifest()
     bounds = list(_bounds(manifest))
     recipe, axes = _recipe(dataset, unread)
+    tuned = list(_finetunes(dataset.path, unread))
+    exports = [told for told, _ in _told(dataset.path, "exports/*/manifest.json", "format", unread)
+               if isinstance(told.get("files"), list)]
     return Material(
         name=dataset.name, manifest=manifest, recipe=recipe, axes=axes, possible=_possible(axes),
         rows=gather(dataset, frozenset(bound.rule for bound in bounds)),
         plan=dataset.plan.states().counts(),
         failures=Counter(call.failure.kind for call in dataset.calls.outcomes("failed") if call.failure),
         spent=dataset.calls.spent(),
-        exports=[told for told, _ in _told(dataset.path, "exports/*/manifest.json", "format", unread)
-                 if isinstance(told.get("files"), list)],
-        finetunes=list(_finetunes(dataset.path, unread)),
+        exports=exports, finetunes=tuned, view=view_of(dataset, recipe, exports, tuned),
         evaluations=[Evaluation(told, list(itertools.islice(_lines(folder / "sides.jsonl"), SIDES)))
                      for told, folder in _told(dataset.path, "evaluations/*/evaluation.json", "id", unread)],
         bounds=bounds, bill=reckon(dataset), unread=unread, call=dataset.calls.get,

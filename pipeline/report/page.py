@@ -22,6 +22,7 @@ from .exports import exports
 from .following import following
 from .headline import headline
 from .lengths import lengths
+from .mask import masked
 from .material import Material
 from .road import road
 from .samples import samples
@@ -51,6 +52,7 @@ def _context(material: Material) -> dict[str, Any]:
         "style_digest": base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
         "headline": headline(material), "road": road(material), "coverage": covered, "lengths": lengths(material),
         "drops": drops(material), "samples": samples(material), "cost": cost(material), "exports": exports(material),
+        "masks": masked(material),
         "tuning": tuning(material), "comparison": comparison(material), "following": following(material, covered),
         "recipe": cut(material.recipe.text, RECIPE) if material.recipe else None,
         "unread": [brief(name, 90) for name in material.unread],

@@ -251,3 +251,63 @@ def test_a_folder_without_a_vocabulary_is_compared_by_text(tmp_path: Path) -> No
     plugin = one(tmp_path)
     assert text(plugin, ONE) == "<s><|user|>\nQ1</s>\n<|assistant|>\nA1</s>\n"
     assert "no vocabulary" in plugin.rendering()["tokenizer"]["compared"]  # type: ignore[index]
+
+
+def test_ids_are_those_of_the_tokenizers_own_template_on_every_row(tmp_path: Path) -> None:
+    """Equal texts prove equal ids where transformers' own way leads from rows to ids; this holds it to that."""
+    pytest.importorskip("transformers")
+    own = ChatTemplate.of(folder_of(tmp_path / "m", PLAIN, special=MARKED))
+    tokenizer = own._tokenizer
+    assert tokenizer is not None
+    assert not own._encodes_otherwise
+    for said in ["word 7 of a small text", "\u4f60\u597d \U0001f5fa\ufe0f", "</s", "a</s>b"]:
+        messages = [{"role": "user", "content": said}, {"role": "assistant", "content": said * 2}]
+        rendered = tokenizer.apply_chat_template(messages, tokenize=False)
+        ids = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"]
+        assert list(ids) == list(tokenizer(rendered, add_special_tokens=False)["input_ids"])
+    told = one(own.folder).rendering()
+    assert told is not None
+    assert told["tokenizer"]["compared"] == "text and ids of every row"
+
+
+def test_a_tokenizer_with_a_way_of_its_own_is_compared_id_by_id_on_every_row(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+
+    class Own(transformers.PreTrainedTokenizerFast):  # type: ignore[misc]
+        """Encodes a row otherwise than its text, once it is a long one."""
+
+        def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
+            found = super().apply_chat_template(conversation, **options)
+            if options.get("tokenize", True) and "rare" in conversation[-1]["content"]:
+                found["input_ids"] = found["input_ids"][:-1]
+            return found
+
+    own = ChatTemplate.of(folder_of(tmp_path / "m", PLAIN, special=MARKED))
+    own.__dict__["_tokenizer"] = Own.from_pretrained(own.folder)
+    assert own._encodes_otherwise
+    codes = []
+    for number in range(folder.ROWS + 3):
+        said = [("user", f"Q{number}"), ("assistant", "a rare one" if number == folder.ROWS + 1 else "A")]
+        codes += [(number, problem.code) for problem in own.other_ids(own.render(said), said, f"s{number}")]
+    assert codes == [(folder.ROWS + 1, "other-ids")]
+
+
+def test_a_character_that_the_vocabulary_does_not_know_is_told_on_every_row(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    kit = pytest.importorskip("tokenizers")
+    known = {"<unk>": 0, "<s>": 1, "</s>": 2, "ask": 3, "tell": 4}
+    made = kit.Tokenizer(kit.models.WordLevel(known, unk_token="<unk>"))
+    made.pre_tokenizer = kit.pre_tokenizers.WhitespaceSplit()
+    made.add_special_tokens(["<unk>", *MARKED])
+    home = folder_of(tmp_path / "m", PLAIN, special=MARKED, config={"unk_token": "<unk>"})
+    made.save(str(home / "tokenizer.json"))
+    own = ChatTemplate.of(home)
+    assert not own._knows_all
+    rows = range(folder.ROWS + 5)
+    codes = []
+    for number in rows:
+        said = [("user", "ask"), ("assistant", "tell me" if number == rows[-1] else "tell")]
+        codes += [(number, problem.code) for problem in own.other_ids(own.render(said), said, f"s{number}")]
+    assert codes == [(rows[-1], "unknown-token")]
+    assert ChatTemplate.of(folder_of(tmp_path / "bytes", PLAIN, special=(*MARKED, "<unk>"),
+                                     config={"unk_token": "<unk>"}))._knows_all, "each byte has a token"

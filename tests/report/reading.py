@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 VOID = frozenset({"meta", "link", "br"})
-INLINE = frozenset({"b", "bdi", "code", "strong", "a"})
+INLINE = frozenset({"b", "bdi", "code", "strong", "a", "i", "mark"})
 
 
 @dataclass

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.curate import curate
+from pipeline.export import Options, export
 from pipeline.report import write_report
 from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.types import Sample
 from tests import made
+from tests.render.folders import folder_of
 from tests.report import stages
 from tests.report.reading import Page, read
 
@@ -58,6 +62,47 @@ def test_the_story_in_order_with_every_number_of_the_dataset(plots: Path, report
     assert "by heart" not in page.sections["comparison"], "a metric that was not measured is not listed"
     assert "synth try plots" in page.sections["next"]
     assert "synth plan plots --model openai:gpt-4.1-mini" in page.sections["next"]
+
+
+def _trained(page: Page) -> list[str]:
+    """What stands in marks, a run each."""
+    runs = re.findall(r"<mark>(.*?)</mark>", page.source, re.DOTALL)
+    return [html.unescape(re.sub(r"<[^>]*>", "", run)) for run in runs]
+
+
+def test_what_is_trained_of_a_row_is_marked_token_by_token(tmp_path: Path, report: Report) -> None:
+    """By the tokenizer and template that the last model was tuned with, which lie beside its adapter."""
+    pytest.importorskip("transformers")
+    rows = [made.sample(number, f"Act {number} is <b>short</b>, as\nit has to be {'so ' * 40 * number}.")
+            for number in (1, 9)]
+    path = made.dataset(tmp_path / "datasets" / "tales", rows, curated=False)
+    with Dataset.open(path) as dataset:
+        dataset.write_verdicts(replace(made.verdict(row), state="kept") for row in rows)
+        export(dataset, Options(formats=(Item(name="openai-chat"),), validation=0.0))
+    assert "words, not tokens" in report(path).sections["exports"] or "o200k_base" in report(path).sections["exports"]
+    template = ("{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
+                "{% if add_generation_prompt %}<|assistant|>{% endif %}")
+    folder_of(stages.finetune(path) / "adapter", template, special=("<s>", "</s>", "<|user|>", "<|assistant|>"))
+    page = report(path)
+    said = page.sections["exports"]
+    assert "What is trained of a row As seen by the tuning of tiny on this machine." in said
+    found = _trained(page)
+    assert rows[0].answer + "</s>" in found, "a short row is shown whole"
+    assert sum(run.startswith("Act 9") or run.endswith("so .</s>") for run in found) == 3, "a long one in two parts"
+    assert re.search(r"\d+ more", said)
+    assert re.search(r"\d+ of \d+ tokens trained, the stop token with them\. synth inspect tales --mask", said)
+    assert '<i class="control">&lt;/s&gt;</i></mark>' in page.source
+
+
+def test_rows_that_a_format_renders_are_marked_as_it_renders_them(tmp_path: Path, report: Report) -> None:
+    rows = [made.sample(number) for number in range(9)]
+    path = made.dataset(tmp_path / "datasets" / "tales", rows)
+    assert "What is trained" not in report(path).source.partition("</style>")[2], "nothing is exported"
+    with Dataset.open(path) as dataset:
+        export(dataset, Options(formats=(Item(name="openai-chat"), Item(name="llama2")), validation=0.0))
+    page = report(path)
+    assert "As seen by llama2 (words, not tokens)." in page.sections["exports"]
+    assert all(run.endswith(" </s>") for run in _trained(page))
 
 
 def test_every_link_leads_to_a_section_and_nothing_leads_away(plots: Path, report: Report) -> None:
