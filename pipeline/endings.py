@@ -22,6 +22,8 @@ SENTENCES = 2
 """Sentences with an end mark that make it a habit of the text."""
 FEW = 3
 """So few words behind the last end mark are a name, a place or a source as often as a sentence."""
+BRIEF = 5
+"""A line of so many words may be a title or a saying, whatever its last word is."""
 _GOES_ON, _QUOTES, _BRIEF_LINE = frozenset(",;-–—("), frozenset("\"'”’»"), 40
 _MARKS = frozenset(".!?…。！？｡．؟۔।॥።᙮։⁇‼⁉‽~;")
 """End marks of many scripts; the Greek question mark is a semicolon, which is looked at apart."""
@@ -33,8 +35,8 @@ _BARE_ITEM = re.compile(r"\n[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]*(?:\*\*)?$")
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]+\S", re.MULTILINE)
 _ENDED = re.compile(r"[.!?…。！？؟।][\"'”’»)\]*_]*(?:\s|$)|[。！？]")
 _SIGNED = re.compile(
-    r"(?:regards|sincerely|love|best|yours|cheers|thanks|thank you|respectfully|warmly|cordially|faithfully|truly|wishes|hugs|xoxo|grüße|grüßen"
-    r"|cordialement|saludos|saluti)(?: \w+)?\W*$", re.IGNORECASE)
+    r"(?:regards|sincerely|love|best|yours|cheers|thanks|thank you|respectfully|warmly|cordially|faithfully|truly"
+    r"|wishes|hugs|xoxo|grüße|grüßen|cordialement|saludos|saluti)(?: \w+)?\W*$", re.IGNORECASE)
 _AUTHOR = re.compile(r"(?:[-–—~]|by)\s?[A-Z][\w.’' ]{1,40}$")
 _ADDRESS = re.compile(r"(?:https?://|www\.|@|#)\S*$|\.(?:com|org|net|edu|gov|io)(?:/\S*)?$|\\\S*$")
 _JSON_HEAD = re.compile(r"(?:```(?:json)?\s*)?(?:\{\s*\"|\[\s*[\"{\[\d])")
@@ -90,13 +92,14 @@ def _without_mark(body: str, last: str) -> Ending:
         if _SIGNED.search(line) or body[-2:-1] in _QUOTES:
             return WHOLE
         return Ending("cut" if kind != "verse" and _ENDED.search(body) else "maybe", "ends in a comma", at)
-    if last in ":：" and len(body) > len(line):
+    if last in ":：" and (len(body) > len(line) or _ENDED.search(body)):
         return Ending("cut", "ends in a colon", at)
     if last in "([{“„«（「":
         return Ending("cut", "ends in an opening bracket or quotation mark", len(body) - 1)
     word = _LAST_WORD.search(line)
-    if word and word[0] in _joining() and len(line.split()) > 2 and _of_its_language(word[0], line):
-        return Ending("maybe" if kind == "verse" or len(line) < _BRIEF_LINE else "cut", f"ends in “{word[0]}”", at)
+    count = len(line.split())
+    if word and word[0] in _joining() and count > 2 and _of_its_language(word[0], line):
+        return Ending("cut" if kind != "verse" and count > BRIEF else "maybe", f"ends in “{word[0]}”", at)
     return _plain(body, line, at, kind)
 
 

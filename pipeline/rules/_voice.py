@@ -8,8 +8,9 @@ _PAIRS = (("“", "”"), ("„", "“"), ("«", "»"), ("「", "」"), ("『", 
 _SINGLE_OPENS, _SINGLE_CLOSES = re.compile(r"(?:^|[\s(])'(?=\w)"), re.compile(r"(?<=[\w.,!?])'(?=[\s.,!?;)]|$)")
 _SPEAKER = re.compile(r"\s*[-*_]*([^\W\d_][\w .'’-]{0,30}?)[*_]*\s?[:：][*_]*\s")
 _OWN = frozenset((
-    "assistant", "ai", "answer", "response", "note", "please note", "disclaimer", "important", "important note", "warning",
-    "remark", "edit", "output", "explanation", "caveat", "reminder", "update", "reply", "a", "chatgpt", "bot", "gpt",
+    "assistant", "ai", "answer", "response", "note", "please note", "disclaimer", "important", "important note",
+    "warning", "remark", "edit", "output", "explanation", "caveat", "reminder", "update", "reply", "a", "chatgpt",
+    "bot", "gpt",
 ))
 """What stands before a colon and is no character. Chosen by us."""
 

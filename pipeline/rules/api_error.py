@@ -25,12 +25,9 @@ LONGEST = 4_000
 """Characters of an answer over which it is no error by itself; error pages run to about 3,000. Chosen by us."""
 HEAD, TAIL = 600, 300
 """Characters that are looked at from the head, and of a last line."""
-_LEAD = re.compile(r"[\s*_#>`\"'(\[⚠️❌❗🚫]*(?:(?:fatal |request |api )?(?:error|exception|failed|warning)(?: message)?\s*[:!-]\s*)?", re.IGNORECASE)
-_HINTS = re.compile(
-    r"error|limit|traceback|<html|<!doctype|<title|unavailable|gateway|time[d-]? ?out|denied|quota|overload|too many|went wrong"
-    r"|exceed|fail|status|upstream|exhaust|safety|filtered|errno|refused|reset|bad request|not found|unauthor|forbidden|api key"
-    r"|high (?:demand|traffic|load)|context length|object object|at capacity|is loading|no (?:response|answer|output)"
-    r"|empty response|one message|out of memory|invalid|does not exist|try again|detail|rejected|server", re.IGNORECASE)
+_LEAD = re.compile(
+    r"[\s*_#>`\"'(\[⚠️❌❗🚫]*(?:(?:fatal |request |api )?(?:error|exception|failed|warning)(?: message)?\s*[:!-]\s*)?",
+    re.IGNORECASE)
 _DATA = re.compile(r"\s*(?:```\w*\s*)?(?:[{<]|Traceback)", re.IGNORECASE)
 
 
@@ -41,7 +38,7 @@ class Measure(Options):
 class Bounds(Options):
     """What becomes of a row whose answer is an error."""
 
-    act: Literal["drop", "flag"] = Field("drop", description="what becomes of a row whose answer is or ends in an error")
+    act: Literal["drop", "flag"] = Field("drop", description="what becomes of a row that is or ends in an error")
 
 
 class ApiError(AnswerRule[Measure, Bounds]):
@@ -52,8 +49,6 @@ class ApiError(AnswerRule[Measure, Bounds]):
     def look(self, exchange: Exchange) -> Measured | None:
         """The words of the error, with their span."""
         text = exchange.answer
-        if not _HINTS.search(text, 0, HEAD) and not _HINTS.search(text, max(HEAD, len(text) - TAIL)):
-            return NONE
         for kind, span in (("whole", _opens(text)), ("end", _ends(text))):
             if span is not None:
                 asked = phrases(PHRASES)["topic"].search(exchange.asked)

@@ -7,7 +7,7 @@ and no format of that family writes such a row.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -33,7 +33,7 @@ class Bounds(Options):
     """What becomes of a row with control tokens."""
 
     act: Literal["drop", "flag"] = Field("drop", description="for tokens that mean nothing else")
-    maybe: Literal["flag", "drop", "keep"] = Field("flag", description="for those that HTML, XML or forums have as well")
+    maybe: Literal["flag", "drop", "keep"] = Field("flag", description="for those that HTML and forums have as well")
 
 
 class ControlTokens(RowRule[Measure, Bounds]):

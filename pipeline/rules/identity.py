@@ -14,26 +14,29 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ..views import words
 from . import Decision, Measured, Options, Rule
 from ._answers import NONE, AnswerRule, Exchange, kind_and_words, quoting
 from ._phrases import phrases
 from ._voice import another_voice
 
 PHRASES = Path(__file__).with_name("identity.phrases")
-_HINTS = (
-    " ai ", " ai,", " ai.", " ai-", " ai!", "language model", "chatbot", "chat bot", "assistant", "artificial intell", "llm",
-    "software program", "ai program", "computer program", "training data", "cutoff", "cut-off", "cut off", "of my last", "of my latest",
-    "of my most", "my knowledge", "my training", "real-time", "real time", "machine learning", "like human", "like a human",
-    "openai", "open ai", "gpt", "claude", "anthropic", "gemini", "grok", "bard", "llama", "copilot", "mistral", "mixtral", "qwen",
-    "deepseek", "deep mind", "deepmind", "moonshot", "kimi", "ernie", "glm", "cohere", "ai21", "bing", "databricks", "eleuther",
-    "hugging", "by google", "by meta", "by microsoft", "by amazon", "by apple", "by alibaba", "by baidu", "by tencent", "my creator", "my developer", "my maker", "my designer",
-)
-"""One of these stands in whatever the English phrases find."""
-_FOREIGN = (
-    "sprachmodell", "als ki", "als eine ki", "wissensstand", "ich bin", "en tant qu", "je suis", "ma base de", "ma derni",
-    "modelo de l", "como ia", "como una ia", "como uma ia", "mi última", "mi fecha", "soy ", "sono ", "sou ", "作为",
-    "我是", "我的",
-)
+_SURE_HINTS = frozenset((
+    "ai", "openai", "anthropic", "deepmind", "deepseek", "chatgpt", "gpt", "claude", "gemini", "grok", "bard",
+    "llama", "copilot", "mistral", "mixtral", "qwen", "tongyi", "ernie", "chatglm", "glm", "kimi", "moonshot",
+    "cohere", "ai21", "xai", "databricks", "laion", "lmsys", "eleutherai", "baichuan", "minimax", "vicuna",
+    "hunyuan", "doubao", "nemotron", "chatbot", "llm", "cutoff", "huggingface", "sprachmodell", "ki",
+    "wissensstand", "ia", "langage", "lenguaje", "linguagem", "corte", "jour",
+))
+"""One of these words stands in what the phrases find."""
+_HINTS = frozenset((
+    "assistant", "model", "program", "bot", "intelligence", "data", "update", "training", "trained", "knowledge",
+    "cut", "revision", "alexa", "siri", "bing", "alpaca", "falcon", "pi", "nova", "phi", "sydney", "cortana",
+    "google", "meta", "microsoft", "amazon", "apple", "hugging", "inflection", "perplexity", "stability", "reka",
+))
+"""Or one of these, with `I` or `my`."""
+_PAIRS = ("real-time", "real time", "like human", "like a human")
+_HAN = ("作为", "我是", "我的")
 REASONS = {"name": "says who it is", "cutoff": "says until when it knows", "nature": "says what it is"}
 
 
@@ -57,8 +60,7 @@ class Identity(AnswerRule[Measure, Bounds]):
     def look(self, exchange: Exchange) -> Measured | None:
         """The first words of the worst kind, with their span."""
         text = exchange.answer
-        low = text.lower()
-        if not any(hint in low for hint in _HINTS) and not any(hint in low for hint in _FOREIGN):
+        if not _may_speak(text):
             return NONE
         asked = NONE
         for kind in ("name", "cutoff", "nature"):
@@ -73,15 +75,27 @@ class Identity(AnswerRule[Measure, Bounds]):
 
     def decide(self, measured: Measured) -> Decision:
         """What the options say of its kind."""
-        kind, words = kind_and_words(measured)
+        kind, told = kind_and_words(measured)
         if kind == "none":
             return Decision("keep")
         if kind == "asked":
-            return Decision(self.bounds.asked, f'speaks of itself, as asked: "{words}"')
-        return Decision(self.bounds.nature if kind == "nature" else self.bounds.act, f'{REASONS[kind]}: "{words}"')
+            return Decision(self.bounds.asked, f'speaks of itself, as asked: "{told}"')
+        return Decision(self.bounds.nature if kind == "nature" else self.bounds.act, f'{REASONS[kind]}: "{told}"')
 
 
-def _wanted(kind: str, words: str, prompt: str) -> bool:
+def _may_speak(text: str) -> bool:
+    """Whether a text has words without which no phrase is found."""
+    told = words(text)
+    if not _SURE_HINTS.isdisjoint(told):
+        return True
+    if not text.isascii() and any(each in text for each in _HAN):
+        return True
+    if "i" not in told and "my" not in told:
+        return False
+    return not _HINTS.isdisjoint(told) or any(each in text for each in _PAIRS)
+
+
+def _wanted(kind: str, told: str, prompt: str) -> bool:
     """Whether a prompt asks for such words."""
     table = phrases(PHRASES)
     if table["who"].search(prompt):
@@ -89,9 +103,10 @@ def _wanted(kind: str, words: str, prompt: str) -> bool:
     if kind == "nature":
         return table["machines"].search(prompt) is not None
     named = [each[0].lower() for group in ("lab", "model", "also a name")
-             for each in re.finditer(rf"\b{table[group].pattern}\b", words, re.IGNORECASE)]
+             for each in re.finditer(rf"\b{table[group].pattern}\b", told, re.IGNORECASE)]
     low = prompt.lower()
-    return any(name in low for name in named) or (kind == "cutoff" and "cutoff" in low.replace("-", "").replace(" ", ""))
+    cutoff = kind == "cutoff" and "cutoff" in low.replace("-", "").replace(" ", "")
+    return cutoff or any(name in low for name in named)
 
 
 plugin: type[Rule[Measure, Bounds]] = Identity

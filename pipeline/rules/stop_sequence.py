@@ -1,8 +1,8 @@
 """Finds what should have stopped the model: a stop sequence in the text, or the model going on as the other speaker.
 
-`end`: the answer ends in one (`END`, `###`, `</s>`). `inside`: one stands within it. `goes on`: a line speaks for the user
-(`User: ...`), or the next example of the prompt begins (a line with its first label). A dialogue, and a prompt that
-asked for one or shows such lines to be filled, have them rightly. `END` counts in capitals by itself: a story may close
+`end`: the answer ends in one (`END`, `###`, `</s>`). `inside`: one stands within it. `goes on`: a line speaks for the
+user (`User: ...`), or the next example of the prompt begins (its first label, and then its last). A dialogue, and a
+prompt that asked for one, have them rightly. `END` counts in capitals by itself: a story may close
 with THE END. The recipe's own stop texts are given as `stops`: they count wherever they stand.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -18,21 +19,27 @@ from ..kinds import kind_of
 from ..render import stops
 from . import Decision, Measured, Options, Rule
 from ._answers import NONE, AnswerRule, Exchange, kind_and_words, quoting
+from ._phrases import phrases
 
-OTHERS = ("<|endoftext|>", "<|end_of_text|>", "<|endofprompt|>", "<eos>", "<EOS>", "[EOS]", "<END>", "[END]", "<|END|>", "<stop>", "[DONE]",
-          "<|eom_id|>", "<|return|>", "<|call|>", "<end>", "<|user|>", "<|assistant|>", "<|im_start|>", "<start_of_turn>", "[/INST]")
+PHRASES = Path(__file__).with_name("stop_sequence.phrases")
+OTHERS = ("<|endoftext|>", "<|end_of_text|>", "<|endofprompt|>", "<eos>", "<EOS>", "[EOS]", "<END>", "[END]", "<|END|>",
+          "<stop>", "[DONE]", "<|eom_id|>", "<|return|>", "<|call|>", "<end>", "<|user|>", "<|assistant|>",
+          "<|im_start|>", "<start_of_turn>", "[/INST]")
 """End marks beside the stop tokens of render/control_tokens.json, and what begins the next turn."""
-_WORD_AT_END = re.compile(r"(?:^|(?<=[\s.!?\"”’)]))(?<!THE )(?<!The )(?:END|-END-|\*\*END\*\*|##+|\[END OF [A-Z ]+\])(?=\s*$)")
+_WORD_AT_END = re.compile(
+    r"(?:^|(?<=[\s.!?\"”’)]))(?<!THE )(?<!The )(?:END|-END-|\*\*END\*\*|##+|\[END OF [A-Z ]+\])(?=\s*$)")
 _WORD_INSIDE = re.compile(r"\n[ \t]*(?:END|-END-|\*\*END\*\*|###)[ \t]*(?=\n)")
 _SPEAKER = re.compile(
-    r"\n[ \t]*(?:\*\*)?(?:(?:\#{2,}[ \t]*)(?:Instruction|Input|Human|User|Question|Response|Assistant|Prompt)[ \t]*(?:\*\*)?:(?:\*\*)?|(?:Human|User|USER|HUMAN"
-    r"|Assistant|ASSISTANT|Instruction|System|Student|Customer|You)[ \t]*(?:\*\*)?:(?:\*\*)?(?=[ \t]*\S)|(?:Human|User|Assistant)[ \t]*:[ \t]*$)")
+    r"\n[ \t]*(?:\*\*)?(?:\#{2,}[ \t]*"
+    r"(?:Instruction|Input|Human|User|Question|Response|Assistant|Prompt)[ \t]*(?:\*\*)?:"
+    r"|Human[ \t]*(?:\*\*)?:|(?<=\n\n)User[ \t]*(?:\*\*)?:(?=[^\n]*\s*$)|(?:User|Assistant)[ \t]*(?:\*\*)?:(?=\s*$)"
+    r"|(?:User|USER|HUMAN)[ \t]*(?:\*\*)?:[^\n]*\n+[ \t*]*(?:Assistant|ASSISTANT|AI|Bot|Model|GPT|ChatGPT)[ \t*]*:)")
+"""A line in which the user speaks: by a name that nobody else has, at the very end, or answered by the assistant."""
 _QUESTION = re.compile(r"\n[ \t]*(?:Q|Question)[ \t]*\d{0,2}[:.)][^\n]+\n+[ \t]*(?:A|Answer)[ \t]*\d{0,2}[:.)]")
+WHAT = {"goes on": "goes on as another speaker", "inside": "a stop sequence within", "end": "ends in a stop sequence"}
+NEXT_WITHIN = 400
+"""The next question stands within so many characters: an answer that is one of several is brief. Chosen by us."""
 _LABEL = re.compile(r"^[ \t#*_>-]*([^\W_][\w ,'’()/-]{0,38}?)[ \t*_]*:", re.MULTILINE)
-_TALK = re.compile(
-    r"\b(?:dialog(?:ue)?s?|conversations?|scripts?|interviews?|chats?|transcripts?|screenplays?|plays?|scenes?|role-?play\w*|q ?& ?a|q and a|faqs?|quiz\w*"
-    r"|questions|riddles?|trivia|flash ?cards?|exchanges?|debates?|skits?|sketch(?:es)?|messages|turns|speakers?|examples?|use cases?|pseudo-?code|instructions)\b",
-    re.IGNORECASE)
 
 
 class Measure(Options):
@@ -74,8 +81,7 @@ class StopSequence(AnswerRule[Measure, Bounds]):
         kind, words = kind_and_words(measured)
         if kind in ("none", "asked"):
             return Decision("keep")
-        what = {"goes on": "goes on as another speaker", "inside": "a stop sequence within"}.get(kind, "ends in a stop sequence")
-        return Decision(self.bounds.act, f'{what}: "{words}"')
+        return Decision(self.bounds.act, f'{WHAT[kind]}: "{words}"')
 
 
 @cache
@@ -111,11 +117,13 @@ def _going_on(exchange: Exchange) -> Measured | None:
         return None
     if again := _next_example(exchange):
         return quoting("goes on", text, again.span())
-    found = _SPEAKER.search(text) or _QUESTION.search(text)
+    found = _SPEAKER.search(text) or _QUESTION.search(text, 0, 3 * NEXT_WITHIN)
+    if found and found.re is _QUESTION and found.start() > NEXT_WITHIN:
+        return None
     if found is None or text.count("```", 0, found.start()) % 2:
         return None
     start = found.start() + len(found[0]) - len(found[0].lstrip())
-    asked = _LABEL.match(text) or kind_of(text) in ("code", "json") or _TALK.search(exchange.asked)
+    asked = _LABEL.match(text) or kind_of(text) in ("code", "json") or phrases(PHRASES)["talk"].search(exchange.asked)
     return quoting("asked" if asked else "goes on", text, (start, found.end()))
 
 
@@ -128,7 +136,8 @@ def _next_example(exchange: Exchange) -> re.Match[str] | None:
     if len(labels) < 2 or labels[0] == labels[-1]:
         return None
     first, last = map(re.escape, (labels[0], labels[-1]))
-    return re.search(rf"\n[ \t#*_]*{first}[ \t*_]*:[^\n]*(?:\n[^\n]*){{0,20}}?\n[ \t#*_]*{last}[ \t*_]*:", exchange.answer)
+    again = rf"\n[ \t#*_]*{first}[ \t*_]*:[^\n]*(?:\n[^\n]*){{0,20}}?\n[ \t#*_]*{last}[ \t*_]*:"
+    return re.search(again, exchange.answer)
 
 
 plugin: type[Rule[Measure, Bounds]] = StopSequence
