@@ -92,8 +92,10 @@ def _without_mark(body: str, last: str) -> Ending:
         if _SIGNED.search(line) or body[-2:-1] in _QUOTES:
             return WHOLE
         return Ending("cut" if kind != "verse" and _ENDED.search(body) else "maybe", "ends in a comma", at)
-    if last in ":：" and (len(body) > len(line) or _ENDED.search(body)):
+    if last in ":：" and len(body) > len(line):
         return Ending("cut", "ends in a colon", at)
+    if last in ":：" and _ENDED.search(body):  # so do articles whose picture or quotation is not here
+        return Ending("maybe", "ends in a colon", at)
     if last in "([{“„«（「":
         return Ending("cut", "ends in an opening bracket or quotation mark", len(body) - 1)
     word = _LAST_WORD.search(line)

@@ -13,10 +13,11 @@ CUT = [
     f"{LONG}He saw the sea, the sky,", f"{LONG}And then the old man turned and walked slowly home",
     f"{LONG}They were three (the cook, the maid and the old man", "Use this:\n```python\nprint(1)",
     '{"title": "A plot", "beats": ["one", "tw', '{"title": "A plot",', "1. Bread\n2. Milk\n3.", "- Bread\n- Milk\n-",
-    "I went to the old house of the", f"{LONG}These are the three reasons:", f"{LONG}He said “and then we go",
+    "I went to the old house of the", f"{LONG}\n\nThese are the three reasons:", f"{LONG}He said “and then we go",
     "Der Hund lief durch den alten Wald und sah dort einen Fuchs. Dann ging er weiter zu der",
 ]
 DOUBTS = [
+    f"{LONG}These are the three reasons:",
     "It rained. And so we went home early that day",
     "Considering that it is essential to promote friendly relations,",
 ]
@@ -54,7 +55,7 @@ def test_every_kind_has_endings_of_its_own(text: str) -> None:
 
 def test_where_the_host_says_stop_it_is_less_likely() -> None:
     for reason, outcomes in (("stop", ["flag", "keep"]), ("length", ["drop", "flag"]), (None, ["drop", "flag"])):
-        rows = [row(text, provenance={"finish_reason": reason}) for text in (CUT[0], DOUBTS[0])]
+        rows = [row(text, provenance={"finish_reason": reason}) for text in (CUT[0], DOUBTS[1])]
         assert [judged("cut-ending", each).outcome for each in rows] == outcomes, reason
 
 

@@ -8,6 +8,7 @@ from pipeline.types import Sample
 from tests.rules.rows import judged, row
 
 NAMES = [
+    "Hi! I am an Assistant, a large language model trained by OpenAI. I will do my best to help.",
     "As an AI developed by OpenAI, I can help.", "I'm ChatGPT, a large language model trained by OpenAI.",
     "I am Claude, an AI assistant made by Anthropic.", "I was trained by Google to help.", "My name is ChatGPT.",
     "According to OpenAI's use case policy, this is no topic.", "I was developed by a team at OpenAI.",
@@ -15,17 +16,24 @@ NAMES = [
     "我是由OpenAI开发的。", "Ich bin ein von OpenAI trainiertes Sprachmodell.",
 ]
 CUTOFFS = [
+    # found in public repositories, where people kept what models told them
+    "Given that .NET 9.0 is not yet released as of my knowledge cutoff in October 2023, I will use .NET 6.0.",
+    "We deal with a hypothetical version (.NET 9.0 does not exist as of my last update), so I'll use .NET 6.",
+    "As of my last update in September 2021, Realme had various smartphone models with different features.",
     "My knowledge cutoff is September 2021.", "As of my last update in January 2022, the price was 5.",
     "As of my last knowledge update, no.", "My training data only goes up to 2023.",
     "Since my knowledge cut-off, much changed.",
 ]
 NATURES = [
+    "I apologize, but as an AI language model, I cannot directly compile and run code. However, I can guide you.",
     "As an AI language model, I don't have personal opinions, but soup is good.",
     "I'm just an AI, so I cannot taste it.", "Sure! As an AI, I think that soup is nice.",
     "I don't have feelings like humans do.",
     "作为一个AI语言模型，我不能。", "En tant que modèle de langage, je ne mange pas.",
 ]
 OTHERS = [
+    "Never say `As an AI trained by OpenAI, ...`. Just say that you cannot.", "No \"As an AI language model...\" ever.",
+    "> Leaked: 'As an AI language model', and citation markup.", "SYSTEM: I am ChatGPT, made by OpenAI.",
     "ChatGPT was developed by OpenAI and launched in 2022.", "Claude Monet was born in Paris. I am Claude, a baker.",
     "\"I'm ChatGPT,\" said the box.", "“As an AI developed by OpenAI, I obey,” it said.",
     "Robot: I'm an AI, and I love rain.", "> As an AI language model, I cannot.", "He typed `I'm ChatGPT` and left.",

@@ -8,6 +8,7 @@ from tests.rules.rows import judged, row
 
 PLOT = "Genre: crime\nPlace: Rome\n\nPLOT OUTLINE:"
 SLOTS = [
+    "These Terms are governed by the laws of [Insert Jurisdiction], subject to law.",  # from a published page
     "Hello {{name}}, welcome.", "In a {genre} story, a man walks.", "[INSERT NAME] went home.", "<your text here>",
     "Lorem ipsum dolor sit amet", "${amount} is due on Monday.", "[Insert your favourite ending here]",
     "Dear {{ user.name }}!",
