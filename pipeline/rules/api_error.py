@@ -1,4 +1,4 @@
-"""Finds the text of an API's or a proxy's error that was saved as an answer, or that ends one.
+"""Finds the error of an API or a proxy that was saved as an answer, or that ends one.
 
 Three shapes: an error object in JSON, an error page in HTML or a traceback that is the whole answer; words that only
 a machine says at the head or in the last line (`Rate limit reached for ...`); words that people say as well

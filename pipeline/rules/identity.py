@@ -31,12 +31,23 @@ _SURE_HINTS = frozenset((
 """One of these words stands in what the phrases find."""
 _HINTS = frozenset((
     "assistant", "model", "program", "bot", "intelligence", "data", "update", "training", "trained", "knowledge",
-    "cut", "revision", "alexa", "siri", "bing", "alpaca", "falcon", "pi", "nova", "phi", "sydney", "cortana",
+    "cut", "revision", "feelings", "emotions", "opinions", "beliefs", "experiences", "consciousness",
+    "real", "alexa", "siri", "bing", "alpaca", "falcon", "pi", "nova", "phi", "sydney", "cortana",
     "google", "meta", "microsoft", "amazon", "apple", "hugging", "inflection", "perplexity", "stability", "reka",
 ))
 """Or one of these, with `I` or `my`."""
-_PAIRS = ("real-time", "real time", "like human", "like a human")
 _HAN = ("作为", "我是", "我的")
+_GATES = {
+    "name": ("assistant", "chatbot", "chat bot", "language model", "program", "machine learning", "artificial int",
+             "by google", "by meta", "by micro", "by amazon", "by apple"),
+    "cutoff": ("cutoff", "cut-off", "cut off", "my last", "my latest", "my most", "my knowledge", "my training",
+               "my data", "my information", " data ", "wissensstand", "ma derni", "ma base", "mi última",
+               "mi fecha", "我的"),
+    "nature": ("language model", " ai ", " ai,", " ai.", " ai!", " ai-", "chatbot", "chat bot", "artificial int", "llm",
+               "assistant", "program", "machine learning", "training data", "real-time", "real time",
+               "have personal", "have feelings", "like human", "like a human", "sprachmodell", "als ki", "tant qu", "como ", "作为"),
+}
+"""And one of these, of each kind."""
 REASONS = {"name": "says who it is", "cutoff": "says until when it knows", "nature": "says what it is"}
 
 
@@ -60,10 +71,8 @@ class Identity(AnswerRule[Measure, Bounds]):
     def look(self, exchange: Exchange) -> Measured | None:
         """The first words of the worst kind, with their span."""
         text = exchange.answer
-        if not _may_speak(text):
-            return NONE
         asked = NONE
-        for kind in ("name", "cutoff", "nature"):
+        for kind in _possible(text):
             for found in phrases(PHRASES)[kind].finditer(text):
                 if another_voice(text, found.start()):
                     continue
@@ -83,16 +92,14 @@ class Identity(AnswerRule[Measure, Bounds]):
         return Decision(self.bounds.nature if kind == "nature" else self.bounds.act, f'{REASONS[kind]}: "{told}"')
 
 
-def _may_speak(text: str) -> bool:
-    """Whether a text has words without which no phrase is found."""
+def _possible(text: str) -> list[str]:
+    """The kinds of which a text has words without which no phrase of theirs is found."""
     told = words(text)
-    if not _SURE_HINTS.isdisjoint(told):
-        return True
-    if not text.isascii() and any(each in text for each in _HAN):
-        return True
-    if "i" not in told and "my" not in told:
-        return False
-    return not _HINTS.isdisjoint(told) or any(each in text for each in _PAIRS)
+    sure = not _SURE_HINTS.isdisjoint(told) or (not text.isascii() and any(each in text for each in _HAN))
+    if not sure and not (("i" in told or "my" in told) and not _HINTS.isdisjoint(told)):
+        return []
+    low = text.lower()
+    return [kind for kind, gate in _GATES.items() if (kind == "name" and sure) or any(each in low for each in gate)]
 
 
 def _wanted(kind: str, told: str, prompt: str) -> bool:

@@ -1,4 +1,4 @@
-"""Finds text that a wrong encoding broke: `cafÃ©` for `café`, lost characters, control characters, hidden ones.
+"""Finds text that a wrong encoding broke: `cafÃ©` for `café`, lost and hidden characters.
 
 The value is the number of broken places, and the reason shows the first one, as it is and as it should be. `synth
 augment` with a rewrite that mends text can save such a row. A prompt that is about encodings asked for such text.

@@ -1,4 +1,4 @@
-"""Finds what should have stopped the model: a stop sequence in the text, or the model going on as the other speaker.
+"""Finds stop sequences within answers, and answers that go on as the other speaker.
 
 `end`: the answer ends in one (`END`, `###`, `</s>`). `inside`: one stands within it. `goes on`: a line speaks for the
 user (`User: ...`), or the next example of the prompt begins (its first label, and then its last). A dialogue, and a
