@@ -9,6 +9,7 @@ robot that tells its story says so too, so that it is flagged.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -21,6 +22,8 @@ from ._phrases import phrases
 from ._voice import another_voice
 
 PHRASES = Path(__file__).with_name("identity.phrases")
+MOST = 20
+"""So many places of a kind are looked at."""
 _SURE_HINTS = frozenset((
     "ai", "openai", "anthropic", "deepmind", "deepseek", "chatgpt", "gpt", "claude", "gemini", "grok", "bard",
     "llama", "copilot", "mistral", "mixtral", "qwen", "tongyi", "ernie", "chatglm", "glm", "kimi", "moonshot",
@@ -45,7 +48,8 @@ _GATES = {
                "mi fecha", "我的"),
     "nature": ("language model", " ai ", " ai,", " ai.", " ai!", " ai-", "chatbot", "chat bot", "artificial int", "llm",
                "assistant", "program", "machine learning", "training data", "real-time", "real time",
-               "have personal", "have feelings", "like human", "like a human", "sprachmodell", "als ki", "tant qu", "como ", "作为"),
+               "have personal", "have feelings", "like human", "like a human",
+               "sprachmodell", "als ki", "tant qu", "como ", "作为"),
 }
 """And one of these, of each kind."""
 REASONS = {"name": "says who it is", "cutoff": "says until when it knows", "nature": "says what it is"}
@@ -73,7 +77,7 @@ class Identity(AnswerRule[Measure, Bounds]):
         text = exchange.answer
         asked = NONE
         for kind in _possible(text):
-            for found in phrases(PHRASES)[kind].finditer(text):
+            for found in islice(phrases(PHRASES)[kind].finditer(text), MOST):
                 if another_voice(text, found.start()):
                     continue
                 if not _wanted(kind, found[0], exchange.asked):

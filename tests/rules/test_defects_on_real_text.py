@@ -14,7 +14,9 @@ from pipeline.rules import RowRule
 from pipeline.types import Sample
 from tests.rules.rows import row, rule
 
-DEFECTS = ("identity", "api-error", "placeholder", "prompt-echo", "stop-sequence", "control-tokens", "mojibake", "cut-ending")
+DEFECTS = (
+    "identity", "api-error", "placeholder", "prompt-echo", "stop-sequence", "control-tokens", "mojibake", "cut-ending",
+)
 
 
 def passages(data: Path) -> Iterator[Sample]:

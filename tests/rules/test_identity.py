@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pipeline.types import Sample
@@ -91,3 +93,11 @@ def test_the_worst_trained_answer_of_a_conversation_speaks() -> None:
     untrained = [{**each, "weight": 0} if each["role"] == "assistant" and at < 5 else each
                  for at, each in enumerate(talk.messages)]
     assert judged("identity", talk.with_messages(untrained)).value == "none"
+
+
+@pytest.mark.parametrize("opener", ["as an ai ", "i am an ai ", "i am a large large ai ", "ai, i am "])
+def test_words_that_go_on_for_ever_cost_little_time(opener: str) -> None:
+    text = opener * 2000
+    started = time.process_time()
+    judged("identity", row(text, text))
+    assert time.process_time() - started < 2
