@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.digest import canonical, normal_text
+from pipeline.endings import is_open
 from pipeline.formats import plain
 from pipeline.rules.refusal import refusal_in
 from pipeline.types import Example, Message, Problem, text_of
@@ -37,7 +38,6 @@ MAIN, SYSTEMS = 0.9, 1_000
 """A system text is the file's when 90% of the rows have it; so many different ones are counted at most."""
 BIAS, PAIRS = 0.8, 20
 """Pairs teach length when so many of them prefer the longer answer, or the shorter one, in a file of 20 or more."""
-_GOES_ON, _QUOTES, _BRIEF_LINE = frozenset(",;-–—("), frozenset("\"'”’»"), 40
 _HIDDEN, SHOWN = 3, 80
 """Lines that are named of a thing that many rows have; characters of a text that are shown."""
 
@@ -90,7 +90,7 @@ class Across:
             self._pair(len(said), len(text_of(example.rejected[-1].get("content"))))
         if len(said) >= WHOLE:
             self._long += 1
-            if _is_open(said):
+            if is_open(said):
                 self._open.append(number)
         if self._near is not None:
             self._near.add(said)
@@ -275,13 +275,6 @@ def _round(text: str) -> str:
     if period > len(end) - TAIL or not text.endswith(unit * ROUNDS) or not any(map(str.isalnum, unit)):
         return ""
     return unit
-
-
-def _is_open(text: str) -> bool:
-    """Whether a text ends within a sentence, in a letter, comma or dash. A brief last line is an item, or a name."""
-    left = text.rstrip()
-    last = left[-1:]
-    return (last.isalnum() or (last in _GOES_ON and left[-2:-1] not in _QUOTES)) and "\n" not in left[-_BRIEF_LINE:]
 
 
 def _told(message: Message) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .control import Family, control_tokens, ended_by, family
+from .control import Family, control_tokens, ended_by, families, family, places, stops
 from .proof import MARKS, Proof, Template, TemplateRefusal, settings, unwritten
 
-__all__ = ["MARKS", "Family", "Proof", "Template", "TemplateRefusal", "control_tokens", "ended_by", "family",
-           "settings", "unwritten"]
+__all__ = ["MARKS", "Family", "Proof", "Template", "TemplateRefusal", "control_tokens", "ended_by",
+           "families", "family", "places", "settings", "stops", "unwritten"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -109,3 +110,39 @@ def control_tokens(text: str, family: str) -> list[str]:
         family: a name in control_tokens.json, `openai` among them.
     """
     return _held(text, *_tokens(family))
+
+
+def families() -> tuple[str, ...]:
+    """The names in control_tokens.json, `openai` among them."""
+    return tuple(_families())
+
+
+def stops() -> tuple[str, ...]:
+    """What ends an answer in any family, each once."""
+    return tuple(dict.fromkeys(table["stop"] for table in _families().values() if table.get("stop")))
+
+
+def places(text: str, names: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Every control token of some families that stands in a text, with its place.
+
+    Args:
+        text: any text.
+        names: of families; all of them where empty.
+    """
+    if "<" not in text and "[" not in text:
+        return
+    pattern, numbers = _together(names or families())
+    for match in pattern.finditer(text):
+        numbered = next((each for each in numbers if match.lastindex and match[0].startswith(each.prefix)), None)
+        if numbered is None or numbered.first <= int(match[match.lastindex or 0]) <= numbered.last:
+            yield match[0], match.span()
+
+
+@cache
+def _together(names: tuple[str, ...]) -> tuple[re.Pattern[str], tuple[Numbered, ...]]:
+    """One pattern for several families; and the tokens that differ in a number, the longest prefix first."""
+    told = [_tokens(name) for name in names]
+    tokens = tuple(dict.fromkeys(token for each, _ in told for token in each))
+    numbers = sorted({numbered for _, numbered in told if numbered}, key=lambda each: -len(each.prefix))
+    parts = [re.escape(each.prefix) + r"(0|[1-9][0-9]{0,6})" + re.escape(each.suffix) for each in numbers]
+    return re.compile("|".join([_pattern(tokens, None)[0].pattern, *parts])), tuple(numbers)

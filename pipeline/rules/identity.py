@@ -1,0 +1,123 @@
+"""Finds answers that say which model wrote them, who made it, or until when it knows.
+
+Only the assistant's own voice counts: speech in quotation marks, the line of a character, a cited line and code do
+not. Where the prompt asks who speaks, names the same maker, or is about machines, the words are `asked` for, and so is
+an answer about ChatGPT as a topic. What says no more than that a machine speaks (`As an AI, I ...`) is `nature`: a
+robot that tells its story says so too, so that it is flagged.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from ..views import words
+from . import Decision, Measured, Options, Rule
+from ._answers import NONE, AnswerRule, Exchange, kind_and_words, quoting
+from ._phrases import phrases
+from ._voice import another_voice
+
+PHRASES = Path(__file__).with_name("identity.phrases")
+MOST = 20
+"""So many places of a kind are looked at."""
+_SURE_HINTS = frozenset((
+    "ai", "openai", "anthropic", "deepmind", "deepseek", "chatgpt", "gpt", "claude", "gemini", "grok", "bard",
+    "llama", "copilot", "mistral", "mixtral", "qwen", "tongyi", "ernie", "chatglm", "glm", "kimi", "moonshot",
+    "cohere", "ai21", "xai", "databricks", "laion", "lmsys", "eleutherai", "baichuan", "minimax", "vicuna",
+    "hunyuan", "doubao", "nemotron", "chatbot", "llm", "cutoff", "huggingface", "sprachmodell", "ki",
+    "wissensstand", "ia", "langage", "lenguaje", "linguagem", "corte", "jour",
+))
+"""One of these words stands in what the phrases find."""
+_HINTS = frozenset((
+    "assistant", "model", "program", "bot", "intelligence", "data", "update", "training", "trained", "knowledge",
+    "cut", "revision", "feelings", "emotions", "opinions", "beliefs", "experiences", "consciousness",
+    "real", "alexa", "siri", "bing", "alpaca", "falcon", "pi", "nova", "phi", "sydney", "cortana",
+    "google", "meta", "microsoft", "amazon", "apple", "hugging", "inflection", "perplexity", "stability", "reka",
+))
+"""Or one of these, with `I` or `my`."""
+_HAN = ("作为", "我是", "我的")
+_GATES = {
+    "name": ("assistant", "chatbot", "chat bot", "language model", "program", "machine learning", "artificial int",
+             "by google", "by meta", "by micro", "by amazon", "by apple"),
+    "cutoff": ("cutoff", "cut-off", "cut off", "my last", "my latest", "my most", "my knowledge", "my training",
+               "my data", "my information", " data ", "wissensstand", "ma derni", "ma base", "mi última",
+               "mi fecha", "我的"),
+    "nature": ("language model", " ai ", " ai,", " ai.", " ai!", " ai-", "chatbot", "chat bot", "artificial int", "llm",
+               "assistant", "program", "machine learning", "training data", "real-time", "real time",
+               "have personal", "have feelings", "like human", "like a human",
+               "sprachmodell", "als ki", "tant qu", "como ", "作为"),
+}
+"""And one of these, of each kind."""
+REASONS = {"name": "says who it is", "cutoff": "says until when it knows", "nature": "says what it is"}
+
+
+class Measure(Options):
+    """Nothing to set: the phrases are the rule's version."""
+
+
+class Bounds(Options):
+    """What becomes of a row whose answer speaks of its writer."""
+
+    act: Literal["drop", "flag"] = Field("drop", description="for a name or a maker, and for the end of knowledge")
+    nature: Literal["flag", "drop", "keep"] = Field("flag", description="for `As an AI, I ...` and the like")
+    asked: Literal["keep", "flag", "drop"] = Field("keep", description="for either, where the prompt asks for it")
+
+
+class Identity(AnswerRule[Measure, Bounds]):
+    """Says `name: WORDS`, `cutoff: WORDS`, `nature: WORDS`, `asked: WORDS` or `none`."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("name", "cutoff", "nature", "asked", "none")
+
+    def look(self, exchange: Exchange) -> Measured | None:
+        """The first words of the worst kind, with their span."""
+        text = exchange.answer
+        asked = NONE
+        for kind in _possible(text):
+            for found in islice(phrases(PHRASES)[kind].finditer(text), MOST):
+                if another_voice(text, found.start()):
+                    continue
+                if not _wanted(kind, found[0], exchange.asked):
+                    return quoting(kind, text, found.span())
+                if asked is NONE:
+                    asked = quoting("asked", text, found.span())
+        return asked
+
+    def decide(self, measured: Measured) -> Decision:
+        """What the options say of its kind."""
+        kind, told = kind_and_words(measured)
+        if kind == "none":
+            return Decision("keep")
+        if kind == "asked":
+            return Decision(self.bounds.asked, f'speaks of itself, as asked: "{told}"')
+        return Decision(self.bounds.nature if kind == "nature" else self.bounds.act, f'{REASONS[kind]}: "{told}"')
+
+
+def _possible(text: str) -> list[str]:
+    """The kinds of which a text has words without which no phrase of theirs is found."""
+    told = words(text)
+    sure = not _SURE_HINTS.isdisjoint(told) or (not text.isascii() and any(each in text for each in _HAN))
+    if not sure and not (("i" in told or "my" in told) and not _HINTS.isdisjoint(told)):
+        return []
+    low = text.lower()
+    return [kind for kind, gate in _GATES.items() if (kind == "name" and sure) or any(each in low for each in gate)]
+
+
+def _wanted(kind: str, told: str, prompt: str) -> bool:
+    """Whether a prompt asks for such words."""
+    table = phrases(PHRASES)
+    if table["who"].search(prompt):
+        return True
+    if kind == "nature":
+        return table["machines"].search(prompt) is not None
+    named = [each[0].lower() for group in ("lab", "model", "also a name")
+             for each in re.finditer(rf"\b{table[group].pattern}\b", told, re.IGNORECASE)]
+    low = prompt.lower()
+    cutoff = kind == "cutoff" and "cutoff" in low.replace("-", "").replace(" ", "")
+    return cutoff or any(name in low for name in named)
+
+
+plugin: type[Rule[Measure, Bounds]] = Identity

@@ -1,0 +1,64 @@
+"""Finds text that a wrong encoding broke: `cafÃ©` for `café`, lost and hidden characters.
+
+The value is the number of broken places, and the reason shows the first one, as it is and as it should be. `synth
+augment` with a rewrite that mends text can save such a row. A prompt that is about encodings asked for such text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field
+
+from ..broken_text import around, broken_places, mended
+from ..types import Finding, Sample
+from ..words import plural, shown
+from . import Decision, Measured, Options, Rule
+from ._answers import AnswerRule, Exchange
+
+_TOPIC = re.compile(
+    r"\b(?:mojibake|encod\w*|utf-?8|unicode|latin-?1|windows-125\d|charsets?|character sets?|code ?points?|zalgo"
+    r"|zero[- ]width)\b", re.IGNORECASE)
+
+
+class Measure(Options):
+    """Nothing to set."""
+
+
+class Bounds(Options):
+    """How many broken places a row may have."""
+
+    max: int = Field(0, ge=0, description="broken places that are kept")
+    act: Literal["drop", "flag"] = Field("drop", description="what becomes of a row with more")
+
+
+class Mojibake(AnswerRule[Measure, Bounds]):
+    """Counts broken places in the answer."""
+
+    def look(self, exchange: Exchange) -> Measured | None:
+        """How many, with the span of the first."""
+        places = broken_places(exchange.answer)
+        if not places or _TOPIC.search(exchange.asked):
+            return Measured(0)
+        return Measured(len(places), places[0])
+
+    def decide(self, measured: Measured) -> Decision:
+        """Compares with the bound."""
+        count = int(str(measured.value))
+        if count <= self.bounds.max:
+            return Decision("keep")
+        return Decision(self.bounds.act, f"broken by a wrong encoding in {plural(count, 'place')}")
+
+    def finding(self, sample: Sample, earlier: Finding | None = None) -> Finding:
+        """See RowRule; the reason shows the first place, before and after."""
+        found = super().finding(sample, earlier)
+        if found.span is None or found.outcome not in ("drop", "flag"):
+            return found
+        before = around(sample.answer, found.span)
+        after = mended(before)
+        change = f"“{shown(before)}” is “{shown(after)}”" if after != before else f"“{shown(before)}”"
+        return Finding(found.rule, found.value, found.outcome, f"{found.reason}: {change}", found.span, found.key)
+
+
+plugin: type[Rule[Measure, Bounds]] = Mojibake
