@@ -61,7 +61,7 @@ def read_options(
     Raises:
         RecipeError: an unknown option or a value of the wrong kind, with what to write instead.
     """
-    known = [field for model in models for field in model.model_fields]
+    known = [name for model in models for name in _names(model)]
     try:
         options = prepare(dict(given)) if prepare else dict(given)
         for key in options:
@@ -70,6 +70,11 @@ def read_options(
         return tuple(_read(model, options) for model in models)
     except OptionFault as fault:
         raise RecipeError(f"{where}: {name}: {fault.message}", fault.hint) from None
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """The options that a model takes, as people write them: `schema` of a field `schema_`."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _unknown(name: str, key: str, value: Any, known: list[str]) -> tuple[str, str]:
@@ -82,11 +87,11 @@ def _unknown(name: str, key: str, value: Any, known: list[str]) -> tuple[str, st
 
 def _read(model: type[Model], options: Mapping[str, Any]) -> Model:
     try:
-        return model.model_validate({key: options[key] for key in model.model_fields if key in options})
+        return model.model_validate({key: options[key] for key in _names(model) if key in options})
     except ValidationError as error:
         fault = cast(dict[str, Any], error.errors()[0])
     where = ".".join(str(part) for part in fault["loc"])
-    text = worded(fault, ", ".join(model.model_fields))
+    text = worded(fault, ", ".join(_names(model)))
     if fault["type"] == "missing":
         raise OptionFault(f"'{where}' is missing", _choices(model, where))
     if fault["type"] == "literal_error":
@@ -118,7 +123,7 @@ _TAKES = {str: "text", int: "whole number", float: "number", bool: "true or fals
 def described(*models: type[BaseModel]) -> list[Described]:
     """The options that some models take, in order."""
     return [
-        Described(name, _takes(field.annotation), _default(field), field.description or "")
+        Described(field.alias or name, _takes(field.annotation), _default(field), field.description or "")
         for model in models for name, field in model.model_fields.items()
     ]
 

@@ -338,6 +338,7 @@ class Export(Section):
 
     formats: list[Item] = Field(default_factory=lambda: [Item(name="openai-chat")])
     validation: float = Field(0.0, ge=0, lt=1, description="share of cells that go to the validation file")
+    near_duplicate: float = Field(0.8, ge=0, le=1, description="Jaccard from which on rows stay on one side; 0 for off")
     order: Literal["cell", "given", "name", "name-ignorecase", "shuffled"] = "cell"
     ascii: bool = Field(False, description="escape as json.dumps does")
     seed: int = 0

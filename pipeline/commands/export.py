@@ -14,6 +14,7 @@ from pipeline.commands._options import Target, json_option, target
 if TYPE_CHECKING:
     from pipeline.export import Exported, Options, Written
     from pipeline.export.convert import Converted
+    from pipeline.export.split import Divided
     from pipeline.sections import Item
     from pipeline.types import Problem
 
@@ -159,6 +160,7 @@ def show(done: Exported, *, told: tuple[str, ...] = ()) -> None:
     for why, count in done.aside.items():
         if why not in told:
             console.fact("left", f"{console.plural(count, 'row')}: {ASIDE[why]}")
+    _show_leak(done.divided)
     for note in done.notes:
         console.warn(note)
     for written in done.written:
@@ -179,10 +181,21 @@ def _show_conversion(done: Converted) -> None:
     _show_files(done.written)
     console.fact("read", f"{console.plural(done.rows, 'row')} of {done.shape}"
                  + (f"; {done.unread:,} could not be read" if done.unread else ""))
+    _show_leak(done.divided)
     for note in done.notes:
         console.warn(note)
     for written in done.written:
         _show_written(written)
+
+
+def _show_leak(divided: Divided) -> None:
+    """What train and validation share at most."""
+    if divided.validation and divided.leak:
+        most = divided.leak[0]
+        console.fact("leak", f"largest Jaccard between train and validation {most.jaccard:.2f}: "
+                             f"{most.validation} and {most.train}")
+    elif divided.validation:
+        console.fact("leak", "train and validation have no run of words in common")
 
 
 def _show_written(written: Written) -> None:
@@ -222,6 +235,7 @@ def as_dict(done: Exported) -> dict[str, Any]:
     """An export as `--json` prints it."""
     return {
         "dataset": done.dataset, "rehearsal": done.rehearsal, "rows": done.rows, "left_out": done.aside,
+        **done.divided.as_json(),
         "notes": done.notes, "configs": done.configs,
         "formats": [_written(written) for written in done.written],
     }
@@ -230,6 +244,7 @@ def as_dict(done: Exported) -> dict[str, Any]:
 def _conversion(path: Path, done: Converted) -> dict[str, Any]:
     """A conversion as `--json` prints it."""
     return {"file": str(path), "shape": done.shape, "rows": done.rows, "unread": done.unread, "notes": done.notes,
+            **done.divided.as_json(),
             "configs": done.configs, "formats": [_written(written) for written in done.written]}
 
 

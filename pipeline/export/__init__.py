@@ -66,6 +66,7 @@ class Exported:
         written: one per format.
         notes: what a person should know, as sentences.
         configs: files for trainers and servers.
+        divided: how rows were divided, and what train and validation share.
     """
 
     dataset: str
@@ -75,6 +76,7 @@ class Exported:
     written: list[Written]
     notes: list[str] = field(default_factory=list)
     configs: list[Path] = field(default_factory=list)
+    divided: Divided = field(default_factory=lambda: Divided(0, 0))
 
     def require_most(self) -> None:
         """See the function of this name."""
@@ -128,8 +130,8 @@ def _export(
     if not rows:
         why = _listed(aside) or "it has no rows"
         raise YieldError(f"{dataset.name}: no row to export: {why}", _way_on(aside, dataset.name))
-    divided = divide(spool, options.validation, options.seed)
-    told += [note for note in (divided.note,) if note]
+    divided = divide(spool, options.validation, options.seed, options.near_duplicate)
+    told += divided.notes
     told += doubts_about(labels := spool.labels(), divided.validation)
     recipe = dataset.recipe()
     options = options.model_copy(update={"about": options.about or (recipe.about if recipe else None)})
@@ -141,7 +143,7 @@ def _export(
     with Originals(_folders(dataset)) as originals:
         job = Job(spool, originals, options.ascii, about, story)
         written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
-    return Exported(dataset.name, rehearsed > 0, rows, aside, written, told)
+    return Exported(dataset.name, rehearsed > 0, rows, aside, written, told, divided=divided)
 
 
 def _command(dataset: Dataset, recipe: Recipe | None) -> str:
@@ -222,9 +224,9 @@ def _about(
         "recipe": {"name": recipe.name, "digest": made} if recipe else None,
         "rehearsal": rehearsed > 0,
         "options": {"order": options.order, "ascii": options.ascii, "seed": options.seed,
-                    "validation": options.validation, "exact": options.exact,
+                    "validation": options.validation, "near_duplicate": options.near_duplicate, "exact": options.exact,
                     "include_earlier": options.include_earlier, "allow_mixed": options.allow_mixed},
-        "families": {"train": divided.train, "validation": divided.validation},
+        **divided.as_json(),
         "counts": {"rows": chosen + sum(aside.values()), "chosen": chosen, "rehearsed": rehearsed, "left_out": aside},
         "synth": __version__,
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ create table verdicts (id blob primary key, digest text, state text) without row
 create table rows (
     ordinal integer primary key, id blob unique, root integer, depth integer, family blob, first blob, second blob,
     aside text, rehearsal integer, side integer default 0, label text, payload blob);
-create table sides (family blob primary key, unit real) without rowid;
+create table sides (number integer primary key, family blob unique, unit real);
+create table held (number integer primary key);
 create table refused (ordinal integer primary key);
 """
 
@@ -116,16 +118,33 @@ class Spool:
         for (family,) in self._db.execute("select distinct family from rows where aside is null order by family"):
             yield family
 
-    def rank(self, units: Iterable[tuple[bytes, float]]) -> int:
-        """Keeps a number for each family, by which they are ranked; returns how many families there are."""
-        self._db.executemany("insert into sides values (?, ?)", units)
-        return int(self._one("select count(*) from sides")[0])
+    def rank(self, units: Iterable[tuple[bytes, float]]) -> Sequence[float]:
+        """Numbers the families from 0 as they come, each with what they are ranked by; returns that."""
+        self._db.executemany("insert into sides values (?, ?, ?)", ((at, *each) for at, each in enumerate(units)))
+        return array("d", (unit for (unit,) in self._db.execute("select unit from sides order by number")))
 
-    def divide(self, held: int) -> None:
-        """Puts the first `held` families in validation, and prepares the order in which rows are read."""
-        first = f"select family from sides order by unit, family limit {held:d}"
+    def divide(self, held: Iterable[int]) -> None:
+        """Puts families in validation, and prepares the order in which rows are read."""
+        self._db.executemany("insert into held values (?)", ((number,) for number in held))
+        first = "select family from sides join held using (number)"
         self._db.execute(f"update rows set side = {VALIDATION} where family in ({first})")
         self._db.execute("create index written on rows (side, first, second, depth, id) where aside is null")
+
+    def conversations(self) -> Iterator[tuple[int, Sample]]:
+        """The number of each chosen row's family and what was said in it, in order of ids."""
+        query = """select number, id, payload from rows join sides using (family) where aside is null order by id"""
+        for number, name, payload in self._db.execute(query):
+            yield number, Sample(name.decode("utf-8", "surrogatepass"), pickle.loads(payload)[0])
+
+    def conversation(self, sample_id: str) -> Sample:
+        """What was said in a chosen row."""
+        (payload,) = self._one("select payload from rows where id = ?", key(sample_id))
+        return Sample(sample_id, pickle.loads(payload)[0])
+
+    def labelled(self) -> Iterator[tuple[int, str, int]]:
+        """Family, label and how many of its rows have it."""
+        return self._db.execute("""select number, label, count(*) from rows join sides using (family)
+            where aside is null group by number, label order by number, count(*) desc, label""")
 
     def labels(self) -> dict[str, tuple[int, int]]:
         """Label -> rows in train and in validation, the most frequent first; empty where answers are no labels.

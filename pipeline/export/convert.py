@@ -49,6 +49,7 @@ class Converted(NamedTuple):
         written: one per format.
         notes: what a person should know, as sentences.
         configs: files for trainers and servers.
+        divided: how rows were divided, and what train and validation share.
     """
 
     shape: str
@@ -57,6 +58,7 @@ class Converted(NamedTuple):
     written: list[Written]
     notes: list[str]
     configs: list[Path]
+    divided: Divided
 
 
 def convert(path: Path, plugins: list[formats.Format], options: Options, report: Report) -> Converted:
@@ -95,9 +97,9 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
             faults = len(unread)
             if not count:
                 raise DataError(f"{path}: no row can be read as {shape.name}", f"synth check {path}")
-            divided = divide(spool, options.validation, options.seed)
+            divided = divide(spool, options.validation, options.seed, options.near_duplicate)
             labels = spool.labels()
-            notes = [note for note in (divided.note,) if note] + doubts_about(labels, divided.validation)
+            notes = [*divided.notes, *doubts_about(labels, divided.validation)]
             again = shlex.join(["synth", "export", path.name, *chain.from_iterable(("--to", p.name) for p in plugins)])
             story = Story(path.name.split(".")[0], again, None, None, origins, {}, labels)
             with Originals([path.parent]) as originals:
@@ -111,7 +113,7 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
             target.rmdir()
     if not any(one.files for one in written):
         refuse_empty(str(path), written)
-    return Converted(shape.name, count, faults, written, notes, configure(configs, plugins, written))
+    return Converted(shape.name, count, faults, written, notes, configure(configs, plugins, written), divided)
 
 
 def _source_of(path: Path) -> Source:
@@ -186,8 +188,8 @@ def _about(path: Path, options: Options, divided: Divided, count: int) -> dict[s
     return {
         "source": {"file": path.name, "sha256": measure(path)[1]},
         "options": {"order": options.order, "ascii": options.ascii, "seed": options.seed,
-                    "validation": options.validation},
-        "families": {"train": divided.train, "validation": divided.validation},
+                    "validation": options.validation, "near_duplicate": options.near_duplicate},
+        **divided.as_json(),
         "counts": {"rows": count, "chosen": count},
         "synth": __version__,
     }

@@ -21,6 +21,7 @@ class Options(BaseModel):
     Attributes:
         formats: format plug-ins and their options, in the order in which they are written.
         validation: share of groups (cells, prompts) that go to the validation file, 0 for none.
+        near_duplicate: share of their text in common (Jaccard) from which on two rows are on one side; 0 for off.
         order: `cell` by axis values, rows without a cell as they came; `given` as they came; `name` and
             `name-ignorecase` by the field `name`, else the id; `shuffled` by a seeded hash.
         ascii: escape as json.dumps does.
@@ -37,6 +38,7 @@ class Options(BaseModel):
 
     formats: tuple[Item, ...] = (Item(name="openai-chat"),)
     validation: float = Field(0.0, ge=0, lt=1)
+    near_duplicate: float = Field(0.8, ge=0, le=1)
     order: Order = "cell"
     ascii: bool = False
     seed: int = 0
@@ -50,8 +52,9 @@ class Options(BaseModel):
     @classmethod
     def of(cls, section: sections.Export, about: About | None = None) -> Options:
         """What a recipe's `export` asks for, and its `about`."""
-        return cls(formats=tuple(section.formats), validation=section.validation, order=section.order,
-                   ascii=section.ascii, seed=section.seed, about=about)
+        return cls(formats=tuple(section.formats), validation=section.validation,
+                   near_duplicate=section.near_duplicate, order=section.order, ascii=section.ascii, seed=section.seed,
+                   about=about)
 
 
 def share(text: str) -> float:

@@ -17,13 +17,12 @@ from typing import Any, NamedTuple, Protocol
 from pipeline.digest import digest
 from pipeline.errors import RecipeError
 from pipeline.grid.prompts import step_places
+from pipeline.json_schema import broken, check_schema, read_schema, stand_in
 from pipeline.json_text import Unread, json_in
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
 from pipeline.registry import load_named
 from pipeline.sections import Answer
-
-from .schema import broken, check_schema, stand_in
 
 _AROUND = " \t\r\n\"'`“”‘’«»"
 _NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,9})?")
@@ -269,18 +268,9 @@ def _reader(recipe: Recipe, answer: Answer, folder: Path | None, place: tuple[st
         return _by_class(recipe, answer.model, folder, recipe.at(*place, "model"))
     schema, where = answer.schema_, recipe.at(*place, "schema")
     if isinstance(schema, str):
-        where, schema = str(recipe.folder / schema), _schema_of(recipe.folder / schema, where)
+        where, schema = str(recipe.folder / schema), read_schema(recipe.folder / schema, where)
     check_schema(schema, where)
     return Json(schema)
-
-
-def _schema_of(path: Path, where: str) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise RecipeError(f"{where}: {path}: {error.strerror}", f"ls -l {path.parent}") from None
-    except ValueError as error:
-        raise RecipeError(f"{path}: not JSON: {error}", f"python -m json.tool {path}") from None
 
 
 @lru_cache(maxsize=8)

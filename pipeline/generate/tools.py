@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from pipeline.digest import digest
 from pipeline.errors import RecipeError
+from pipeline.json_schema import broken, check_schema, stand_in
 from pipeline.json_text import Unread, json_alone
 from pipeline.recipe import Recipe, Same
 from pipeline.types import Call, Message
 
 from .answers import Reader, Said
-from .schema import broken, check_schema, stand_in
 
 Tool = Mapping[str, Any]
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args
 from .. import registry
 from ..digest import digest
 from ..errors import RecipeError
+from ..json_schema import read_schema
 from ..options import OptionFault, Options, read_options
 from ..sections import Item
 from ..types import Finding, Outcome, Sample, Scalar
@@ -71,11 +72,13 @@ class Rule(Generic[Measure, Bounds]):
         bounds: what the measurement is compared with.
         version: raised when `measure` would give another value for the same text.
         compares: whether it looks at several rows together.
+        files: options that may name a file of JSON beside the recipe, and then are what is in it.
     """
 
     version: ClassVar[int] = 1
     compares: ClassVar[bool] = False
     models: ClassVar[tuple[type[Options], ...]] = (Options, Options)
+    files: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         for base in getattr(cls, "__orig_bases__", ()):
@@ -198,13 +201,24 @@ def open_rules(
         kind = _load(item.name, place, folder)
         own = item.name.endswith(".py")
         name = registry.printed(Path(item.name).stem) if own else registry.resolve("rules", item.name)
-        how, bounds = read_options(name, item.options, place, kind.models, kind.prepare)
+        options = _read_files(kind, item.options, place, folder)
+        how, bounds = read_options(name, options, place, kind.models, kind.prepare)
         again = sum(rule.name == name or rule.name.startswith(f"{name}-") for rule in found)
         try:
             found.append(kind(f"{name}-{again + 1}" if again else name, how, bounds))
         except OptionFault as fault:
             raise RecipeError(f"{place}: {name}: {fault.message}", fault.hint) from None
     return found
+
+
+def _read_files(kind: type[AnyRule], options: dict[str, Any], place: str, folder: Path | None) -> dict[str, Any]:
+    """Options with what is in the files that they name."""
+    named = {key: options[key] for key in kind.files if isinstance(options.get(key), str)}
+    if named and folder is None:
+        key, file = next(iter(named.items()))
+        raise RecipeError(f"{place}: {key}: {file} lies beside a recipe, and none is named here",
+                          f"name the recipe instead of the dataset, or write the {key} itself in its place")
+    return {**options, **{key: read_schema(folder / file, place) for key, file in named.items() if folder}}
 
 
 def _load(name: str, place: str, folder: Path | None) -> type[AnyRule]:

@@ -162,12 +162,13 @@ def labelled(number: int, label: str) -> Sample:
 
 def test_labels_that_are_out_of_balance_are_named(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [labelled(i, "Billing" if i < 3 else "fraud" if i < 6 else "billing") for i in range(206)]
+    rows.append(labelled(206, "spam"))
     made.dataset(workdir / "datasets" / "tickets", rows, curated=False)
     assert main(["export", "tickets", "--split", "0.02"]) == 0
     said = capsys.readouterr().err
     assert "note   'billing' and 'Billing' are two classes" in said
-    assert "note   few rows of Billing 3, fraud 3, where another class has 200" in said
-    assert "note   validation has no row of Billing (3 in train), fraud (3 in train)" in said
+    assert "note   few rows of Billing 3, fraud 3, spam 1, where another class has 200" in said
+    assert "note   validation has no row of spam (1 in train)" in said
     assert main(["export", "tickets", "--split", "none"]) == 0
     assert "validation has no row" not in capsys.readouterr().err
 

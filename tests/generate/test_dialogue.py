@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pipeline.engine import Answer
 from pipeline.errors import RecipeError, YieldError
 from pipeline.generate import doubts
-from pipeline.generate.schema import broken
 from pipeline.generate.tools import Turn, as_text
+from pipeline.json_schema import broken
 from pipeline.json_text import Unread
 from pipeline.recipe import parse_recipe
 from pipeline.store import Dataset

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.digest import call_id
 from pipeline.engine.protocol import Answer, CallFailed
-from pipeline.generate.schema import broken
+from pipeline.json_schema import broken
 from pipeline.providers._talk import CALL_FAULTS, CALLS
 from pipeline.providers.rehearsal import Rehearsal
 from pipeline.types import CallRequest

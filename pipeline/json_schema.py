@@ -11,9 +11,10 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import RecipeError, did_you_mean
+from .errors import RecipeError, did_you_mean
 
 Schema = Mapping[str, Any]
 TYPES: dict[str, Callable[[Any], bool]] = {
@@ -49,6 +50,24 @@ class Broken(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}"
+
+
+def read_schema(path: Path, where: str) -> Any:
+    """A schema's file, as JSON reads it.
+
+    Args:
+        path: the file.
+        where: what names it, for errors.
+
+    Raises:
+        RecipeError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise RecipeError(f"{where}: {path}: {error.strerror}", f"ls -l {path.parent}") from None
+    except ValueError as error:
+        raise RecipeError(f"{path}: not JSON: {error}", f"python -m json.tool {path}") from None
 
 
 def check_schema(schema: Any, where: str, unchecked: list[str] | None = None) -> None:

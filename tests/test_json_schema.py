@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RecipeError
-from pipeline.generate.schema import KNOWN, broken, check_schema, stand_in
+from pipeline.json_schema import KNOWN, broken, check_schema, stand_in
 
 SCALARS = st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from([0.5, 1.0, 2.0]) | st.text("ab", max_size=3)
 VALUES = st.recursive(

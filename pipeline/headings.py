@@ -1,0 +1,139 @@
+"""Sections of a text by their headings: which a prompt asks for, which an answer has, lacks, or leaves empty.
+
+A heading begins a line: `3. Setup: ...`, `## Setup`, `**Setup**`, `Act 1 - Setup`. Letter case, accents and punctuation
+do not count. A name between slashes is a regular expression, matched where the heading's text begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from .views import has_words, words
+
+OUT_OF_ORDER, EMPTY = " (out of order)", " (empty)"
+"""What is said behind a section that is there, and not as it is to be."""
+NOTHING = frozenset({"n a", "na", "none", "tba", "tbd", "todo"})
+"""What stands under a heading in place of a text."""
+LISTED = 4
+"""Items from which on a numbered list in a prompt may be the sections of its answer. Chosen by us on 2026-11-28: lists
+of two or three are mostly choices."""
+ITEM = 60
+"""Characters of such an item at most; chosen by us on 2026-11-28: a sentence has more."""
+_LEAD = re.compile(
+    r"[\s>#*_+•–-]*(?:\(?(?P<number>\d{1,3})[.):]\s*)?"
+    r"(?:(?:act|beat|chapter|part|scene|section|step)\s+(?P<named>\d{1,3})\s*[:.)–—-]*\s*)?[\s*_\"“]*", re.IGNORECASE)
+_LETTERED = re.compile(r"\s*[*_#-]*\s*\(?(?:[a-z]|[ivx]{1,5})[.)]\s+", re.IGNORECASE)
+_AFTER = r"(?:[\s*_\"”.)]*(?:$|[:\-–—(])|\s*\*\*)"
+_NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+(\S[^\n\r]*?)[ \t]*$", re.MULTILINE)
+
+
+class _Line(NamedTuple):
+    """A line that is not blank. `text` is what stands behind numbers and marks at its head."""
+
+    number: int | None
+    text: str
+
+
+def missing_sections(text: str, sections: Sequence[str], *, in_order: bool = False) -> list[str]:
+    """The sections that a text lacks, in the order in which they are wanted.
+
+    Args:
+        text: the answer.
+        sections: names, or regular expressions between slashes.
+        in_order: whether one that stands before an earlier one counts, as `Setup (out of order)`.
+
+    Returns:
+        Their names as given; `Setup (empty)` where the heading has nothing under it.
+    """
+    lines, says = _lines(text), _says(tuple(sections))
+    begun = [says.match(line.text) for line in lines]
+    places = {int(match.lastgroup[1:]): at for at, match in enumerate(begun) if match and match.lastgroup}
+    taken = sorted(places.values())  # of a name that stands twice (a table of contents) the last place has the text
+    found, latest = [], -1
+    for number, name in enumerate(sections):
+        at = places.get(number)
+        if at is None:
+            found.append(name)
+            continue
+        match = begun[at]
+        below = next((place for place in taken if place > at), len(lines))
+        under = [lines[at].text[match.end():] if match else "", *(line.text for line in lines[at + 1 : below])]
+        if not _says_something(under):
+            found.append(name + EMPTY)
+        elif in_order and at < latest:
+            found.append(name + OUT_OF_ORDER)
+        latest = max(latest, at)
+    return found
+
+
+def missing_numbers(text: str, count: int) -> list[str]:
+    """Which of the sections 1 to `count` a text lacks, by the numbers at the heads of its lines: `3`, `4 (empty)`."""
+    lines = _lines(text)
+    places = {line.number: at for at, line in enumerate(lines) if line.number is not None}
+    found = []
+    for number in range(1, count + 1):
+        at = places.get(number)
+        if at is None:
+            found.append(str(number))
+        elif not has_words(lines[at].text, 1) or lines[at].text.rstrip(" \t*_").endswith(":"):  # a heading and no more
+            after = lines[at + 1] if at + 1 < len(lines) else None
+            if after is None or after.number is not None or not has_words(after.text, 1):
+                found.append(f"{number}{EMPTY}")
+    return found
+
+
+@lru_cache(maxsize=8)
+def asked_sections(prompt: str) -> tuple[str, ...]:
+    """The names that a prompt lists, one a line and numbered from 1; none where it has no such list, or several."""
+    runs: list[list[str]] = []
+    for match in _NUMBERED.finditer(prompt):
+        number, item = int(match[1]), match[2].strip("*_ ").rstrip(":")
+        if number == 1:
+            runs.append([])
+        if runs and number == len(runs[-1]) + 1:
+            runs[-1].append(item)
+    runs = [run for run in runs if len(run) >= LISTED]
+    if len(runs) != 1 or any(not words(item) or len(item) > ITEM or item[-1] in ".?!;" for item in runs[0]):
+        return ()
+    return tuple(runs[0]) if len({*map(str.casefold, runs[0])}) == len(runs[0]) else ()
+
+
+@lru_cache(maxsize=8)
+def _says(sections: tuple[str, ...]) -> re.Pattern[str]:
+    """What the text of a line is matched with: one group for each section, `s0`, `s1`, ..."""
+    return re.compile("|".join(f"(?P<s{number}>{_spelled(name)})" for number, name in enumerate(sections)),
+                      re.IGNORECASE)
+
+
+def _spelled(name: str) -> str:
+    if is_pattern(name):
+        return f"(?:{re.compile(name[1:-1]).pattern})"
+    spelled = r"[\W_]+".join(map(re.escape, words(name))) or re.escape(name)
+    return rf"[\W_]*{spelled}{_AFTER}"
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a section is given as a regular expression, between slashes."""
+    return len(name) > 2 and name.startswith("/") and name.endswith("/")
+
+
+def _says_something(texts: Sequence[str]) -> bool:
+    """Whether words stand there, and not only that there are none."""
+    said = next((text for text in texts if has_words(text, 1)), "")
+    return bool(said) and not (len(said) < 12 and " ".join(words(said)) in NOTHING)
+
+
+def _lines(text: str) -> list[_Line]:
+    found = []
+    for line in text.splitlines():
+        if not line or line.isspace():
+            continue
+        lettered = _LETTERED.match(line)
+        lead = _LEAD.match(line)
+        at = lettered.end() if lettered else lead.end() if lead else 0
+        number = lead and (lead["number"] or lead["named"])
+        found.append(_Line(int(number) if number else None, line[at:]))
+    return found
