@@ -12,7 +12,7 @@ import click
 
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
-from pipeline.errors import DataError, RecipeError, SynthError
+from pipeline.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from pipeline.ingest import Imported

@@ -67,7 +67,7 @@ def _one(name: str, json_: bool) -> None:
         _preset(presets("rules")[name], json_)
         return
     if not found:
-        names = [plugin.name for family in FAMILIES for plugin in (*plugins(family).values(), *presets(family).values())]
+        names = [name for family in FAMILIES for name in (*plugins(family), *presets(family))]
         raise RecipeError(f"there is no plug-in and no family '{name}'", did_you_mean(name, [*FAMILIES, *names]))
     if json_:
         console.as_json([{**_described(plugin), "family": plugin.family, "about": about(plugin),
