@@ -35,8 +35,9 @@ _ITEM = re.compile(
     r"|[一二三四五六七八九十]{1,3}[、．])")
 _ROW = re.compile(r"\s*\|.*\|\s*$|[^\t]+(?:\t[^\t]+)+$|[^|]+\|[^|].*$|\S.{0,80}?\s(?:->|→|=>)\s\S")
 _SPEAKER = re.compile(r"\s*(?:\*\*)?([^\W_][\w .'’-]{0,30}?)(?:\*\*)?\s?[:：](?:\*\*)?\s?\S")
-_ROLES = frozenset("user assistant bot human ai system q a question answer interviewer customer agent student teacher "
-                   "patient doctor host guest".split())
+_ROLES = frozenset((
+    "user", "assistant", "bot", "human", "ai", "system", "q", "a", "question", "answer", "interviewer", "customer",
+    "agent", "student", "teacher", "patient", "doctor", "host", "guest"))
 _CODE = re.compile(
     r"\s*(?:(?:async\s+)?(?:def|class|function|fn|func)\s+\w+\s*[(:{<]|(?:from\s+[\w.]+\s+)?import\s+[\w.*{]"
     r"|(?:const|let|var)\s+[\w{\[]|(?:public|private|protected|static)\s+\w+|#include|using\s+[\w.]+;|package\s+[\w.]+"
