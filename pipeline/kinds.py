@@ -22,6 +22,8 @@ MOST = 0.6
 tests/test_kinds.py."""
 OPENED = 0.25
 """... and of a text whose first line opens code: the rest may be a comment."""
+KEYED = 160
+"""Characters of the mean line of keys and values, above which they are paragraphs with a lead. Chosen by us."""
 VERSE_LINE, VERSE_HAN = 60, 24
 """Characters under which most lines of verse stay. Chosen by us: a pentameter has about 45, a Chinese couplet 14."""
 ITEMS, ITEM_WORDS, ITEM_HAN, ITEMS_CHARS = 3, 3, 6, 400
@@ -146,7 +148,7 @@ def _spoken(lines: list[str]) -> Kind | None:
     roles = sum(name in _ROLES for name in names)
     if roles >= MOST * len(names) or (len(set(names)) < len(names) and len(set(names)) <= len(names) // 2 + 1):
         return "dialogue"
-    return "list" if len(names) > 2 else None
+    return "list" if len(names) > 2 and sum(map(len, lines)) <= KEYED * len(lines) else None
 
 
 def _share(pattern: re.Pattern[str], lines: list[str]) -> float:

@@ -31,7 +31,7 @@ class Limit(NamedTuple):
     """A bound of a measure: as `words < min_doc_words`, whose published name is gopher_short_doc."""
 
     measure: str
-    beyond: Literal["<", "<=", ">", ">="]
+    beyond: Literal["<", ">"]
     bound: str
     name: str
     told: str
@@ -63,15 +63,9 @@ class WebRule(RowRule[Measure, Bounds]):
         found = []
         for limit in self.limits:
             value, bound = values.get(limit.measure), getattr(self.bounds, limit.bound)
-            if value is not None and bound is not None and _is(value, limit.beyond, bound):
+            if value is not None and bound is not None and (value < bound if limit.beyond == "<" else value > bound):
                 found.append(f"{limit.name}: {_number(value)} {limit.told} {limit.beyond} {_number(bound)}")
         return found
-
-
-def _is(value: float, beyond: str, bound: float) -> bool:
-    if beyond[0] == "<":
-        return value < bound or (beyond == "<=" and value == bound)
-    return value > bound or (beyond == ">=" and value == bound)
 
 
 def _number(value: float) -> str:
@@ -101,8 +95,9 @@ def top_chars(words: Sequence[str], size: int) -> int:
     counts: Counter[Any] = Counter(grams)
     if not counts:
         return 0
-    gram = max(counts, key=counts.__getitem__)
-    return (sum(map(len, gram)) + size - 1) * counts[gram]
+    most = max(counts.values())
+    gram = next(gram for gram, count in counts.items() if count == most)
+    return (sum(map(len, gram)) + size - 1) * most
 
 
 def doubled_runs(words: Sequence[str], sizes: Iterable[int]) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """C4's rules for web pages: enough sentences in proper lines, no curly bracket, no lorem ipsum. Drops code and JSON.
 
-Raffel et al. 2020, with the names and the order of huggingface/datatrove's filter. C4 also deletes lines; a rule changes
-no row, so those lines are only not counted. `curate: [c4]` runs it as published.
+Raffel et al. 2020, with the names and the order of huggingface/datatrove's filter. C4 also deletes lines; a rule
+changes no row, so those lines are only not counted. `curate: [c4]` runs it as published.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from ._web import Limit, WebBounds, WebRule
 ENDS = (".", "?", "!", '"', "'")
 POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
-_SENTENCE = re.compile(r"[.?!]+[\"')\]]*(?=\s|$)")
+_SENTENCE = re.compile(
+    r"(?<!\b[A-Z])(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|No|Co|vs))(?<!\b(?:Mrs|Sen|Rep|Gov|Gen|Inc|Ltd|etc|e\.g|i\.e))"
+    r"[.?!]+[\"')\]]*(?=\s+[^a-z\s]|\s*$)")
 
 
 class Measure(Options):

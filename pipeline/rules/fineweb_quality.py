@@ -15,7 +15,8 @@ from ..views import words
 from . import Options, Rule
 from ._web import Limit, WebBounds, WebRule, doubled, share
 
-ENDS = (".", "'", '"', "!", "?")
+ENDS = tuple(".!?…。！？｡．।॥؟۔։።፧။៕")
+"""What ends a sentence, in many scripts; a closing quote does not, as in datatrove 0.10."""
 
 
 class Measure(Options):
@@ -28,10 +29,10 @@ class Bounds(WebBounds):
     """As published (Penedo et al. 2024, section 3.6); null switches one off."""
 
     min_chars: int | None = Field(1, description="characters of the text; FineWeb drops an empty one")
-    line_punct_thr: float | None = Field(0.12, description="share of lines that end as a sentence: dropped at or below")
-    short_line_thr: float | None = Field(0.67, description="share of short lines: dropped at or above")
-    char_duplicates_ratio: float | None = Field(0.01, description="of characters in lines that stood before: at or above")
-    new_line_ratio: float | None = Field(0.3, description="line breaks for each word: dropped above")
+    line_punct_thr: float | None = Field(0.12, description="least share of lines that end as a sentence")
+    short_line_thr: float | None = Field(0.67, description="largest share of short lines")
+    char_duplicates_ratio: float | None = Field(0.01, description="largest share of characters in lines of before")
+    new_line_ratio: float | None = Field(0.3, description="most line breaks for each word")
 
 
 class FinewebQuality(WebRule[Measure, Bounds]):
@@ -39,9 +40,9 @@ class FinewebQuality(WebRule[Measure, Bounds]):
 
     limits: ClassVar[Sequence[Limit]] = (
         Limit("chars", "<", "min_chars", "empty", "characters"),
-        Limit("ended", "<=", "line_punct_thr", "line_punct_ratio", "of the lines end as a sentence"),
-        Limit("short", ">=", "short_line_thr", "short_line_ratio", "of the lines are short"),
-        Limit("twice", ">=", "char_duplicates_ratio", "char_dup_ratio",
+        Limit("ended", "<", "line_punct_thr", "line_punct_ratio", "of the lines end as a sentence"),
+        Limit("short", ">", "short_line_thr", "short_line_ratio", "of the lines are short"),
+        Limit("twice", ">", "char_duplicates_ratio", "char_dup_ratio",
               "of the characters are in lines that stood before"),
         Limit("breaks", ">", "new_line_ratio", "list_ratio", "line breaks a word"),
     )

@@ -1,11 +1,13 @@
 """Gopher's quality rules for web pages: words, their length, symbols, bullets, stop words. Drops good short answers.
 
-Rae et al. 2021, table A1, with the names and the order of huggingface/datatrove's filter. Not for instruction data: of 16
-legitimate answers it drops 15, labels, JSON, code, lists and verse among them. `curate: [gopher]` runs it as published.
+Rae et al. 2021, appendix A1.1, with the names and the order of huggingface/datatrove's filter. Not for instruction
+data: of 16 legitimate answers it drops 15, labels, JSON, code, lists and verse among them. `curate: [gopher]` runs it as
+published.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -15,6 +17,7 @@ from ..views import words
 from . import Options, Rule
 from ._web import Limit, WebBounds, WebRule, share
 
+_WITHIN = re.compile(r"\w['’](?=\w)")
 STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 
 
@@ -55,22 +58,31 @@ class GopherQuality(WebRule[Measure, Bounds]):
 
     def measures(self, text: str) -> dict[str, float]:
         """See WebRule."""
-        found, apart, lines = words(text), text.split(), text.splitlines()
+        found, lines = words(text), text.splitlines()
+        letters = sum(map(len, found))
+        tokens = len(found) + _symbols(text, letters)
         values: dict[str, float] = {"words": len(found)}
         if found:
-            values["length"] = round(sum(map(len, found)) / len(found), 3)
-        if apart:
-            values |= {"hashes": share(text.count("#"), len(apart)),
-                       "ellipses": share(text.count("...") + text.count("…"), len(apart)),
-                       "alpha": share(sum(map(_lettered, apart)), len(apart))}
+            values["length"] = round(letters / len(found), 3)
+        if tokens:
+            lettered = len(found) - sum(map(_bare, found))
+            values |= {"hashes": share(text.count("#"), tokens), "alpha": share(lettered, tokens),
+                       "ellipses": share(text.count("...") + text.count("…"), tokens)}
         if lines:
-            values |= {"bullets": share(sum(line.lstrip().startswith(("•", "- ", "* ")) for line in lines), len(lines)),
+            values |= {"bullets": share(sum(line.lstrip().startswith(("•", "-")) for line in lines), len(lines)),
                        "trailing": share(sum(line.rstrip().endswith(("...", "…")) for line in lines), len(lines))}
         return values | {"stop_words": len(STOP_WORDS.intersection(found))}
 
 
-def _lettered(word: str) -> bool:
-    return word[0].isalpha() or any(map(str.isalpha, word))
+def _symbols(text: str, letters: int) -> int:
+    """Punctuation marks, each a token as spaCy has it: three dots at once, and no apostrophe within a word."""
+    marks = sum(map(len, text.split())) - letters
+    return max(0, marks - 2 * text.count("...") - len(_WITHIN.findall(text)))
+
+
+def _bare(word: str) -> bool:
+    """Whether a word has no letter."""
+    return not word.isalpha() and not any(map(str.isalpha, word))
 
 
 plugin: type[Rule[Measure, Bounds]] = GopherQuality

@@ -1,7 +1,8 @@
-"""Gopher's repetition rules for web pages: lines, paragraphs and runs of words that come again. Drops good short answers.
+"""Gopher's repetition rules for web pages: lines, paragraphs, runs of words that come again. Drops good short answers.
 
-Rae et al. 2021, table A1, with the names and the order of huggingface/datatrove's filter. Short texts are beyond the bounds
-by a word or two that come twice: `repetition` is the rule for instruction data. `curate: [gopher]` runs it as published.
+Rae et al. 2021, table A1, with the names and the order of huggingface/datatrove's filter. Short texts are beyond the
+bounds by a word or two that come twice: `repetition` is the rule for instruction data. `curate: [gopher]` runs it as
+published.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from . import Options, Rule
 from ._web import Limit, WebBounds, WebRule, doubled, doubled_runs, share, top_chars
 
 TOP, DOUBLED = (2, 3, 4), (5, 6, 7, 8, 9, 10)
-_PARAGRAPHS = re.compile(r"\n{2,}")
+_PARAGRAPHS, _LINES = re.compile(r"\n{2,}"), re.compile(r"\n+")
 
 
 class Measure(Options):
@@ -34,7 +35,7 @@ class Bounds(WebBounds):
     top_2_gram: float | None = Field(0.2, description="share of the characters in the most frequent two words")
     top_3_gram: float | None = Field(0.18, description="three words")
     top_4_gram: float | None = Field(0.16, description="four words")
-    duplicated_5_n_grams: float | None = Field(0.15, description="share of the characters in five words that stood before")
+    duplicated_5_n_grams: float | None = Field(0.15, description="share of characters in five words that stood before")
     duplicated_6_n_grams: float | None = Field(0.14, description="six words")
     duplicated_7_n_grams: float | None = Field(0.13, description="seven words")
     duplicated_8_n_grams: float | None = Field(0.12, description="eight words")
@@ -61,7 +62,7 @@ class GopherRepetition(WebRule[Measure, Bounds]):
         """See WebRule. A text without a character has none."""
         if not text.strip():
             return {}
-        paragraphs, lines, found = _PARAGRAPHS.split(text.strip()), text.splitlines(), words(text)
+        paragraphs, lines, found = _PARAGRAPHS.split(text.strip()), _LINES.split(text), words(text)
         again, chars = doubled(paragraphs)
         values = {"dup_para_frac": share(again, len(paragraphs)), "dup_para_char_frac": share(chars, len(text))}
         again, chars = doubled(lines)

@@ -1,4 +1,4 @@
-"""Drops answers that go round in circles: words that stood before, over and over, as a small model writes that cannot end.
+"""Drops answers that go round in circles: words that stood before, over and over, as of a model that cannot end.
 
 Measured is the worst stretch of 100 words: how many of them stand in a run of words that the answer had before. Prose
 has a run at 8 words, lists with their templates and verse with its refrains at 12, code, JSON and tables at 24; numbers
@@ -8,6 +8,7 @@ A chorus, a quotation or a template that comes again stays far below the bound; 
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate
 from typing import Literal
 
@@ -24,10 +25,11 @@ the same twice; of 386 GPT-3 synopses 13, of 252 outlines 27, each a loop or a p
 WINDOW, LEAST = 100, 12
 """Words of a stretch, and of the shortest text that is measured. Chosen by us: a loop runs until the token limit."""
 BLOCK, STEP, LINEAR = 40, 60, 6000
-"""A text of LINEAR characters at most is first searched for a BLOCK of characters, at every STEP, that comes again: 98 of
-100 passages need no more than that, and what comes again over BLOCK + STEP characters is always found."""
+"""A text of LINEAR characters at most is first searched for a BLOCK of characters, at every STEP, that comes again: 98
+of 100 passages need no more than that, and what comes again over BLOCK + STEP characters is always found."""
 NUMBERED: tuple[Kind, ...] = ("list", "table", "json", "code")
 """Kinds whose numbers do not count: those of items differ where the items are the same, and zeros may fill a matrix."""
+_NUMBER = re.compile(r"\d+")
 SPACED = 2.5
 """Characters a word, below which the words of a text are its characters, and a run has twice as many."""
 
@@ -39,7 +41,7 @@ class Measure(Options):
 class Bounds(Options):
     """How much is too much."""
 
-    max: float = Field(0.5, ge=0, le=1, description="the largest share of 100 words in a row that may have stood before")
+    max: float = Field(0.5, ge=0, le=1, description="largest share of 100 words in a row that stood before")
     act: Literal["drop", "flag"] = Field("drop", description="what becomes of a row above it")
 
 
@@ -68,7 +70,7 @@ class Repetition(RowRule[Measure, Bounds]):
 
 def _repeated(text: str, kind: Kind) -> float:
     """The share of the worst stretch that stands in runs which stood before."""
-    if len(text) <= LINEAR and kind != "list" and _again(text) is None:
+    if len(text) <= LINEAR and _again(_NUMBER.sub("", text) if kind == "list" else text) is None:
         return 0.0
     found = words(text)
     if kind in NUMBERED:

@@ -15,9 +15,10 @@ from pipeline.types import Sample
 
 from .rows import judged, row
 
-STORY = ("The ferry left at six with nobody but the goat on board. By noon the captain had stopped pretending that he "
-         "knew the way, and the goat, which had made the crossing before, took the wheel. They reached the island late, "
-         "in good spirits, and agreed to tell the owner that there had been fog. He believed it until the goat coughed.")
+STORY = (
+    "The ferry left at six with nobody but the goat on board. By noon the captain had stopped pretending that he "
+    "knew the way, and the goat, which had made the crossing before, took the wheel. They reached the island late, "
+    "in good spirits, and agreed to tell the owner that there had been fog. He believed it until the goat coughed.")
 LOOPS = {
     "a sentence, many times": STORY + " And then he looked out at the sea." * 41,
     "a phrase without an end": STORY + " and the captain and the goat" * 30,
@@ -43,7 +44,8 @@ GOOD = {
     "a table": "| city | rain |\n|---|---|\n" + "\n".join(f"| town {n} | {n * 3} mm |" for n in range(40)),
     "JSON records": json.dumps([{"name": f"n{n}", "age": n, "city": f"c{n % 7}"} for n in range(40)]),
     "a matrix of zeros": json.dumps([[0] * 20] * 20),
-    "code of one shape": "\n".join(f"    def test_{n}(self):\n        self.assertEqual(f({n}), {n * n})" for n in range(20)),
+    "code of one shape": "\n".join(
+        f"    def test_{n}(self):\n        self.assertEqual(f({n}), {n * n})" for n in range(20)),
     "a label": "no", "a refrain": "No. No, no, no!", "nothing": "",
     "an itinerary": "\n".join(f"Day {n}: Visit the {place} and have dinner at the hotel." for n, place in enumerate(
         ("market", "castle", "harbour", "museum", "old mill", "lighthouse"), 1)),
@@ -84,7 +86,8 @@ def test_the_bound_only_compares_and_the_act_is_asked_for() -> None:
 
 def test_every_answer_that_is_trained_on_is_looked_at() -> None:
     turns = [LOOPS["a word"], STORY]
-    messages = [{"role": role, "content": text} for text in turns for role, text in (("user", "?"), ("assistant", text))]
+    messages = [{"role": role, "content": said}
+                for text in turns for role, said in (("user", "?"), ("assistant", text))]
     assert judged("repetition", Sample("a", messages)).outcome == "drop"
     messages[1]["weight"] = 0
     assert judged("repetition", Sample("a", messages)).outcome == "keep"

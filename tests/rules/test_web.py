@@ -15,10 +15,11 @@ from pipeline.types import Sample
 from .rows import judged, row
 
 WEB = ("gopher_quality", "gopher_repetition", "c4_quality", "fineweb_quality")
-PROSE = ("The keeper of the lighthouse had not spoken to anyone for the whole of the winter, and when the boat came with "
-         "the first letters of spring he did not know what to say. He took the bag with both hands. He nodded to the men "
-         "and went back up the stairs. It was there, among the lamps, that he read that his brother had died in autumn. "
-         "He sat with the letter until the light had to be lit. Then he lit it.")
+PROSE = (
+    "The keeper of the lighthouse had not spoken to anyone for the whole of the winter, and when the boat came with "
+    "the first letters of spring he did not know what to say. He took the bag with both hands. He nodded to the men "
+    "and went back up the stairs. It was there, among the lamps, that he read that his brother had died in autumn. "
+    "He sat with the letter until the light had to be lit. Then he lit it.")
 
 
 def cases(folder: Path) -> list[dict[str, Any]]:
@@ -54,8 +55,9 @@ def test_all_reasons_are_told_not_the_first_alone() -> None:
 
 
 @pytest.mark.parametrize(("name", "bound", "moved"), [
-    ("gopher_quality", "min_doc_words", 5), ("gopher_repetition", "top_2_gram", 0.01), ("c4_quality", "min_num_sentences", 9),
-    ("fineweb_quality", "line_punct_thr", 1.0)])
+    ("gopher_quality", "min_doc_words", 5), ("gopher_repetition", "top_2_gram", 0.01),
+    ("c4_quality", "min_num_sentences", 9),
+    ("fineweb_quality", "min_chars", 5000)])
 def test_a_bound_moves_without_measuring_again(name: str, bound: str, moved: float) -> None:
     (before,), (after,) = (open_rules([Item(name=name, options=options)]) for options in ({}, {bound: moved}))
     assert before.key == after.key
@@ -75,8 +77,8 @@ def test_null_switches_a_bound_off_and_an_act_flags() -> None:
 
 
 def test_lines_that_c4_would_delete_do_not_count() -> None:
-    lines = ["We use cookies on this page.", "Please enable JavaScript in your browser.", "Too short.", "Not a sentence",
-             "It goes on...", "a" * 1001 + " is no word.", "This is one. This is two!", "And this is three [3]."]
+    lines = ["We use cookies on this page.", "Please enable JavaScript in your browser.", "Too short.",
+             "Not a sentence", "It goes on...", "a" * 1001 + " is no word.", "This is one. This is two!", "And this is three [3]."]
     assert json.loads(str(judged("c4_quality", row("\n".join(lines))).value)) == {
         "lorem_ipsum": 0, "curly_bracket": 0, "sentences": 3}
 
