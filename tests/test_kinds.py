@@ -34,10 +34,10 @@ CASES = [
     ("If you care enough for the living, make a little space (and make it a better place).", "prose"),
     ("鉴于对人权的无视已发展为野蛮暴行,有必要使人权受法治的保护,", "prose"),
     # code that a comment opens, or whose comments outweigh it
-    ('def greet(name):\n    """Print a greeting."""\n    # assert name is a string"
-     "\n    print("Hello, " + name)', "code"),
-    ("<!DOCTYPE html>\n<html>\n<title>News</title>\nSouth Korea on Monday announced"
-     "\nsweeping reforms\n</html>", "code"),
+    ('def greet(name):\n    """Print a greeting."""\n    # assert name is a string\n    print("Hello, " + name)',
+     "code"),
+    ("<!DOCTYPE html>\n<html>\n<title>News</title>\nSouth Korea on Monday announced\nsweeping reforms\n</html>",
+     "code"),
     ("SELECT d.name FROM staff i JOIN dept d ON i.dept = d.name GROUP BY i.dept", "code"),
     ("x = 3, y = 2", "code"), ("#include <stdio.h>\nint main() {\n  return 0;\n}", "code"),
     # lists in one line, without a space behind the mark, of keys and values, and in Chinese

@@ -78,7 +78,8 @@ def test_null_switches_a_bound_off_and_an_act_flags() -> None:
 
 def test_lines_that_c4_would_delete_do_not_count() -> None:
     lines = ["We use cookies on this page.", "Please enable JavaScript in your browser.", "Too short.",
-             "Not a sentence", "It goes on...", "a" * 1001 + " is no word.", "This is one. This is two!", "And this is three [3]."]
+             "Not a sentence", "It goes on...",
+             "a" * 1001 + " is no word.", "This is one. This is two!", "And this is three [3]."]
     assert json.loads(str(judged("c4_quality", row("\n".join(lines))).value)) == {
         "lorem_ipsum": 0, "curly_bracket": 0, "sentences": 3}
 
