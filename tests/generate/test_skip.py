@@ -133,6 +133,12 @@ def test_a_condition_where_there_was_none_and_a_cell_that_is_gone(tales: Folder)
     assert why_aside(tales) == {None: 6, "skipped": 2, "illegal": 4}
 
 
+def test_a_preset_is_no_rule_of_skip_when(tmp_path: Path) -> None:
+    tales = Folder(tmp_path, RECIPE.replace('"premise|length < 20"', "{sft: {refusal: off}}"))
+    with pytest.raises(RecipeError, match="skip_when: sft is a preset, and one rule goes here"):
+        tales.run()
+
+
 def test_every_verb_says_that_skip_when_skips_them(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = KEPT.replace('model: "scripted:m", ', "").replace("premise|length < 20", "hero == 'nobody'")
     (workdir / "tales.yaml").write_text(recipe)
