@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import registry
 from pipeline.errors import RecipeError
-from pipeline.rules import AnyRule, held, open_rules
+from pipeline.rules import AnyRule, RowRule, held, open_rules
 from pipeline.sections import Item
+
+from .rows import row
 
 
 def opened(*items: Any) -> list[AnyRule]:
@@ -91,3 +95,15 @@ def test_a_fault_is_told_with_its_line_and_what_to_write(item: Any, message: str
         opened(item)
     assert message in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_sft_drops_no_short_valid_answer(shared_data: Path) -> None:
+    lines = (shared_data / "seed-tasks" / "seed_tasks.jsonl").read_text(encoding="utf-8").splitlines()
+    rules = [rule for rule in opened("sft") if isinstance(rule, RowRule)]
+    dropped = {}
+    for task in map(json.loads, lines):
+        for instance in task["instances"]:
+            sample = row(instance["output"], f"{task['instruction']}\n\n{instance['input']}".strip())
+            found = [finding for rule in rules if (finding := rule.finding(sample)).outcome in ("drop", "error")]
+            dropped |= {instance["output"]: found} if found else {}
+    assert not dropped
