@@ -41,6 +41,16 @@ def defaults(recipe: Recipe, settings: Settings) -> list[Default]:
     return found
 
 
+def preset_rules(recipe: Recipe) -> list[dict[str, Any]]:
+    """The rules that `curate` comes to where it names a preset, in order, with the options that are set; else none."""
+    from .registry import presets
+    from .rules import expand
+
+    if not any(item.name in presets("rules") for item in recipe.curate):
+        return []
+    return [{"rule": item.name, "options": item.options} for item, _ in expand(recipe.curate, lambda _: recipe.at())]
+
+
 def _left(recipe: Recipe) -> Iterator[tuple[str, Any]]:
     for name in ("seed", "where", *SECTIONS, "curate", "augment"):
         section = getattr(recipe, name)
@@ -48,7 +58,7 @@ def _left(recipe: Recipe) -> Iterator[tuple[str, Any]]:
             if section is not None and _counts(recipe, name):
                 yield from _keys(name, section, _skipped(recipe))
         elif name not in recipe.model_fields_set and _counts(recipe, name):
-            yield name, section
+            yield name, [item.name for item in section] if name == "curate" else section
 
 
 def _keys(name: str, section: BaseModel, skipped: set[str]) -> Iterator[tuple[str, Any]]:

@@ -98,7 +98,7 @@ def _check_names(recipe: Recipe) -> None:
     named += [("rewrites", item.name, ("augment", i)) for i, item in enumerate(recipe.augment)]
     named += [("formats", item.name, ("export", "formats", i)) for i, item in enumerate(recipe.export.formats)]
     for family, name, where in named:
-        if not name.endswith(".py"):
+        if not name.endswith(".py") and name not in registry.presets(family):
             try:
                 registry.resolve(family, name)
             except RecipeError as error:

@@ -55,7 +55,7 @@ class Recipe(Section):
     pairs: Pairs | None = None
     train: Train
     generate: Generate = Field(default_factory=lambda: Generate.model_validate({}))
-    curate: list[Item] = Field(default_factory=list)
+    curate: list[Item] = Field(default_factory=lambda: [Item(name="sft")], description="rules, or presets of them")
     augment: list[Item] = Field(default_factory=list)
     export: Export = Field(default_factory=lambda: Export.model_validate({}))
     finetune: Finetune | None = None

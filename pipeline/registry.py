@@ -4,7 +4,8 @@ A plug-in file's name is the plug-in's name (hyphen and underscore are the same,
 printed), its docstring's first line is its summary (read by `ast`, so listing imports nothing), a
 module-level `aliases = (...)` holds earlier names, and it ends in `plugin: type[Rule] = Length`.
 Outsiders add entry points in the group `synth.rules`, `synth.formats`, ...; a recipe may name a file
-of its own (`rule: ./my_rule.py`).
+of its own (`rule: ./my_rule.py`). A preset is a list of plug-ins under one name: FAMILY/presets/NAME.yaml, whose first
+line says what it is for.
 """
 
 from __future__ import annotations
@@ -53,6 +54,16 @@ def plugins(family: str) -> dict[str, Plugin]:
     return dict(sorted(found.items()))
 
 
+@cache
+def presets(family: str) -> dict[str, Plugin]:
+    """The presets of a family by name, in order of name: each stands for several of its plug-ins."""
+    found: dict[str, Plugin] = {}
+    for path in sorted((_HOME / family / "presets").glob("*.yaml")):
+        summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").rstrip(".")
+        found[path.stem] = Plugin(family, path.stem, summary, str(path))
+    return found
+
+
 def called(name: str) -> list[Plugin]:
     """The plug-ins of all families that have a name, in any of its spellings."""
     wanted = printed(name)
@@ -80,7 +91,7 @@ def resolve(family: str, name: str) -> str:
     for plugin in known.values():
         if wanted in plugin.aliases:
             return plugin.name
-    raise RecipeError(f"unknown {family[:-1]} '{name}'", did_you_mean(wanted, known))
+    raise RecipeError(f"unknown {family[:-1]} '{name}'", did_you_mean(wanted, [*known, *presets(family)]))
 
 
 def load(family: str, name: str, folder: Path | None = None) -> Any:

@@ -33,6 +33,16 @@ def test_words_in_many_scripts() -> None:
     assert views.words("日本語 text") == ["日", "本", "語", "text"]
 
 
+def test_a_text_is_taken_apart_once_and_each_caller_has_its_own_list() -> None:
+    text = "once upon a time, taken apart once"
+    before = views._words.cache_info()
+    first = views.words(text)
+    first.clear()
+    assert views.words(text) == ["once", "upon", "a", "time", "taken", "apart", "once"]
+    after = views._words.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (1, 1)
+
+
 @given(st.text(st.characters(max_codepoint=0x2100), max_size=40))
 def test_the_fast_way_is_the_same_way(text: str) -> None:
     assert views.words(text) == views._WORD.findall(unicodedata.normalize("NFC", text).casefold())

@@ -11,10 +11,10 @@ import click
 from pipeline.commands import _console as console
 from pipeline.commands import _outcome
 from pipeline.commands._options import Target, json_option, target
-from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
     from pipeline.curate import Curation, Dropped
+    from pipeline.recipe import Recipe
     from pipeline.sections import Item
 
 UNEVEN_SHOWN, CHANGES_SHOWN = 5, 20
@@ -41,8 +41,8 @@ def command(target: Target, rules: tuple[str, ...], diff: bool, json_: bool) -> 
 
     recipe = target.recipe()
     given = rules_of(rules)
-    if not given and not recipe.curate:
-        raise RecipeError(f"{recipe.at()}: `curate` names no rule", _first_rules(target.name))
+    if not given and not (recipe.curate and "curate" in recipe.model_fields_set):
+        given = _default(recipe)
     with target.dataset() as dataset:
         _outcome.tell_edits(dataset, target)
         where = (lambda index: f"--rule {index + 1}") if given else None
@@ -157,5 +157,10 @@ def _why(why: str) -> str:
     return {str(each): words for each, words in WHY.items()}.get(why, why)
 
 
-def _first_rules(name: str) -> str:
-    return f"synth curate {name} --rule refusal --rule exact_duplicate --rule 'length: {{min: 1, unit: chars}}'"
+def _default(recipe: Recipe) -> list[Item]:
+    """The rules where nobody names one; said in one line. None for a recipe that leaves them open: they are its own."""
+    from pipeline.rules import DEFAULT
+    from pipeline.sections import Item
+
+    console.say(f"no rule is named: by the preset {DEFAULT}, which `synth plugins {DEFAULT}` shows", "dim")
+    return [] if recipe.curate else [Item(name=DEFAULT)]

@@ -12,7 +12,7 @@ import click
 
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
-from pipeline.errors import DataError, RecipeError, SynthError
+from pipeline.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from pipeline.ingest import Imported
@@ -165,20 +165,7 @@ def _report(target: Target, done: Imported, faults: Faults) -> None:
         text = content if isinstance(content, str) else "" if content is None else str(content)
         console.fact(SHORT.get(str(message.get("role")), "other"), console.one_line(text, console.width() - 8), "dim")
     console.wrote(target.path / "samples.jsonl", *([done.recipe] if done.recipe else []))
-    _next(target)
-
-
-def _next(target: Target) -> None:
-    """Curating, by a rule where the recipe names none; a recipe that another import made says what to keep."""
-    try:
-        rules = target.recipe().curate
-    except SynthError:
-        rules = []
-    if rules:
-        console.next_command(f"synth curate {target.name}", "measure every row and decide")
-    else:
-        again = f"synth curate {target.name} --rule exact_duplicate"
-        console.next_command(again, "or another rule: synth plugins lists them")
+    console.next_command(f"synth curate {target.name}", "measure every row and decide")
 
 
 def _problems(faults: Faults) -> None:

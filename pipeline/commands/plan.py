@@ -13,6 +13,7 @@ from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 from pipeline.hosts import options_of
 from pipeline.prices import FREE_HERE, free_here
+from pipeline.registry import plugins, presets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +98,7 @@ def _as_dict(
     plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, explain: bool,
     covered: tuple[Coverage, Coverage | None] | None,
 ) -> dict[str, Any]:
-    from pipeline.explain import defaults
+    from pipeline.explain import defaults, preset_rules
 
     value: dict[str, Any] = {
         **plan._asdict(), "forecast": plan.forecast.as_json(), "model": f"{writer.provider.namespace}:{writer.model}",
@@ -106,6 +107,7 @@ def _as_dict(
     }
     if explain:
         value["defaults"] = [default._asdict() for default in defaults(recipe, target.settings)]
+        value["rules"] = preset_rules(recipe)
     if covered is not None:
         drawn, kept = covered
         value["coverage"] = {**drawn._asdict(), "kept": kept._asdict() if kept else None}
@@ -227,7 +229,7 @@ def _spread(covered: Coverage, shown: int, what: str) -> list[str]:
 
 
 def _defaults(recipe: Recipe, target: Target) -> None:
-    from pipeline.explain import defaults
+    from pipeline.explain import defaults, preset_rules
 
     found = defaults(recipe, target.settings)
     titles = {"recipe": "what the recipe leaves open", "machine": "what this machine leaves open"}
@@ -237,6 +239,19 @@ def _defaults(recipe: Recipe, target: Target) -> None:
         console.block(
             (default.key, f"{_shown(default.value)}: {default.why}") for default in found if default.kind == kind
         )
+    rules = preset_rules(recipe)
+    if rules:
+        console.out()
+        named = ", ".join(item.name for item in recipe.curate if item.name in presets("rules"))
+        console.out(f"what `curate` holds, by {named}", "bold")
+        console.block((rule["rule"], _rule(**rule)) for rule in rules)
+
+
+def _rule(rule: str, options: dict[str, Any]) -> str:
+    """`{min: 20, unit: words}`, or what a rule does of which nothing is set."""
+    told = ", ".join(f"{key}: {_shown(value)}" for key, value in options.items())
+    known = plugins("rules").get(rule)
+    return f"{{{told}}}" if told else known.summary if known else ""
 
 
 def _shown(value: Any) -> str:

@@ -189,7 +189,10 @@ def kin(before: object, mine: str, asks: str) -> dict[str, object]:
 def _rule(entry: Entry, folder: Path | None) -> RowRule[Any, Any] | None:
     if entry.rule is None:
         return None
-    (rule,) = open_rules([entry.rule], lambda _: entry.where, folder)
+    rule, *more = open_rules([entry.rule], lambda _: entry.where, folder)
+    if more:
+        raise RecipeError(f"{entry.where}: skip_when: {entry.rule.name} is a preset, and one rule goes here",
+                          f"synth plugins {entry.rule.name}   says which rules it holds")
     if not isinstance(rule, RowRule):
         raise RecipeError(f"{entry.where}: skip_when: {rule.name} compares rows, and here is one alone",
                           "it belongs under `curate`")

@@ -10,6 +10,7 @@ No rule changes a row. A rule that raises on a row is an `error` on that row, wh
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -23,10 +24,11 @@ from ..json_schema import read_schema
 from ..options import OptionFault, Options, read_options
 from ..sections import Item
 from ..types import Finding, Outcome, Sample, Scalar
+from ._presets import DEFAULT, expand, held
 
 __all__ = [
-    "AnyRule", "CompareRule", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule",
-    "open_rules", "rank",
+    "AnyRule", "CompareRule", "DEFAULT", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule",
+    "expand", "held", "open_rules", "rank",
 ]
 
 Measure = TypeVar("Measure", bound=Options)
@@ -185,7 +187,7 @@ AnyRule = RowRule[Any, Any] | CompareRule[Any, Any]
 def open_rules(
     items: Sequence[Item], where: Callable[[int], str] = "rule {}".format, folder: Path | None = None
 ) -> list[AnyRule]:
-    """The rules of a recipe's list, options read and checked.
+    """The rules of a recipe's list, presets expanded, options read and checked.
 
     Args:
         items: as `recipe.curate`.
@@ -196,14 +198,13 @@ def open_rules(
         RecipeError: an unknown rule or option, with line and what to write instead.
     """
     found: list[AnyRule] = []
-    for index, item in enumerate(items):
-        place = where(index)
+    for item, place in expand(items, where):
         kind = _load(item.name, place, folder)
         own = item.name.endswith(".py")
         name = registry.printed(Path(item.name).stem) if own else registry.resolve("rules", item.name)
         options = _read_files(kind, item.options, place, folder)
         how, bounds = read_options(name, options, place, kind.models, kind.prepare)
-        again = sum(rule.name == name or rule.name.startswith(f"{name}-") for rule in found)
+        again = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", rule.name) is not None for rule in found)
         try:
             found.append(kind(f"{name}-{again + 1}" if again else name, how, bounds))
         except OptionFault as fault:

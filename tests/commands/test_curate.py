@@ -69,9 +69,23 @@ def test_the_fault_names_the_rule_that_has_it(ferry: Path, capsys: pytest.Captur
     assert "--rule 2: length: which unit?" in capsys.readouterr().err
 
 
-def test_without_rules_some_are_named(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["curate", "ferry"]) == 2
-    assert "--rule refusal" in capsys.readouterr().err
+@pytest.mark.parametrize("sets", [[], ["--set", "curate=[]"]])
+def test_where_no_rule_is_named_the_preset_decides_and_is_named(
+    ferry: Path, capsys: pytest.CaptureFixture[str], sets: list[str]
+) -> None:
+    assert main(["curate", "ferry", *sets]) == 0
+    captured = capsys.readouterr()
+    assert "no rule is named: by the preset sft, which `synth plugins sft` shows" in captured.err.splitlines()
+    assert "near-duplicate" in captured.out
+    assert main(["curate", "ferry", "--rule", "sft"]) == 0
+    assert "no rule is named" not in capsys.readouterr().err
+
+
+def test_what_an_item_of_a_preset_says_wins(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--rule", "sft: {length: {min: 10}, refusal: off}", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["by_rule"] == {"length": 1}
+    assert "refusal" not in [rule["rule"] for rule in value["rules"]]
 
 
 def test_the_recipes_rules_can_be_set_for_a_call(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,10 +133,10 @@ def test_rows_that_come_back_are_counted(ferry: Path, capsys: pytest.CaptureFixt
 def test_a_run_says_that_it_undoes_rules_of_the_command_line(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}"]) == 0
     capsys.readouterr()
-    assert main(["run", "ferry"]) == 0
+    assert main(["run", "ferry", "--set", "curate=[]"]) == 0
     told = "note   1 row that --rule dropped is back: the recipe's rules were used"
     assert told in capsys.readouterr().err.splitlines()
-    assert main(["run", "ferry"]) == 0
+    assert main(["run", "ferry", "--set", "curate=[]"]) == 0
     assert "the recipe's rules were used" not in capsys.readouterr().err, "said once"
 
 

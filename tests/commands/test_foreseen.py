@@ -12,7 +12,7 @@ from pipeline.commands import main
 from tests.made import TALES
 from tests.servers import Server
 
-RECIPE = TALES + "generate: {max_tokens: 500}\n"
+RECIPE = TALES + "generate: {max_tokens: 500}\ncurate: []\n"
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

@@ -29,7 +29,7 @@ def test_what_it_says(typed: Any) -> None:
     assert err.splitlines() == [
         "rows   2 rows, all new; user = question, assistant = answer", "user   Wie groß?", "answer Größer.",
         "wrote  datasets/mine/samples.jsonl", "wrote  datasets/mine/recipe.yaml",
-        "next   synth curate mine --rule exact_duplicate   # or another rule: synth plugins lists them"]
+        "next   synth curate mine   # measure every row and decide"]
     _, err = typed("mine", "rows.csv", "--prompt", "question", "--completion", "answer")
     assert "2 rows, 0 new, 2 there already" in err
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from pipeline.commands import main
-from pipeline.commands.plugins import IN_A_RECIPE
-from pipeline.registry import FAMILIES, Plugin, plugins
+from pipeline.commands.plugins import IN_A_RECIPE, PRESETS
+from pipeline.registry import FAMILIES, Plugin, plugins, presets
 
 
 def test_lists_every_plugin_with_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,18 +26,32 @@ def test_lists_every_plugin_with_its_summary(capsys: pytest.CaptureFixture[str])
 def test_json_and_one_family(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "rules", "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
-    assert list(value) == ["rules"]
+    assert list(value) == ["rules", "presets"]
+    assert [entry["name"] for entry in value["presets"]] == list(presets("rules"))
     assert [entry["name"] for entry in value["rules"]] == list(plugins("rules"))
 
 
 def test_every_family_says_how_a_recipe_names_it() -> None:
-    assert tuple(IN_A_RECIPE) == FAMILIES
+    assert tuple(IN_A_RECIPE) == (*FAMILIES, PRESETS)
 
 
 def test_unknown_family_or_name(capsys: pytest.CaptureFixture[str]) -> None:
     for word, meant in (("rule", "rules"), ("lenght", "length"), ("openai-cht", "openai-chat")):
         assert main(["plugins", word]) == 2
         assert f"did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_presets_stand_behind_the_rules_and_one_shows_what_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "rules"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("near-duplicate") < shown.index("presets") < shown.index("  sft")
+    assert main(["plugins", "sft"]) == 0
+    told = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert "{min: 1, unit: chars}" in told["length"]
+    assert plugins("rules")["refusal"].summary in told["refusal"]
+    assert main(["plugins", "sft", "--json"]) == 0
+    (value,) = json.loads(capsys.readouterr().out)
+    assert (value["family"], value["rules"]["length"]) == ("presets", {"min": 1, "unit": "chars"})
 
 
 def test_one_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,6 +57,7 @@ def noted(tales: Folder) -> None:
 
 def test_a_guess_by_hand(tales: Folder) -> None:
     tales.price = Price(1.0, 10.0, None, "2026-11", "a test", batch=0.5)
+    tales.edit("generate:", "curate: []\ngenerate:")
     ahead = tales.plan().forecast
     # 12 prompts of 26 or 27 bytes: 7 tokens of text, 1 for `user`, 3 around the message, 3 that begin the reply
     assert ahead.input_tokens == near(12 * 14 * 0.46, 12 * 14, 12 * 14 * 1.26)

@@ -29,6 +29,7 @@ steps:
   - {name: premise, user: "PREMISE of a {{hero}} in {{place}}.", max_tokens: 40}
   - {name: answer, user: "PLOT of {{premise}}", skip_when: "premise|length < 20"}""")
 RECIPE = RECIPE.replace("100}", "100, floor: 0.9}")
+KEPT = RECIPE + "curate: []\n"
 REFUSAL = "I'm sorry, but I can't help with that."
 
 
@@ -132,8 +133,14 @@ def test_a_condition_where_there_was_none_and_a_cell_that_is_gone(tales: Folder)
     assert why_aside(tales) == {None: 6, "skipped": 2, "illegal": 4}
 
 
+def test_a_preset_is_no_rule_of_skip_when(tmp_path: Path) -> None:
+    tales = Folder(tmp_path, RECIPE.replace('"premise|length < 20"', "{sft: {refusal: off}}"))
+    with pytest.raises(RecipeError, match="skip_when: sft is a preset, and one rule goes here"):
+        tales.run()
+
+
 def test_every_verb_says_that_skip_when_skips_them(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = RECIPE.replace('model: "scripted:m", ', "").replace("premise|length < 20", "hero == 'nobody'")
+    recipe = KEPT.replace('model: "scripted:m", ', "").replace("premise|length < 20", "hero == 'nobody'")
     (workdir / "tales.yaml").write_text(recipe)
     assert main(["run", "tales", "--no-tune"]) == 0
     (workdir / "tales.yaml").write_text(recipe.replace("nobody", "baker"))

@@ -1,0 +1,126 @@
+"""What the rules for web crawls share: several measures of a text in one value, each with its published bound.
+
+They are made for pages, not for answers: they drop good labels, JSON, code, lists and verse. `curate: [sft]` holds none
+of them. A value is compact JSON, measure -> number, so that any bound can be moved without measuring again; `decide`
+names every bound that a text is beyond, in the order in which the filters of datatrove look, by their names.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
+
+from ..types import Sample
+from ..views import answer, answers
+from . import Bounds, Decision, Measure, Measured, Options, RowRule
+
+
+class WebBounds(Options):
+    """What becomes of a row that is beyond a bound."""
+
+    act: Literal["drop", "flag"] = Field("drop", description="what becomes of a row that is beyond a bound")
+
+
+class Limit(NamedTuple):
+    """A bound of a measure: as `words < min_doc_words`, whose published name is gopher_short_doc."""
+
+    measure: str
+    beyond: Literal["<", ">"]
+    bound: str
+    name: str
+    told: str
+
+
+class WebRule(RowRule[Measure, Bounds]):
+    """Measures the answers that are trained on, decides by a table of limits; the answer beyond most of them speaks."""
+
+    limits: ClassVar[Sequence[Limit]] = ()
+
+    @abstractmethod
+    def measures(self, text: str) -> dict[str, float]:
+        """The measures of a text, by name; what it has none of, as the mean length of no words, is left out."""
+
+    def measure(self, sample: Sample) -> Measured | None:
+        """All measures as JSON; None where the answer is a call of tools."""
+        if answer(sample) is None:
+            return None
+        found = [self.measures(text) for text in answers(sample) or [sample.answer]]
+        worst = max(found, key=lambda each: len(self._beyond(each))) if len(found) > 1 else found[0]
+        return Measured(json.dumps(worst, separators=(",", ":")))
+
+    def decide(self, measured: Measured) -> Decision:
+        """Every bound that the text is beyond."""
+        told = self._beyond(json.loads(str(measured.value)))
+        return Decision(getattr(self.bounds, "act", "drop"), "; ".join(told)) if told else Decision("keep")
+
+    def _beyond(self, values: Mapping[str, float]) -> list[str]:
+        found = []
+        for limit in self.limits:
+            value, bound = values.get(limit.measure), getattr(self.bounds, limit.bound)
+            if value is not None and bound is not None and (value < bound if limit.beyond == "<" else value > bound):
+                found.append(f"{limit.name}: {_number(value)} {limit.told} {limit.beyond} {_number(bound)}")
+        return found
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def share(part: float, whole: float) -> float:
+    """A share in three places behind the point, for values that are written to a file; 0 of nothing."""
+    return round(part / whole, 5) if whole else 0.0
+
+
+def doubled(parts: Iterable[str]) -> tuple[int, int]:
+    """How many of some texts stood before among them, and their characters."""
+    seen: set[str] = set()
+    count = chars = 0
+    for part in parts:
+        if part in seen:
+            count, chars = count + 1, chars + len(part)
+        else:
+            seen.add(part)
+    return count, chars
+
+
+def top_chars(words: Sequence[str], size: int) -> int:
+    """Characters of the most frequent run of words, over all its places, spaces counted; of several, the first."""
+    grams = pairwise(words) if size == 2 else zip(*(words[at:] for at in range(size)), strict=False)
+    counts: Counter[Any] = Counter(grams)
+    if not counts:
+        return 0
+    most = max(counts.values())
+    gram = next(gram for gram, count in counts.items() if count == most)
+    return (sum(map(len, gram)) + size - 1) * most
+
+
+def doubled_runs(words: Sequence[str], sizes: Iterable[int]) -> dict[int, int]:
+    """Size -> characters of the runs of words that stood before, each word counted once.
+
+    Sizes grow: where no run of one size stands twice, none of the next does.
+    """
+    found: dict[int, int] = {}
+    none = False
+    for size in sizes:
+        grams = [] if none else list(zip(*(words[at:] for at in range(size)), strict=False))
+        none = len(set(grams)) == len(grams)
+        found[size] = 0 if none else _doubled(grams, size)
+    return found
+
+
+def _doubled(grams: Sequence[tuple[str, ...]], size: int) -> int:
+    seen: set[tuple[str, ...]] = set()
+    chars = at = 0
+    while at < len(grams):
+        if grams[at] in seen:
+            chars, at = chars + sum(map(len, grams[at])), at + size
+        else:
+            seen.add(grams[at])
+            at += 1
+    return chars
