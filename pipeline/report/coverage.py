@@ -15,7 +15,7 @@ from pipeline.grid.legal import rules_of
 from pipeline.grid.pairwise import legal_pairs
 from pipeline.words import number, percent, plural
 
-from ._independence import SURE, Independence, chance, independence, numbers
+from pipeline.independence import SURE, Independence, chance, independence, numbers
 from ._svg import share_bar
 from ._text import brief
 from .gather import LABEL, Fate

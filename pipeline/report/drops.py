@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from pipeline.words import number, percent, plural
 
-from ._independence import SURE, independence, numbers
+from pipeline.independence import SURE, independence, numbers
 from ._svg import share_bar
 from ._text import brief
 from .gather import REWRITTEN
