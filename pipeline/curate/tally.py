@@ -146,6 +146,11 @@ class Tally:
         return [one for one in told if one.rule != ALL or one.axis not in single]
 
     @property
+    def overlap(self) -> list[tuple[tuple[str, str], int]]:
+        """Pairs of rules and how many rows both dropped, the most first."""
+        return sorted(self.together.items(), key=lambda item: (-item[1], item[0]))
+
+    @property
     def examples(self) -> list[Dropped]:
         """Dropped rows, one rule after the other."""
         queues = [list(found) for found in self._examples.values()]
