@@ -79,7 +79,8 @@ def test_few_counts_of_two_by_two_are_told_exactly(table: list[list[int]]) -> No
     assert f"{float(fisher([[1, 9], [11, 3]])):.6f}" == "0.002759", "as R's fisher.test prints it"
 
 
-@pytest.mark.parametrize("table", [[[3, 0], [0, 3], [3, 0]], [[4, 1], [1, 4], [2, 3], [5, 0]], [[1, 1], [1, 1], [1, 1]]])
+@pytest.mark.parametrize("table", [[[3, 0], [0, 3], [3, 0]], [[4, 1], [1, 4], [2, 3], [5, 0]],
+                                   [[1, 1], [1, 1], [1, 1]]])
 def test_few_counts_of_more_values_are_drawn(table: list[list[int]]) -> None:
     """Beside all tables of the same sums, one by one."""
     found = independence(table)

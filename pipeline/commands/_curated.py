@@ -32,8 +32,8 @@ def show(done: Curation) -> None:
     for line in console.table(rows, columns, right=columns[1:]):
         console.out(line)
     if pairs := tally.overlap[:PAIRS_SHOWN]:
-        told = (f"{one} and {other} {count:,}" for (one, other), count in pairs)
-        console.fact("both", f"dropped by {', '.join(told)}")
+        both = (f"{one} and {other} {count:,}" for (one, other), count in pairs)
+        console.fact("both", f"dropped by {', '.join(both)}")
     for rule, count in tally.errors_by_rule.items():
         console.warn(f"{rule} raised on {console.plural(count, 'row')}, which are kept and flagged")
     _uneven(tally)
@@ -69,8 +69,8 @@ def _uneven(tally: Tally) -> None:
 
     found = tally.uneven
     for one in found[:UNEVEN_SHOWN]:
-        drop = "drop" if " " in one.rule else "drops"
-        console.warn(f"{one.rule} {drop} {console.percent(one.taken, one.rows)} of {one.axis}={console.one_line(one.value)}, "
+        drop, value = "drop" if " " in one.rule else "drops", console.one_line(one.value)
+        console.warn(f"{one.rule} {drop} {console.percent(one.taken, one.rows)} of {one.axis}={value}, "
                      f"{console.percent(one.of_others, one.others)} of the others ({chance(one.p)})")
     if len(found) > UNEVEN_SHOWN:
         console.warn(f"{len(found) - UNEVEN_SHOWN:,} more such; --json has them all")
@@ -178,7 +178,8 @@ def show_curve(found: Curve) -> None:
     for point in found.points:
         below = "" if point.below is None else f"{point.below:.0%}"
         bar = "█" * round(BAR * point.kept / found.rows) if found.rows else ""
-        rows.append((point.at if isinstance(point.at, str) else console.number(point.at), below, point.alone, point.kept,
+        at = point.at if isinstance(point.at, str) else console.number(point.at)
+        rows.append((at, below, point.alone, point.kept,
                      console.percent(point.kept, found.rows), f"{bar} now" if point.now else bar))
     columns: tuple[str, ...] = (found.bound, "measured below", "this rule alone", "all rules", "of all", "")
     if all(point.below is None for point in found.points):

@@ -100,25 +100,34 @@ def _one_of(target: Target, rules: Sequence[str], asked: dict[str, bool]) -> Non
 
 
 def _what_if(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
-    """What other bounds would decide."""
-    from pipeline.curate import curve, is_curve, what_if
+    """What other bounds would decide, or the rows kept at each."""
+    from pipeline.curate import is_curve
 
-    recipe = target.recipe()
     asked = [text for text in texts if is_curve(text)]
     if asked and len(asked) < len(texts):
         raise RecipeError(f"--what-if {asked[0]}: give it a value as the others, or ask for it alone",
                           f"synth curate {target.name} --what-if {asked[0]}")
-    if asked:
-        curves = [curve(dataset, text, recipe) for text in asked]
-        if json_:
-            console.as_json([found._asdict() | {"points": [point._asdict() for point in found.points]}
-                             for found in curves])
-        else:
-            for found in curves:
-                _curated.show_curve(found)
-        console.next_command(f"synth curate {target.name} --what-if {asked[0]}=VALUE", "which rows that changes")
-        return
-    found = what_if(dataset, texts, recipe)
+    (_curves if asked else _values)(dataset, target, texts, json_)
+
+
+def _curves(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
+    from pipeline.curate import curve
+
+    recipe = target.recipe()
+    curves = [curve(dataset, text, recipe) for text in texts]
+    if json_:
+        console.as_json([found._asdict() | {"points": [point._asdict() for point in found.points]}
+                         for found in curves])
+    else:
+        for found in curves:
+            _curated.show_curve(found)
+    console.next_command(f"synth curate {target.name} --what-if {texts[0]}=VALUE", "which rows that changes")
+
+
+def _values(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
+    from pipeline.curate import what_if
+
+    found = what_if(dataset, texts, target.recipe())
     if json_:
         console.as_json(_curated.what_if_json(found))
     else:
@@ -126,9 +135,9 @@ def _what_if(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool
     if not any(found.curation.changed):
         console.next_command(f"synth inspect {target.name} --sample 5")
     elif found.decides:
-        so = "; ".join(f"{rule}" for _, rule in found.decides)
         place = next((place for place, _ in found.decides if place), "the recipe")
-        console.next_command(f"synth curate {target.name}", f"decides so, once {place} says {so}")
+        console.next_command(f"synth curate {target.name}",
+                             f"decides so, once {place} says {'; '.join(rule for _, rule in found.decides)}")
     else:
         words = [part for rule in found.rules for part in ("--rule", rule)]
         console.next_command(shlex.join(["synth", "curate", target.name, *words]), "decides so")

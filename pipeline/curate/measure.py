@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import marshal
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.rules import RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store.verdicts import findings_bytes
 from pipeline.types import CallRef, Finding, Sample, Verdict
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ProcessPoolExecutor
+from .pool import Pool
 
 LOOK, WORTH_S = 2_000, 0.000_2
 """So many rows are measured here first; other processes are started where one took longer than that on average: below
@@ -29,6 +27,7 @@ PROCESSES = 8
 """More than this and reading the rows is what takes the time."""
 SPOKE = ("drop", "flag", "error")
 
+Answer = Callable[[], bytes | None]
 Earlier = dict[str, Finding]
 """Findings of the last curation on the same text, by key."""
 
@@ -77,16 +76,17 @@ class Measuring:
         folder: see `open_rules`.
         processes: at most so many; one for each core where None. 0 and 1 start none.
         clock: seconds that pass.
+        look: rows that are measured here first, to see whether other processes are worth it.
     """
 
     def __init__(
         self, rules: Sequence[RowRule[Any, Any]], items: Sequence[Item], folder: Path | None,
-        processes: int | None = None, clock: Callable[[], float] = perf_counter,
+        processes: int | None = None, clock: Callable[[], float] = perf_counter, look: int = LOOK,
     ) -> None:
         self._rules, self._items, self._folder, self._clock = rules, items, folder, clock
         self._keys = [rule.key for rule in rules]
         self._processes = min(PROCESSES, _cores()) if processes is None else processes
-        self._rows, self._seconds = 0, 0.0
+        self._look, self._rows, self._seconds = look, 0, 0.0
 
     def run(self, rows: Iterable[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
         """Each row with what the rules found on it, in the order in which they came."""
@@ -99,7 +99,7 @@ class Measuring:
         yield from self._spread(left)
 
     def _worth(self) -> bool:
-        return self._processes > 1 and self._rows >= LOOK and self._seconds > WORTH_S * self._rows
+        return self._processes > 1 and self._rows >= self._look and self._seconds > WORTH_S * self._rows
 
     def _here(self, row: Asked) -> Judged:
         earlier, reused = self._known(row)
@@ -121,38 +121,29 @@ class Measuring:
 
     def _spread(self, rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
         """Lots go out while those before are awaited; a lot that does not come back is measured here."""
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
-
-        # a process that is started anew, not forked: this one has threads (the lock's heart beat)
-        with ProcessPoolExecutor(self._processes, get_context("spawn"), _begin, (self._items, self._folder)) as pool:
-            try:
-                waiting: deque[tuple[list[Asked], Future[bytes] | None]] = deque()
-                for lot in _lots(rows):
-                    waiting.append((lot, self._send(pool, lot)))
-                    if len(waiting) > 2 * self._processes:
-                        yield from self._fetch(*waiting.popleft())
-                while waiting:
+        pool = Pool(self._processes, measurer, (list(self._items), self._folder))
+        waiting: deque[tuple[list[Asked], Answer | None]] = deque()
+        try:
+            for lot in _lots(rows):
+                waiting.append((lot, self._send(pool, lot)))
+                if len(waiting) > 2 * self._processes:
                     yield from self._fetch(*waiting.popleft())
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+            while waiting:
+                yield from self._fetch(*waiting.popleft())
+        finally:
+            pool.close()
 
-    def _send(self, pool: ProcessPoolExecutor, lot: list[Asked]) -> Future[bytes] | None:
-        """None where all is known, or no process is there to take it."""
+    def _send(self, pool: Pool, lot: list[Asked]) -> Answer | None:
+        """None where all is known, or a row holds what is no JSON."""
         unknown = [_plain(row.sample, earlier) for row in lot
                    for earlier, reused in [self._known(row)] if reused < len(self._keys)]
-        if not unknown:
-            return None
-        try:
-            return pool.submit(_judge, marshal.dumps(unknown))
-        except (RuntimeError, ValueError):  # a process died, or a value that is no JSON
-            return None
+        with suppress(ValueError):
+            return pool.ask(marshal.dumps(unknown)) if unknown else None
+        return None
 
-    def _fetch(self, lot: list[Asked], future: Future[bytes] | None) -> Iterator[tuple[Asked, Judged]]:
-        found: deque[tuple[bytes, list[tuple[Any, ...]]]] | None = None
-        if future is not None:
-            with suppress(Exception):  # whatever happened there: here it is a record on its row
-                found = deque(marshal.loads(future.result()))
+    def _fetch(self, lot: list[Asked], answer: Answer | None) -> Iterator[tuple[Asked, Judged]]:
+        data = answer() if answer else None
+        found = deque(marshal.loads(data)) if data is not None else None
         for row in lot:
             _, reused = self._known(row)
             if found is None or reused == len(self._keys):
@@ -186,6 +177,14 @@ def _plain(sample: Sample, earlier: Earlier) -> tuple[Any, ...]:
     return row, [_told(found) for found in earlier.values()]
 
 
+def _sample(
+    name: str, messages: Any, cell: Any, fields: Any, rejected: Any, label: Any, tools: Any, calls: Any, parent: Any,
+    source: Any, provenance: Any,
+) -> Sample:
+    return Sample(name, messages, cell, fields, rejected, label, tools, tuple(CallRef(*call) for call in calls), parent,
+                  source, provenance)
+
+
 def _told(found: Finding) -> tuple[Any, ...]:
     return found.rule, found.value, found.outcome, found.reason, found.span, found.key, found.calls
 
@@ -195,23 +194,15 @@ def _finding(told: Sequence[Any]) -> Finding:
     return Finding(rule, value, outcome, reason, tuple(span) if span else None, key, tuple(calls))
 
 
-_HERE: list[RowRule[Any, Any]] = []
-"""The rules of a process that was started to measure; nothing else is ever in it."""
+def measurer(items: Sequence[Item], folder: Path | None) -> Callable[[bytes], bytes]:
+    """What another process does with a lot; see `Pool`."""
+    rules = [rule for rule in open_rules(items, folder=folder) if isinstance(rule, RowRule)]
 
+    def measure(data: bytes) -> bytes:
+        done = []
+        for row, told in marshal.loads(data):
+            line, spoke = judge(rules, _sample(*row), {found.key: found for found in map(_finding, told)})
+            done.append((line, [_told(found) for found in spoke]))
+        return marshal.dumps(done)
 
-def _begin(items: Sequence[Item], folder: Path | None) -> None:
-    """Makes a new process ready. Ctrl-C is for the one that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _HERE[:] = [rule for rule in open_rules(items, folder=folder) if isinstance(rule, RowRule)]
-
-
-def _judge(data: bytes) -> bytes:
-    """Measures a lot in another process."""
-    done = []
-    for (name, messages, cell, fields, rejected, label, tools, calls, parent, source, provenance), told in \
-            marshal.loads(data):
-        sample = Sample(name, messages, cell, fields, rejected, label, tools,
-                        tuple(CallRef(*call) for call in calls), parent, source, provenance)
-        line, spoke = judge(_HERE, sample, {found.key: found for found in map(_finding, told)})
-        done.append((line, [_told(found) for found in spoke]))
-    return marshal.dumps(done)
+    return measure

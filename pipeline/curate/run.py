@@ -73,7 +73,7 @@ class _Row(NamedTuple):
     sample: str
     digest: str
     findings: bytes
-    spoke: list[tuple[str, str, str]]
+    spoke: list[tuple[str, Outcome, str]]
     decided: str | None
     aside: str | None
     cell: dict[str, Any]

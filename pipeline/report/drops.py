@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from pipeline.independence import Uneven, numbers, uneven
 from pipeline.words import number, percent, plural
 
-from pipeline.independence import Uneven, numbers, uneven
 from ._svg import share_bar
 from ._text import brief
 from .gather import REWRITTEN
