@@ -177,10 +177,8 @@ def _plain(sample: Sample, earlier: Earlier) -> tuple[Any, ...]:
     return row, [_told(found) for found in earlier.values()]
 
 
-def _sample(
-    name: str, messages: Any, cell: Any, fields: Any, rejected: Any, label: Any, tools: Any, calls: Any, parent: Any,
-    source: Any, provenance: Any,
-) -> Sample:
+def _sample(row: Sequence[Any]) -> Sample:
+    name, messages, cell, fields, rejected, label, tools, calls, parent, source, provenance = row
     return Sample(name, messages, cell, fields, rejected, label, tools, tuple(CallRef(*call) for call in calls), parent,
                   source, provenance)
 
@@ -201,7 +199,7 @@ def measurer(items: Sequence[Item], folder: Path | None) -> Callable[[bytes], by
     def measure(data: bytes) -> bytes:
         done = []
         for row, told in marshal.loads(data):
-            line, spoke = judge(rules, _sample(*row), {found.key: found for found in map(_finding, told)})
+            line, spoke = judge(rules, _sample(row), {found.key: found for found in map(_finding, told)})
             done.append((line, [_told(found) for found in spoke]))
         return marshal.dumps(done)
 

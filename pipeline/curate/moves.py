@@ -133,7 +133,8 @@ def _read(text: str, rules: Sequence[AnyRule], name: str) -> Move:
         option = f"{rule_name}.{bound}"
         raise RecipeError(
             f"{WHAT_IF} {text}: {option} changes what is measured, so every row is measured anew for it (costs "
-            "nothing, writes nothing)", f"synth curate {name} {_anew(rules, index, bound, given if sign else '...')} --diff")
+            "nothing, writes nothing)",
+            f"synth curate {name} {_anew(rules, index, bound, given if sign else '...')} --diff")
     if bound not in type(rule.bounds).model_fields:
         near = did_you_mean(bound, type(rule.bounds).model_fields)
         raise RecipeError(f"{WHAT_IF} {text}: {rule_name} has no bound '{bound}'",
