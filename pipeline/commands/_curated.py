@@ -35,7 +35,7 @@ def show(done: Curation) -> None:
         both = (f"{one} and {other} {count:,}" for (one, other), count in pairs)
         console.fact("both", f"dropped by {', '.join(both)}")
     for rule, count in tally.errors_by_rule.items():
-        console.warn(f"{rule} raised on {console.plural(count, 'row')}, which are kept and flagged")
+        console.warn(f"{rule} raised on {console.plural(count, 'row')}, kept and flagged")
     _uneven(tally)
     if done.changed.back or done.changed.gone:
         back, gone = done.changed
@@ -139,7 +139,7 @@ def show_what_if(found: WhatIf) -> None:
         console.out(f"{told}: no row would change its state, {done.tally.kept:,} kept of {done.tally.rows:,}")
         return
     back, gone = done.changed
-    console.out(f"{told}: {now:,} rows kept now, {done.tally.kept:,} then, of {done.tally.rows:,} "
+    console.out(f"{told}: {console.plural(now, 'row')} kept now, {done.tally.kept:,} then, of {done.tally.rows:,} "
                 f"({back:,} back, {gone:,} dropped)")
     _rules_then(done)
     some = [change for state in ("kept", "dropped")
@@ -195,8 +195,9 @@ def show_between(found: Between, what: str) -> None:
     """What one curation changed beside another."""
     back, gone = found.changed
     rules = f" ({', '.join(found.differences)})" if found.differences else ""
-    there = f"{found.noted['kept']:,} kept, {found.noted['dropped']:,} dropped: " if "kept" in found.noted else ""
-    console.out(f"{there}{what} brought {console.plural(back, 'row')} back and dropped {gone:,}{rules}")
+    noted = found.noted
+    console.out(f"{noted.get('kept', 0):,} kept, {noted.get('dropped', 0):,} dropped{what}: "
+                f"{console.plural(back, 'row')} back, {gone:,} dropped{rules}")
     if found.changes:
         _changes(found.changes, CHANGES_SHOWN, "is")
     if found.unjudged:

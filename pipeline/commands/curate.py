@@ -153,7 +153,7 @@ def _last(dataset: Dataset, json_: bool) -> bool:
     if json_:
         console.as_json(found.as_json())
     else:
-        _curated.show_between(found, "the last curation")
+        _curated.show_between(found, " by the last curation")
     console.next_command(f"synth curate {dataset.name} --undo", "brings back what was decided before")
     return True
 
@@ -167,7 +167,7 @@ def _undo(dataset: Dataset, target: Target, _: Sequence[str], json_: bool) -> No
     if json_:
         console.as_json(found.as_json())
     else:
-        _curated.show_between(found, "undone: that")
+        _curated.show_between(found, ", as before the last curation")
     console.wrote(dataset.path / "verdicts.jsonl")
     if any(dataset.exports.glob("*/manifest.json")) and not shipped(dataset):
         console.warn("the exports are of the other curation")
