@@ -260,7 +260,8 @@ def _judged_row(asked: Asked, judged: Judged, review: dict[str, Any] | None, asi
         spoke += [(decided.rule, decided.outcome, decided.reason)] if decided.outcome == "drop" else []
     draw = sample.provenance.get("draw")
     return _Row(
-        sample.id, verdict.digest if verdict else sample.digest, findings, spoke, str(review["action"]) if review else None, aside,
+        sample.id, verdict.digest if verdict else sample.digest, findings, spoke,
+        str(review["action"]) if review else None, aside,
         {axis: str(value) for axis, value in sample.cell.items()}, sample.answer[:200],
         (verdict.state, against(verdict.findings)) if verdict else None, draw if isinstance(draw, str) else None,
     )

@@ -233,7 +233,7 @@ def test_rows_kept_at_each_value_of_a_bound(ferry: Path, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize(("words", "said"), [
     (["--what-if", "length.min=3", "--diff"], "--what-if and --diff: one at a time"),
-    (["--what-if", "length.min=3", "--rule", "refusal"], "--what-if is about the last curation, and --rule about another"),
+    (["--what-if", "length.min=3", "--rule", "refusal"], "--what-if is about the last curation, and --rule about"),
     (["--undo", "--set", "curate=[refusal]"], "--undo is about the last curation, and --set about another"),
     (["--what-if", "length.min=3", "--what-if", "length.max"], "give it a value as the others"),
     (["--what-if", "lenght.min=3"], "did you mean 'length'?"),

@@ -51,8 +51,8 @@ def test_nothing_is_measured_again(dataset: Dataset) -> None:
     path = dataset.path / "verdicts.jsonl"
     path.write_text(path.read_text().replace('"value":5', '"value":777'))  # what was measured, not the text
     assert what_if(dataset, ["length.min=700"], None).curation.tally.by_rule == {"length": 1}
-    assert [(change.sample, change.state) for change in what_if(dataset, ["length.min=700"], None).curation.changes] == [
-        ("a", "kept"), ("b", "dropped")]
+    changes = what_if(dataset, ["length.min=700"], None).curation.changes
+    assert [(change.sample, change.state) for change in changes] == [("a", "kept"), ("b", "dropped")]
 
 
 def test_rows_that_come_back_are_compared(dataset: Dataset) -> None:
