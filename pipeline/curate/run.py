@@ -116,11 +116,11 @@ class _Run:
 
     def go(self) -> Curation:
         """Both passes; the verdicts are written at the end, as a whole."""
-        self._judge_rows()
+        noted, there = self.dataset.manifest().get("curation") or {}, self.dataset.judged()
+        self._judge_rows(all(there.values()) and noted.get("judged") == there)
         for rule in self.rules:
             if isinstance(rule, CompareRule):
                 self._compare(rule)
-        noted = self.dataset.manifest().get("curation") or {}
         rules = [self._note(rule) for rule in self.rules]
         kept = False
         if self.diff:
@@ -135,7 +135,9 @@ class _Run:
             self.draws.starved(self.dataset),
         )
         if not self.diff:
-            self.dataset.notes({"curation": done.as_json(), **({"curation_before": noted} if kept else {})})
+            judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
+            before = {"curation_before": noted} if kept else {}
+            self.dataset.notes({"curation": {**done.as_json(), "judged": judged}, **before})
         return done
 
     def _note(self, rule: AnyRule) -> dict[str, Any]:
@@ -147,10 +149,11 @@ class _Run:
 
     # -- first pass ------------------------------------------------------------------------------
 
-    def _judge_rows(self) -> None:
+    def _judge_rows(self, as_it_was: bool) -> None:
         reviews, aside = self.dataset.reviews(), self.dataset.aside()
         parents: dict[str, str] = {}
-        for asked, judged in self.measuring.run(joined(self.dataset, self.problems.append, whole=False)):
+        rows = joined(self.dataset, self.problems.append, whole=False, as_it_was=as_it_was)
+        for asked, judged in self.measuring.run(rows):
             sample = asked.sample
             row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample))
             marshal.dump(tuple(row), self.spool)
@@ -224,7 +227,8 @@ class _Run:
                 if stands or child in self.standing:
                     self.draws.add(row.draw)
                 self._compare_with(row, verdict)
-            yield verdict_line(row.sample, row.digest, state, (row.findings, findings_bytes(more)))
+            parts = () if self.diff else (row.findings, findings_bytes(more))
+            yield verdict_line(row.sample, row.digest, state, parts)
 
     def _compare_with(self, row: _Row, verdict: Verdict) -> None:
         """Counts a row whose state is another than before; keeps it where changes were asked for."""

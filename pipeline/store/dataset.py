@@ -173,6 +173,12 @@ class Dataset:
             if clean and not writer.disturbed and not self._untouched():
                 self.note("samples", self._samples.signature())
 
+    def judged(self) -> dict[str, list[int]]:
+        """Which rows and which verdicts are there: equal to what a curation noted, they are those that it left."""
+        path = self.path / "verdicts.jsonl"
+        verdicts = [path.stat().st_size, path.stat().st_ino] if path.exists() else []
+        return {"samples": self._samples.signature(), "verdicts": verdicts}
+
     def _untouched(self) -> bool:
         return bool(self._samples.signature()) and self.manifest().get("samples") == self._samples.signature()
 

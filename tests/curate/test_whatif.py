@@ -161,3 +161,27 @@ def test_a_new_row_is_measured_for_the_look(dataset: Dataset) -> None:
     found = what_if(dataset, ["length.min=2"], None).curation
     assert found.before is not None
     assert (found.before.rows, found.tally.rows, found.changed) == (1, 2, (1, 0))
+
+
+def test_a_row_that_was_edited_since_is_measured_whatever_the_note_says(dataset: Dataset) -> None:
+    fill(dataset, [row("a", "short"), row("b", STORY)])
+    run(dataset, LENGTH)
+    assert what_if(dataset, ["length.min=3"], None).curation.reused == 2
+    path = dataset.path / "samples.jsonl"
+    path.write_text(path.read_text().replace('"short"', '"sh"'))
+    found = what_if(dataset, ["length.min=3"], None).curation
+    assert (found.reused, found.tally.by_rule) == (1, {"length": 1})
+
+
+def test_verdicts_of_an_earlier_text_are_not_taken_for_todays(dataset: Dataset) -> None:
+    """As after a swap that was killed before it was noted."""
+    fill(dataset, [row("a", "short"), row("b", STORY)])
+    run(dataset, LENGTH)
+    path = dataset.path / "samples.jsonl"
+    path.write_text(path.read_text().replace('"short"', '"long enough to stay, by hand"'))
+    run(dataset, {"length": {"min": 21, "unit": "chars"}})
+    noted = dataset.manifest()
+    dataset.swap_verdicts()
+    dataset.notes({key: noted[key] for key in ("curation", "curation_before")})
+    found = what_if(dataset, ["length.min=4"], None).curation
+    assert (found.reused, found.tally.kept) == (1, 2)
