@@ -44,7 +44,9 @@ def load(name: str | Path, *, datasets: str | Path | None = None) -> pandas.Data
         - `cost_usd`: float64, US dollars; NaN where no price is known, 0.0 for a rehearsal.
         - `model`, `parent`, `finish_reason`: text or None. `rehearsal`: bool.
 
-        `frame.attrs["path"]` is the dataset's folder.
+        `frame.attrs["path"]` is the dataset's folder. `frame.attrs["rules"]` maps each RULE, spelled as in
+        `measure.RULE`, to its bounds in the last curation, as `{"length": {"min": 800, "max": None}}`: the thresholds
+        that the measures were compared with.
 
     Raises:
         DataError: there is no such dataset.
@@ -60,8 +62,11 @@ def load(name: str | Path, *, datasets: str | Path | None = None) -> pandas.Data
     with Dataset.open(path) as dataset:
         for row in read(dataset):
             table.add(row)
+        noted = dataset.manifest().get("curation") or {}
     frame = pandas.DataFrame(table.ordered()).astype({"cost_usd": "float64", "rehearsal": "bool"})
     frame.attrs["path"] = str(path)
+    frame.attrs["rules"] = {rule["rule"].replace("-", "_"): rule.get("bounds", rule.get("options", {}))
+                            for rule in noted.get("rules", ())}
     return frame
 
 

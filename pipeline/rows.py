@@ -53,13 +53,13 @@ def read(dataset: Dataset, problem: Callable[[Problem], None] | None = None) -> 
 
 
 def joined(
-    dataset: Dataset, problem: Callable[[Problem], None] | None = None, *, whole: bool = True,
+    dataset: Dataset, problem: Callable[[Problem], None] | None = None, *, whole: bool = True, as_it_was: bool = False,
 ) -> Iterator[tuple[Sample, Verdict | None]]:
     """Every sample with its verdict, in order of arrival.
 
     Both files are read side by side, so that memory stays flat while they are in the same order;
     verdicts that come early are held until their row does. A verdict on earlier content is left out, and a damaged
-    one where `whole` is False.
+    one where `whole` is False. `as_it_was`: the rows are known to be those that were judged, so no text is digested.
     """
     verdicts, waiting = dataset.verdicts(whole=whole), dict[str, Verdict]()
     for sample in dataset.samples(problem):
@@ -69,7 +69,7 @@ def joined(
                 verdict = following
             else:
                 waiting[following.sample] = following
-        yield sample, verdict if verdict and verdict.digest == sample.digest else None
+        yield sample, verdict if verdict and (as_it_was or verdict.digest == sample.digest) else None
 
 
 def measures(verdict: Verdict | None) -> dict[str, Any]:

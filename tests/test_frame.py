@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 import synth
+from pipeline.curate import curate
 from pipeline.errors import DataError
+from pipeline.sections import Item
+from pipeline.store import Dataset
 from pipeline.types import Sample
 from tests import made
 
@@ -48,6 +51,18 @@ def test_a_name_a_path_and_another_folder(six: Path, workdir: Path, monkeypatch:
     pandas.testing.assert_frame_equal(by_name, synth.load(str(six)))
     pandas.testing.assert_frame_equal(by_name, synth.load("six", datasets=workdir / "datasets"))
     assert by_name.attrs["path"].endswith("six")
+    assert by_name.attrs["rules"] == {}, "nothing was noted of its curation"
+
+
+def test_thresholds_stand_beside_the_measures(six: Path) -> None:
+    with Dataset.open(six) as dataset:
+        items = [Item.model_validate(each) for each in ({"length": {"min": 400, "unit": "bytes"}}, "near_duplicate")]
+        curate(dataset, items)
+    frame = synth.load("six")
+    assert frame.attrs["rules"] == {"length": {"min": 400, "max": None}, "near_duplicate": {
+        "threshold": 0.8, "keep": "longest"}}
+    low = frame.attrs["rules"]["length"]["min"]
+    assert list(frame[frame["measure.length"] < low].state.unique()) == ["dropped"]
 
 
 def test_rows_changed_since_they_were_curated_are_new(six: Path) -> None:

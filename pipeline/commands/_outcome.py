@@ -114,12 +114,12 @@ def tell_edits(dataset: Dataset, target: Target) -> None:
     if holder(dataset.path, "samples"):
         return  # a row that is being written is no edit
     if edits := dataset.hand_edits():
-        adopt = f"synth generate {dataset.name} --adopt{_named(dataset, target)}"
+        adopt = f"synth generate {dataset.name} --adopt{named(dataset, target)}"
         console.warn(f"{edits} in samples.jsonl, used as it stands and not decided on\n"
                      f"{adopt} keeps that, --restore brings ours back")
 
 
-def _named(dataset: Dataset, target: Target) -> str:
+def named(dataset: Dataset, target: Target) -> str:
     """The option that names who wrote the rows, where nobody names a model now."""
     from pipeline.hosts import options_of
     from pipeline.run import names_a_model, wrote

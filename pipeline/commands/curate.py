@@ -9,36 +9,47 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _outcome
+from pipeline.commands import _curated, _outcome
 from pipeline.commands._options import Target, json_option, target
+from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
-    from pipeline.curate import Curation, Dropped
     from pipeline.recipe import Recipe
     from pipeline.sections import Item
-
-UNEVEN_SHOWN, CHANGES_SHOWN = 5, 20
-BEFORE_A_TEXT = 10
-"""Columns of a dropped row's id, below which its text begins."""
+    from pipeline.store import Dataset
 
 
 @click.command("curate")
 @target(sets=True)
 @click.option("--rule", "rules", multiple=True, metavar="RULE",
               help="This rule instead of the recipe's, as 'length: {min: 100, unit: chars}'. Repeatable.")
-@click.option("--diff", is_flag=True, help="Only show which rows would change their state, and why. Writes nothing.")
+@click.option("--what-if", "what_ifs", multiple=True, metavar="BOUND[=VALUE]",
+              help="What another bound would decide, as length.min=800; without a value, the rows kept at each. "
+                   "From what was measured, writes nothing. Repeatable.")
+@click.option("--diff", is_flag=True, help="Only show which rows would change their state, and why; where none would, "
+                                           "which ones the last curation changed. Writes nothing.")
+@click.option("--undo", is_flag=True, help="Bring back what was decided before the last curation; again: undo that.")
 @json_option
-def command(target: Target, rules: tuple[str, ...], diff: bool, json_: bool) -> None:
+def command(
+    target: Target, rules: tuple[str, ...], what_ifs: tuple[str, ...], diff: bool, undo: bool, json_: bool,
+) -> None:
     """Measures every row by every rule and decides which ones are kept. Nothing is deleted.
 
     \b
     synth curate plots                                       by the recipe's rules
     synth curate plots --rule refusal --rule 'length: {min: 2048, max: 6144, unit: bytes}'
     synth curate plots --set 'curate=[refusal]' --diff       what that would change
+    synth curate plots --what-if length.min=1500             what another bound would
+    synth curate plots --what-if length.min                  rows kept at each
     """
     from pipeline.curate import curate
     from pipeline.status import shipped
 
+    _one_of(target, rules, {"--what-if": bool(what_ifs), "--diff": diff, "--undo": undo})
+    if undo or what_ifs:
+        with target.dataset() as dataset:
+            (_undo if undo else _what_if)(dataset, target, what_ifs, json_)
+        return
     recipe = target.recipe()
     given = rules_of(rules)
     if not given and not (recipe.curate and "curate" in recipe.model_fields_set):
@@ -48,12 +59,17 @@ def command(target: Target, rules: tuple[str, ...], diff: bool, json_: bool) -> 
         where = (lambda index: f"--rule {index + 1}") if given else None
         done = curate(dataset, given or recipe.curate, recipe, where, diff=diff)
         exported = shipped(dataset)
+        if diff and not given and not target.sets and not any(done.changed) and _last(dataset, json_):
+            return
+        if not json_ and not diff:
+            _curated.show(done)
+            _curated.tell_starved(done, dataset, target, recipe.sample.keep)
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
         written = {} if diff else {"verdicts": done.verdicts}
-        console.as_json({**done.as_json(), "changed": done.changed._asdict(), **changes, **written})
-    else:
-        (show_changes if diff else show)(done)
+        console.as_json({**done.as_json(), **done.told(), "changed": done.changed._asdict(), **changes, **written})
+    elif diff:
+        _curated.show_changes(done)
     for problem in done.problems[:5]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
     if diff:
@@ -69,25 +85,94 @@ def command(target: Target, rules: tuple[str, ...], diff: bool, json_: bool) -> 
         console.next_command(f"synth export {target.name}")
 
 
-def show_changes(done: Curation) -> None:
-    """The rows that would change their state, and why."""
-    back, gone = done.changed
-    if not done.changes:
-        console.out("no row would change its state")
-        return
-    console.out(f"{console.plural(back, 'row')} would be back, {console.plural(gone, 'row')} dropped: "
-                f"{done.tally.kept:,} kept of {done.tally.rows:,}")
-    screen = console.screen()
-    changes = done.changes[:CHANGES_SHOWN] if screen else done.changes
-    rows = []
-    for change in changes:
-        why = ("" if change.state == "dropped" else "no longer ") + console.short_ids(change.why)
-        why = console.one_line(why, console.width() * 2 // 5) if screen else why
-        rows.append((change.sample[:8], change.state, why, console.one_line(change.text, console.WIDE)))
-    for line in console.table(rows, ("row", "would be", "why", "trained answer"), wide="trained answer"):
-        console.out(line)
-    if len(changes) < len(done.changes):
-        console.say(f"and {len(done.changes) - len(changes):,} more; --json has them all", "dim")
+def _one_of(target: Target, rules: Sequence[str], asked: dict[str, bool]) -> None:
+    """Options that mean different things are not given together.
+
+    Raises:
+        RecipeError: they are.
+    """
+    given = [option for option, there in asked.items() if there]
+    if len(given) > 1:
+        raise RecipeError(f"{' and '.join(given)}: one at a time", f"synth curate {target.name} {given[0]}")
+    if given and given != ["--diff"] and (rules or target.sets):
+        other = "--rule" if rules else "--set"
+        raise RecipeError(f"{given[0]} is about the last curation, and {other} about another one",
+                          f"synth curate {target.name} {other} ... --diff   shows what that would change")
+
+
+def _what_if(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
+    """What other bounds would decide, or the rows kept at each."""
+    from pipeline.curate import is_curve
+
+    asked = [text for text in texts if is_curve(text)]
+    if asked and len(asked) < len(texts):
+        raise RecipeError(f"--what-if {asked[0]}: give it a value as the others, or ask for it alone",
+                          f"synth curate {target.name} --what-if {asked[0]}")
+    (_curves if asked else _values)(dataset, target, texts, json_)
+
+
+def _curves(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
+    from pipeline.curate import curve
+
+    recipe = target.recipe()
+    curves = [curve(dataset, text, recipe) for text in texts]
+    if json_:
+        console.as_json([found._asdict() | {"points": [point._asdict() for point in found.points]}
+                         for found in curves])
+    else:
+        for found in curves:
+            _curated.show_curve(found)
+    console.next_command(f"synth curate {target.name} --what-if {texts[0]}=VALUE", "which rows that changes")
+
+
+def _values(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
+    from pipeline.curate import what_if
+
+    found = what_if(dataset, texts, target.recipe())
+    if json_:
+        console.as_json(_curated.what_if_json(found))
+    else:
+        _curated.show_what_if(found)
+    if not any(found.curation.changed):
+        console.next_command(f"synth inspect {target.name} --sample 5")
+    elif found.decides:
+        place = next((place for place, _ in found.decides if place), "the recipe")
+        console.next_command(f"synth curate {target.name}",
+                             f"decides so, once {place} says {'; '.join(rule for _, rule in found.decides)}")
+    else:
+        words = [part for rule in found.rules for part in ("--rule", rule)]
+        console.next_command(shlex.join(["synth", "curate", target.name, *words]), "decides so")
+
+
+def _last(dataset: Dataset, json_: bool) -> bool:
+    """What the last curation changed; False where the one before it is not kept."""
+    from pipeline.curate import between
+
+    found = between(dataset)
+    if found is None:
+        return False
+    if json_:
+        console.as_json(found.as_json())
+    else:
+        _curated.show_between(found, " by the last curation")
+    console.next_command(f"synth curate {dataset.name} --undo", "brings back what was decided before")
+    return True
+
+
+def _undo(dataset: Dataset, target: Target, _: Sequence[str], json_: bool) -> None:
+    """Back to what was decided before the last curation."""
+    from pipeline.curate import undo
+    from pipeline.status import shipped
+
+    found = undo(dataset)
+    if json_:
+        console.as_json(found.as_json())
+    else:
+        _curated.show_between(found, ", as before the last curation")
+    console.wrote(dataset.path / "verdicts.jsonl")
+    if any(dataset.exports.glob("*/manifest.json")) and not shipped(dataset):
+        console.warn("the exports are of the other curation")
+    console.next_command(f"synth export {target.name}", f"synth curate {target.name} --undo takes it back")
 
 
 def rules_of(texts: Sequence[str]) -> list[Item]:
@@ -95,66 +180,6 @@ def rules_of(texts: Sequence[str]) -> list[Item]:
     from pipeline.commands._items import items_of
 
     return items_of("--rule", texts, "length: {min: 100, unit: chars}")
-
-
-def show(done: Curation) -> None:
-    """Counts by rule, what the rules do to the mix, and three dropped rows."""
-    tally = done.tally
-    console.out(f"{tally.kept:,} kept, {tally.dropped:,} dropped, {tally.flagged:,} flagged, of {tally.rows:,} rows")
-    for why, count in done.aside.items():
-        console.fact("aside", f"{console.plural(count, 'row')}: {_why(why)}")
-    rules = list(dict.fromkeys([*(rule["rule"] for rule in done.rules), *tally.by_rule]))
-    rows = [(rule, tally.by_rule[rule], console.percent(tally.by_rule[rule], tally.rows), tally.only_by_rule[rule],
-             tally.flagged_by_rule[rule]) for rule in rules]
-    columns = ("rule", "dropped", "of all", "only this", "flagged")
-    for line in console.table(rows, columns, right=columns[1:]):
-        console.out(line)
-    for rule, count in tally.errors_by_rule.items():
-        console.warn(f"{rule} raised on {console.plural(count, 'row')}, which are kept and flagged")
-    _uneven(done)
-    if done.changed.back or done.changed.gone:
-        back, gone = done.changed
-        told = done.overruled() or f"{console.plural(back, 'row')} back, {gone:,} newly dropped"
-        (console.warn if done.overruled() else _since)(told)
-    _examples(tally.examples)
-    console.say()
-
-
-def _since(told: str) -> None:
-    console.fact("change", f"since the last curation: {told}")
-
-
-def _examples(found: Sequence[Dropped]) -> None:
-    """Some dropped rows: why, and how the answer begins that was measured, which is the one that would be trained."""
-    if not found:
-        return
-    console.say()
-    count = "one of the dropped rows" if len(found) == 1 else f"{len(found)} of the dropped rows"
-    console.say(f"{count}: why, and how the trained answer begins")
-    room = console.width() - BEFORE_A_TEXT
-    for example in found:
-        why = console.one_line(f"{example.rule}: {console.short_ids(example.reason)}", room)
-        console.say(f"{example.sample[:8]}  {why}", "bold")
-        console.say(f"{'':{BEFORE_A_TEXT}}{console.one_line(example.text, room) or '(empty)'}", "dim")
-
-
-def _uneven(done: Curation) -> None:
-    """Axis values that are dropped far more or less often than the rest: a rule may bias the mix."""
-    found = done.tally.uneven
-    if not found:
-        return
-    overall = console.percent(done.tally.dropped, done.tally.rows)
-    console.warn(f"the rules change the mix: {overall} are dropped overall, but of")
-    rows = [(f"{share.axis} = {share.value}", console.percent(share.dropped, share.rows), f"of {share.rows:,}")
-            for share in found[:UNEVEN_SHOWN]]
-    for line in console.table(rows, ("", "", ""), right=("",), indent=7):
-        console.say(line)
-
-
-def _why(why: str) -> str:
-    from pipeline.store.standing import WHY
-
-    return {str(each): words for each, words in WHY.items()}.get(why, why)
 
 
 def _default(recipe: Recipe) -> list[Item]:

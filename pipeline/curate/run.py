@@ -1,105 +1,40 @@
 """Two passes over the rows: row rules and reviews decide, then comparing rules among what still stands.
 
 Memory holds ids: those that stand, and those that a comparison named. Findings of the first pass wait
-in a temporary file.
+in a temporary file, as they will stand in verdicts.jsonl.
 """
 
 from __future__ import annotations
 
-import pickle
+import marshal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from pipeline.errors import YieldError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
+from pipeline.registry import printed
 from pipeline.rows import joined
 from pipeline.rules import AnyRule, CompareRule, Match, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store import Dataset
-from pipeline.types import Finding, Outcome, Problem, Sample, Verdict
-from pipeline.words import plural, shown
+from pipeline.store.verdicts import findings_bytes, verdict_line
+from pipeline.types import Finding, Outcome, Problem, Sample, State, Verdict
 
-from .tally import Change, Changed, Tally, ranked
+from .measure import Asked, Judged, Measuring
+from .outcome import GIVEN, RECIPE, Curation, against
+from .starved import KeptDraws
+from .tally import Change, Changed, Tally
 
-RECIPE, GIVEN = "recipe", "--rule"
-"""Who names rules."""
 REVIEW, REWRITTEN = "review", "rewritten"
 """What decides beside rules: a person, and a rewrite that stands in its parent's place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Curation:
-    """What a curation decided.
-
-    Attributes:
-        rules: the rules in order, with their options.
-        tally: the counts.
-        aside: rows that are no part of the set today, by reason; judged, and not counted.
-        reused: measurements taken from the last curation.
-        problems: lines of samples.jsonl that are no rows.
-        verdicts: the file that was written, or would be.
-        changed: how many rows changed their state since the last curation.
-        changes: these rows, where they were asked for.
-        by: who named the rules: `recipe` or `--rule`.
-        by_before: who named those of the last curation; empty where there was none.
-    """
-
-    rules: list[dict[str, Any]]
-    tally: Tally
-    aside: dict[str, int]
-    reused: int
-    problems: list[Problem]
-    verdicts: Path
-    changed: Changed = field(default_factory=Changed)
-    changes: list[Change] = field(default_factory=list)
-    by: str = RECIPE
-    by_before: str = ""
-
-    def overruled(self) -> str:
-        """What a person wants to know whose `--rule` the recipe's rules have just undone; empty where nothing was."""
-        if (self.by, self.by_before) != (RECIPE, GIVEN) or not any(self.changed):
-            return ""
-        back, gone = self.changed
-        told = [f"{plural(back, 'row')} that --rule dropped {'is' if back == 1 else 'are'} back"] if back else []
-        told += [f"{plural(gone, 'row')} that it kept {'is' if gone == 1 else 'are'} dropped"] if gone else []
-        return f"{', '.join(told)}: the recipe's rules were used"
-
-    def require_rows(self, name: str) -> None:
-        """A set without a row is no success.
-
-        Raises:
-            YieldError: nothing is kept.
-        """
-        if self.tally.kept:
-            return
-        if not self.tally.rows:
-            raise YieldError(f"{name}: there is no row to curate", f"synth generate {name}")
-        worst = max(self.tally.by_rule, key=lambda rule: self.tally.by_rule[rule])
-        first = next(iter(self.tally.examples), None)
-        told = f"; one trained answer: '{_begins(first.text)}' ({first.rule}: {first.reason})" if first else ""
-        raise YieldError(
-            f"{name}: all {self.tally.rows:,} rows are dropped, {self.tally.by_rule[worst]:,} of them by {worst}{told}",
-            f"synth inspect {name} --rule {worst}",
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Counts and options, as `--json` prints them and manifest.json keeps them."""
-        tally = self.tally
-        return {
-            "kept": tally.kept, "dropped": tally.dropped, "by_rule": ranked(tally.by_rule),
-            "only_by_rule": ranked(tally.only_by_rule), "flagged": tally.flagged,
-            "flagged_by_rule": ranked(tally.flagged_by_rule), "errors_by_rule": ranked(tally.errors_by_rule),
-            "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules, "by": self.by,
-        }
-
-
 def curate(
     dataset: Dataset, items: Sequence[Item], recipe: Recipe | None = None, where: Callable[[int], str] | None = None,
-    *, diff: bool = False,
+    *, diff: bool = False, processes: int | None = None,
 ) -> Curation:
     """Measures every row by every rule, decides, and writes verdicts.jsonl.
 
@@ -109,37 +44,49 @@ def curate(
         recipe: says where an item stands, and where rules of its own lie.
         where: the place of the i-th item, where that is not the recipe.
         diff: only say what would change, row by row: nothing is written.
+        processes: that measure, at most; one for each core where None.
 
     Raises:
         RecipeError: an unknown rule or option, before anything is measured.
         DataError: another process is curating.
     """
     places = where or ((lambda index: recipe.at("curate", index)) if recipe else "rule {}".format)
-    rules = open_rules(items, places, own_folder(recipe.path, dataset.path) if recipe else None)
+    folder = own_folder(recipe.path, dataset.path) if recipe else None
+    rules = open_rules(items, places, folder)
+    measuring = Measuring([rule for rule in rules if isinstance(rule, RowRule)], items, folder, processes)
+    files = {printed(Path(item.name).stem): item.name for item in items if item.name.endswith(".py")}
     with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
-        return _Run(dataset, rules, spool, GIVEN if where else RECIPE, diff).go()
+        return _Run(dataset, rules, measuring, spool, files, GIVEN if where else RECIPE, diff).go()
 
 
-class _Judged(NamedTuple):
-    """A row after the first pass."""
+class _Row(NamedTuple):
+    """A row after the first pass, in types that `marshal` writes.
+
+    Attributes:
+        findings: of the row rules, as verdicts.jsonl has them.
+        spoke: rule, outcome and reason of those that drop, flag or are an error.
+        decided: what a person decided: keep or drop.
+        before: the state after the last curation, and what dropped it; None where its text was not judged.
+        draw: what it was made for.
+    """
 
     sample: str
     digest: str
-    findings: list[Finding]
+    findings: bytes
+    spoke: list[tuple[str, Outcome, str]]
     decided: str | None
-    """What a person decided: keep or drop."""
     aside: str | None
     cell: dict[str, Any]
     text: str
     before: tuple[str, str] | None
-    """The state after the last curation, and what dropped it; None where its text was not judged."""
+    draw: str | None
 
     @property
     def stands(self) -> bool:
         """Whether rules and the person let it stand."""
         if self.decided is not None:
             return self.decided == "keep"
-        return all(found.outcome != "drop" for found in self.findings)
+        return all(outcome != "drop" for _, outcome, _ in self.spoke)
 
 
 @dataclass
@@ -148,7 +95,9 @@ class _Run:
 
     dataset: Dataset
     rules: list[AnyRule]
+    measuring: Measuring
     spool: IO[bytes]
+    files: Mapping[str, str]
     by: str = RECIPE
     diff: bool = False
     standing: set[str] = field(default_factory=set)
@@ -160,61 +109,68 @@ class _Run:
     reused: int = 0
     problems: list[Problem] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+    before: Tally = field(default_factory=Tally)
+    draws: KeptDraws = field(default_factory=KeptDraws)
     changed: Changed = field(default_factory=Changed)
     changes: list[Change] = field(default_factory=list)
 
     def go(self) -> Curation:
         """Both passes; the verdicts are written at the end, as a whole."""
-        self._judge_rows()
+        noted, there = self.dataset.manifest().get("curation") or {}, self.dataset.judged()
+        self._judge_rows(all(there.values()) and noted.get("judged") == there)
         for rule in self.rules:
             if isinstance(rule, CompareRule):
                 self._compare(rule)
-        path = self.dataset.path / "verdicts.jsonl"
+        rules = [self._note(rule) for rule in self.rules]
+        kept = False
         if self.diff:
-            for _ in self._verdicts():
+            for _ in self._lines():
                 pass
         else:
-            self.dataset.write_verdicts(self._verdicts())
-        rules = [{"rule": rule.name, "options": rule.options, "key": rule.key} for rule in self.rules]
-        before = self.dataset.manifest().get("curation") or {}
-        done = Curation(rules, self.tally, self.aside, self.reused, self.problems, path, self.changed, self.changes,
-                        self.by, str(before.get("by", "")))
+            kept = self.dataset.put_verdicts(
+                self._lines(), lambda: any(self.changed) or _settings(noted.get("rules")) != _settings(rules))
+        done = Curation(
+            rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
+            self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
+            self.draws.starved(self.dataset),
+        )
         if not self.diff:
-            self.dataset.note("curation", done.as_json())
+            judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
+            before = {"curation_before": noted} if kept else {}
+            self.dataset.notes({"curation": {**done.as_json(), "judged": judged}, **before})
         return done
+
+    def _note(self, rule: AnyRule) -> dict[str, Any]:
+        """A rule as the manifest has it; which of its options are bounds, so that a finding's threshold is found."""
+        file = next((path for name, path in self.files.items() if rule.name in (name, *_numbered(name, rule.name))), "")
+        told = {"rule": rule.name, "options": rule.options, "bounds": rule.bounds.model_dump(mode="json"),
+                "key": rule.key}
+        return {**told, "file": file} if file else told
 
     # -- first pass ------------------------------------------------------------------------------
 
-    def _judge_rows(self) -> None:
+    def _judge_rows(self, as_it_was: bool) -> None:
         reviews, aside = self.dataset.reviews(), self.dataset.aside()
         parents: dict[str, str] = {}
-        for sample, verdict in joined(self.dataset, self.problems.append, whole=False):
-            earlier = {found.key: found for found in verdict.findings} if verdict else {}
-            findings = [self._finding(rule, sample, earlier) for rule in self.rules if isinstance(rule, RowRule)]
-            review = reviews.get(sample.id)
-            if review is not None:
-                findings.append(_reviewed(review, sample))
-            decided = str(review["action"]) if review else None
-            before = (verdict.state, _against(verdict.findings)) if verdict else None
-            row = _Judged(sample.id, sample.digest, findings, decided, aside(sample), sample.cell, sample.answer[:200],
-                          before)
-            pickle.dump(tuple(row), self.spool, protocol=pickle.HIGHEST_PROTOCOL)
+        rows = joined(self.dataset, self.problems.append, whole=False, as_it_was=as_it_was)
+        for asked, judged in self.measuring.run(rows):
+            sample = asked.sample
+            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample))
+            marshal.dump(tuple(row), self.spool)
+            self.reused += judged.reused
             if row.aside is not None:
                 self.aside[row.aside] = self.aside.get(row.aside, 0) + 1
                 continue
             self.tally.rewritten += sample.parent is not None
-            if decided == "keep":
+            if self.diff and asked.verdict is not None:
+                self.before.add(asked.verdict, row.cell, row.text)
+            if row.decided == "keep":
                 self.held.add(sample.id)
             if row.stands:
                 self.standing.add(sample.id)
             if sample.parent is not None and sample.provenance.get("replaces") == sample.parent:
                 parents[sample.id] = sample.parent
         self._replace(parents)
-
-    def _finding(self, rule: RowRule[Any, Any], sample: Sample, earlier: dict[str, Finding]) -> Finding:
-        known = earlier.get(rule.key)
-        self.reused += known is not None and known.outcome not in ("error", "unmeasured")
-        return rule.finding(sample, known)
 
     def _replace(self, parents: dict[str, str]) -> None:
         """A row whose rewrite stands is represented by it, and so are the rows before it."""
@@ -245,41 +201,46 @@ class _Run:
         self.matches[rule.name] = found
         self.standing -= {name for name, match in found.items() if match.outcome == "drop"} - self.held
 
-    def _verdicts(self) -> Iterator[Verdict]:
-        """Every row's findings, in order of arrival; counted on the way."""
+    def _lines(self) -> Iterator[bytes]:
+        """The line of every row, in order of arrival; counted on the way."""
         self.spool.seek(0)
         while True:
             try:
-                row = _Judged(*pickle.load(self.spool))
+                row = _Row(*marshal.load(self.spool))
             except EOFError:
                 return
-            findings, stands = list(row.findings), row.stands
+            more, stands = list[Finding](), row.stands
             child = self.replaced.get(row.sample)
             if child is not None:
-                findings.append(Finding(REWRITTEN, child, "drop", f"replaced by {child}, which was rewritten from it"))
+                more.append(Finding(REWRITTEN, child, "drop", f"replaced by {child}, which was rewritten from it"))
                 stands = False
             for rule in self.rules:
                 if isinstance(rule, CompareRule):
                     compared = self._compared(rule, row, stands)
                     stands = stands and (compared.outcome != "drop" or row.sample in self.held)
-                    findings.append(compared)
-            verdict = Verdict(row.sample, row.digest, "kept" if stands else "dropped", tuple(findings))
+                    more.append(compared)
+            state: State = "kept" if stands else "dropped"
             if row.aside is None:
+                spoke = tuple(Finding(rule, None, outcome, reason) for rule, outcome, reason in row.spoke)
+                verdict = Verdict(row.sample, row.digest, state, (*spoke, *more))
                 self.tally.add(verdict, row.cell, row.text)
+                if stands or child in self.standing:
+                    self.draws.add(row.draw)
                 self._compare_with(row, verdict)
-            yield verdict
+            parts = () if self.diff else (row.findings, findings_bytes(more))
+            yield verdict_line(row.sample, row.digest, state, parts)
 
-    def _compare_with(self, row: _Judged, verdict: Verdict) -> None:
+    def _compare_with(self, row: _Row, verdict: Verdict) -> None:
         """Counts a row whose state is another than before; keeps it where changes were asked for."""
         if row.before is None or row.before[0] == verdict.state:
             return
         gone = verdict.state == "dropped"
         self.changed = Changed(self.changed.back + (not gone), self.changed.gone + gone)
         if self.diff:
-            why = _against(verdict.findings) if gone else row.before[1]
+            why = against(verdict.findings) if gone else row.before[1]
             self.changes.append(Change(row.sample, verdict.state, why, row.text))
 
-    def _compared(self, rule: CompareRule[Any, Any], row: _Judged, stands: bool) -> Finding:
+    def _compared(self, rule: CompareRule[Any, Any], row: _Row, stands: bool) -> Finding:
         outcome: Outcome
         match = self.matches[rule.name].get(row.sample)
         if not stands or row.aside is not None:
@@ -293,15 +254,32 @@ class _Run:
         return Finding(rule.name, value, outcome, reason, key=rule.key)
 
 
-def _begins(text: str, room: int = 60) -> str:
-    """The beginning of a text on one line."""
-    flat = shown(" ".join(text.split()))
-    return flat if len(flat) <= room else f"{flat[: room - 1].rstrip()}…"
+def _judged_row(asked: Asked, judged: Judged, review: dict[str, Any] | None, aside: str | None) -> _Row:
+    """A row with what rules and a person say of it."""
+    sample, verdict = asked
+    findings, spoke = judged.findings, [(found.rule, found.outcome, found.reason) for found in judged.spoke]
+    if review is not None:
+        decided = _reviewed(review, sample)
+        findings = b",".join(part for part in (findings, findings_bytes([decided])) if part)
+        spoke += [(decided.rule, decided.outcome, decided.reason)] if decided.outcome == "drop" else []
+    draw = sample.provenance.get("draw")
+    return _Row(
+        sample.id, verdict.digest if verdict else sample.digest, findings, spoke,
+        str(review["action"]) if review else None, aside,
+        {axis: str(value) for axis, value in sample.cell.items()}, sample.answer[:200],
+        (verdict.state, against(verdict.findings)) if verdict else None, draw if isinstance(draw, str) else None,
+    )
 
 
-def _against(findings: Sequence[Finding]) -> str:
-    """What dropped a row: `length: 453 bytes < 1,024; refusal: ...`."""
-    return "; ".join(f"{found.rule}: {found.reason}" for found in findings if found.outcome == "drop")
+def _numbered(name: str, found: str) -> tuple[str, ...]:
+    """The rule's own name where it is the second of its kind, as `goats-2`."""
+    return (found,) if found.startswith(f"{name}-") and found[len(name) + 1:].isdigit() else ()
+
+
+def _settings(rules: Any) -> list[tuple[Any, Any]]:
+    """Names and options of rules as the manifest has them."""
+    listed = rules if isinstance(rules, list) else []
+    return [(rule.get("rule"), rule.get("options")) for rule in listed if isinstance(rule, dict)]
 
 
 def _reviewed(review: dict[str, Any], sample: Sample) -> Finding:

@@ -1,28 +1,33 @@
-"""Counts of a curation: by rule, by rule alone, by axis value, and a few dropped rows to look at."""
+"""Counts of a curation: by rule, by rule alone, by pair of rules, by axis value, and a few dropped rows to look at."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from math import sqrt
+from functools import cached_property
+from itertools import combinations
 from typing import Any, NamedTuple
 
+from pipeline.independence import Uneven, uneven
 from pipeline.types import Verdict
 
 VALUES = 200
 """An axis with more distinct values is not counted by value: no value has enough rows to say anything."""
-FEWEST_ROWS, DEVIATIONS = 10, 3.0
-"""A value's drop rate stands out with so many rows, and so many standard errors off the overall rate."""
+WEAK = 0.1
+"""Cramer's V below which an uneven fall is not told: small by Cohen (Statistical Power Analysis, 1988). Among many rows
+any difference is surely one, and few matter."""
+ALL = "all rules together"
 EXAMPLES = 3
 
 
 class Share(NamedTuple):
-    """How many rows of an axis value there were, and how many are dropped."""
+    """How many rows of an axis value there were, how many are dropped, and by which rules."""
 
     axis: str
     value: str
     rows: int
     dropped: int
+    by_rule: dict[str, int]
 
 
 class Dropped(NamedTuple):
@@ -66,6 +71,7 @@ class Tally:
     Attributes:
         by_rule: rule -> rows that are dropped, and that it dropped; every rule that dropped one.
         only_by_rule: rule -> of these, rows that no other rule dropped.
+        together: two rules -> rows that both dropped. A rule that compares rows never sees those that others dropped.
         rewritten: rows that were rewritten from another.
         flagged: kept rows that some rule flagged, or raised on.
         examples: a few dropped rows, of different rules as far as possible.
@@ -75,63 +81,74 @@ class Tally:
         self.rows = self.kept = self.dropped = self.flagged = self.rewritten = 0
         self.by_rule: Counter[str] = Counter()
         self.only_by_rule: Counter[str] = Counter()
+        self.together: Counter[tuple[str, str]] = Counter()
         self.flagged_by_rule: Counter[str] = Counter()
         self.errors_by_rule: Counter[str] = Counter()
-        self._axes: dict[str, dict[str, list[int]] | None] = {}
+        self._axes: dict[str, dict[str, Counter[str]] | None] = {}
         self._examples: dict[str, list[Dropped]] = {}
 
-    def add(self, verdict: Verdict, cell: dict[str, Any], text: str) -> None:
-        """Counts one row."""
+    def add(self, verdict: Verdict, cell: Mapping[str, Any], text: str) -> None:
+        """Counts one row; of its findings only those count that drop, flag or are an error."""
         gone = verdict.state == "dropped"
         self.rows += 1
         self.kept += not gone
         self.dropped += gone
-        against = [found for found in verdict.findings if found.outcome == "drop"]
-        if gone:
-            self.by_rule.update(found.rule for found in against)
-            self.only_by_rule.update(found.rule for found in against if len(against) == 1)
-            examples = self._examples.setdefault(against[0].rule, []) if against else []
-            if against and len(examples) < EXAMPLES:
-                examples.append(Dropped(verdict.sample, against[0].rule, against[0].reason, text))
-        else:
+        against = [found for found in verdict.findings if found.outcome == "drop"] if gone else []
+        rules = list(dict.fromkeys(found.rule for found in against))
+        if rules:
+            self.by_rule.update(rules)
+            if len(rules) == 1:
+                self.only_by_rule[rules[0]] += 1
+            else:
+                self.together.update(combinations(sorted(rules), 2))
+            examples = self._examples.setdefault(rules[0], [])
+            if len(examples) < EXAMPLES:
+                examples.append(Dropped(verdict.sample, rules[0], against[0].reason, text))
+        if not gone:
             flags = [found.rule for found in verdict.findings if found.outcome in ("flag", "error")]
             self.flagged += bool(flags)
             self.flagged_by_rule.update(flags)
         self.errors_by_rule.update(found.rule for found in verdict.findings if found.outcome == "error")
         for axis, value in cell.items():
-            self._count(axis, str(value), gone)
+            self._count(axis, str(value), rules, gone)
 
-    def _count(self, axis: str, value: str, gone: bool) -> None:
+    def _count(self, axis: str, value: str, rules: list[str], gone: bool) -> None:
         values = self._axes.setdefault(axis, {})
         if values is None:
             return
         if value not in values and len(values) >= VALUES:
             self._axes[axis] = None
             return
-        counts = values.setdefault(value, [0, 0])
-        counts[0] += 1
-        counts[1] += gone
+        counts = values.setdefault(value, Counter())
+        counts[""] += 1
+        if gone:
+            counts[ALL] += 1
+            counts.update(rules)
 
     @property
     def axes(self) -> list[Share]:
         """Rows and dropped rows of every axis value."""
         return [
-            Share(axis, value, rows, dropped)
-            for axis, values in self._axes.items() if values for value, (rows, dropped) in sorted(values.items())
+            Share(axis, value, counts[""], counts[ALL],
+                  ranked({rule: count for rule, count in counts.items() if rule not in ("", ALL)}))
+            for axis, values in self._axes.items() if values for value, counts in sorted(values.items())
         ]
 
+    @cached_property
+    def uneven(self) -> list[Uneven]:
+        """Rules that take one value of an axis more than the others, not by chance and not by little, the strongest
+        first; all rules together where that shows on an axis on which no single rule does."""
+        axes = {axis: values for axis, values in self._axes.items() if values and len(values) > 1}
+        rows = {axis: {value: counts[""] for value, counts in sorted(values.items())} for axis, values in axes.items()}
+        found, _ = uneven(rows, axes, [*sorted(self.by_rule), *([ALL] if len(self.by_rule) > 1 else [])])
+        told = [one for one in found if one.test.v >= WEAK]
+        single = {one.axis for one in told if one.rule != ALL}
+        return [one for one in told if one.rule != ALL or one.axis not in single]
+
     @property
-    def uneven(self) -> list[Share]:
-        """Axis values that are dropped far more or less often than the rest, the farthest first."""
-        overall = self.dropped / self.rows if self.rows else 0.0
-        if overall in (0.0, 1.0):
-            return []
-
-        def deviation(share: Share) -> float:
-            return abs(share.dropped / share.rows - overall) / sqrt(overall * (1 - overall) / share.rows)
-
-        found = [share for share in self.axes if share.rows >= FEWEST_ROWS and deviation(share) >= DEVIATIONS]
-        return sorted(found, key=lambda share: (-deviation(share), share.axis, share.value))
+    def overlap(self) -> list[tuple[tuple[str, str], int]]:
+        """Pairs of rules and how many rows both dropped, the most first."""
+        return sorted(self.together.items(), key=lambda item: (-item[1], item[0]))
 
     @property
     def examples(self) -> list[Dropped]:

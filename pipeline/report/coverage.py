@@ -13,9 +13,9 @@ from markupsafe import Markup
 from pipeline.grid.hashing import Grid
 from pipeline.grid.legal import rules_of
 from pipeline.grid.pairwise import legal_pairs
+from pipeline.independence import SURE, Independence, chance, independence, numbers
 from pipeline.words import number, percent, plural
 
-from ._independence import SURE, Independence, chance, independence, numbers
 from ._svg import share_bar
 from ._text import brief
 from .gather import LABEL, Fate

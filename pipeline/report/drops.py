@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from pipeline.independence import Uneven, numbers, uneven
 from pipeline.words import number, percent, plural
 
-from ._independence import SURE, independence, numbers
 from ._svg import share_bar
 from ._text import brief
 from .gather import REWRITTEN
@@ -17,7 +18,7 @@ from .material import Material, rules_of, within
 
 WORDS = {"review": "decided by a person", REWRITTEN: "its rewrite stands in its place"}
 """What decides beside rules -> what a reader is told about it."""
-RULES, FALLS = 20, 8
+RULES, FALLS, PAIRS = 20, 8, 6
 
 
 class Drop(NamedTuple):
@@ -43,12 +44,14 @@ class Fall(NamedTuple):
 
 
 class Drops(NamedTuple):
-    """The section. `even` is said where no rule falls unevenly; empty where there are too few rows to say so."""
+    """The section. `even` is said where no rule falls unevenly; empty where there are too few rows to say so. `both`
+    names the rules that drop the same rows."""
 
     lead: str
     rules: list[Drop]
     falls: list[Fall]
     even: str
+    both: str
 
 
 def drops(material: Material) -> Drops | None:
@@ -70,27 +73,26 @@ def drops(material: Material) -> Drops | None:
     ]
     falls, tested = _falls(material)
     even = f"On no axis does a rule fall on one value more than chance explains ({plural(tested, 'test')})."
-    return Drops(_lead(material), rules, falls, even if tested and not falls else "")
+    pairs = sorted(found.together.items(), key=lambda each: (-each[1], each[0]))[:PAIRS]
+    both = ", ".join(f"{brief(one)} and {brief(other)} {number(count)}" for (one, other), count in pairs)
+    return Drops(_lead(material), rules, falls, even if tested and not falls else "",
+                 f"Dropped by two rules at once: {both}." if both else "")
 
 
 def _falls(material: Material) -> tuple[list[Fall], int]:
-    """Rules that take some values of an axis more than others, by more than chance; and how many tests that took.
+    """Rules that take some values of an axis more than others, by more than chance; and how many tests that took."""
+    found = material.rows
+    rows = {axis: {value: fate.rows for value, fate in fates.items()} for axis, fates in found.fates.items()}
+    falls, tests = uneven(rows, found.lost, list(found.by_rule)[:RULES])
+    return [Fall(brief(one.rule), one.axis, f"{brief(one.value)}, {one.taken} of {one.rows}",
+                 _least(one, rows[one.axis], found.lost[one.axis]), numbers(one.test)) for one in falls[:FALLS]], tests
 
-    Of many tests one will show something, so each has to be as many times surer (Bonferroni).
-    """
-    found, tests = material.rows, list[tuple[float, float, Fall]]()
-    for axis, fates in found.fates.items():
-        for rule in list(found.by_rule)[:RULES]:
-            taken = {value: found.lost.get(axis, {}).get(value, Counter())[rule] for value in fates}
-            test = independence([[taken[value], fate.rows - taken[value]] for value, fate in fates.items()])
-            if test is None or not test.sound:
-                continue
-            shares = sorted((taken[value] / fate.rows, value) for value, fate in fates.items())
-            least, most = (f"{brief(value)}, {taken[value]} of {fates[value].rows}"
-                           for _, value in (shares[0], shares[-1]))
-            tests.append((test.p, test.v, Fall(brief(rule), axis, most, least, numbers(test))))
-    falls = sorted((each for each in tests if each[0] < SURE / len(tests)), key=lambda each: -each[1])
-    return [fall for _, _, fall in falls[:FALLS]], len(tests)
+
+def _least(one: Uneven, rows: Mapping[str, int], lost: Mapping[str, Counter[str]]) -> str:
+    """The value of which the rule takes the smallest share."""
+    taken = {value: lost.get(value, Counter())[one.rule] for value in rows}
+    _, value = min((taken[value] / of, value) for value, of in rows.items())
+    return f"{brief(value)}, {taken[value]} of {rows[value]}"
 
 
 def _lead(material: Material) -> str:

@@ -6,6 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from pipeline.digest import hash_unit
@@ -67,6 +68,7 @@ class Gathered:
         pairs: two axes -> two values -> rows before and after curation.
         by_rule: rule -> rows that it dropped.
         only_by_rule: rule -> of these, rows that no other rule dropped.
+        together: two rules -> rows that both dropped.
         flagged_by_rule: rule -> kept rows that it flagged or raised on.
         lengths: rule -> (state, length) -> rows; under "" the bytes of the answer, where no rule measures length.
         extremes: rule -> the shortest and the longest length, exactly.
@@ -89,6 +91,7 @@ class Gathered:
     pairs: dict[tuple[str, str], dict[tuple[str, str], Fate]] = field(default_factory=dict)
     by_rule: Counter[str] = field(default_factory=Counter)
     only_by_rule: Counter[str] = field(default_factory=Counter)
+    together: Counter[tuple[str, str]] = field(default_factory=Counter)
     flagged_by_rule: Counter[str] = field(default_factory=Counter)
     lengths: dict[str, Counter[tuple[str, int]]] = field(default_factory=dict)
     extremes: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -151,6 +154,7 @@ class Gathered:
             self.by_rule.update(against)
             if len(against) == 1:
                 self.only_by_rule.update(against)
+            self.together.update(combinations(sorted(against), 2))
 
     def _measure(self, row: Row, measured: frozenset[str]) -> None:
         if not measured:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain
@@ -21,27 +21,31 @@ import orjson
 
 from ..errors import DataError
 from ..recipe import TEXT_FILES, Recipe, load_recipe
-from ..types import Call, Finding, Problem, Sample, Verdict
+from ..types import Call, Problem, Sample, Verdict
 from . import plan as _plan
 from .calls import CallStore
 from .edits import HandEdits, Rebuilt, Restored
-from .files import jsonl_bytes, jsonl_reader, refusal, write_atomic
+from .files import jsonl_bytes, jsonl_reader, refusal, swap_files, write_atomic
 from .hand import Hand
 from .journal import now
 from .locks import lock, mutex
 from .reviews import Reviews, decision
 from .samples import SampleFile
 from .standing import Aside, any_real, standing
+from .verdicts import line_of, verdict_of
 from .writer import SampleWriter
 
 _AFRESH = "rm {path} && synth generate {name}   makes it anew; rows and paid answers are kept"
+BEFORE = "verdicts.before.jsonl"
+"""The verdicts before the last curation that changed any: `curate --undo` brings them back."""
 LAYOUT = 1
 """Version of the folder's layout; tests/golden/dataset-v1 is one of version 1."""
 
 
 _OURS = frozenset(
     {"recipe.yaml", "plan.jsonl", "calls", "samples.jsonl", "written.jsonl", "manifest.json", "verdicts.jsonl",
-     "reviews.jsonl", "failures.jsonl", "exports", "finetunes", "evaluations", "report.html", ".locks"}
+     "verdicts.before.jsonl", "reviews.jsonl", "failures.jsonl", "exports", "finetunes", "evaluations",
+     "report.html", ".locks"}
 )
 """Names that a recipe's own files do not take when they are copied in."""
 
@@ -142,8 +146,12 @@ class Dataset:
 
     def note(self, section: str, value: Any) -> None:
         """Replaces one section of manifest.json."""
+        self.notes({section: value})
+
+    def notes(self, sections: Mapping[str, Any]) -> None:
+        """Replaces some sections of manifest.json at once."""
         with mutex(self.path):  # generate and curate may both have something to say
-            write_atomic(self.path / "manifest.json", _pretty({**self.manifest(), section: value}))
+            write_atomic(self.path / "manifest.json", _pretty({**self.manifest(), **sections}))
 
     # -- rows ------------------------------------------------------------------------------------
 
@@ -164,6 +172,12 @@ class Dataset:
             self.calls.journal.sync()
             if clean and not writer.disturbed and not self._untouched():
                 self.note("samples", self._samples.signature())
+
+    def judged(self) -> dict[str, list[int]]:
+        """Which rows and which verdicts are there: equal to what a curation noted, they are those that it left."""
+        path = self.path / "verdicts.jsonl"
+        verdicts = [path.stat().st_size, path.stat().st_ino] if path.exists() else []
+        return {"samples": self._samples.signature(), "verdicts": verdicts}
 
     def _untouched(self) -> bool:
         return bool(self._samples.signature()) and self.manifest().get("samples") == self._samples.signature()
@@ -267,24 +281,48 @@ class Dataset:
         return self._reviews.standing()
 
     def write_verdicts(self, verdicts: Iterable[Verdict]) -> Path:
-        """Replaces verdicts.jsonl as a whole; the same verdicts leave it as it is, so that exports stay up to date."""
-        path = self.path / "verdicts.jsonl"
-        write_atomic(path, (jsonl_bytes(_verdict_line(verdict)) for verdict in verdicts), spare=True)
-        return path
+        """Replaces verdicts.jsonl as a whole; see `put_verdicts`."""
+        self.put_verdicts(map(line_of, verdicts), lambda: False)
+        return self.path / "verdicts.jsonl"
 
-    def verdicts(self, *, whole: bool = True) -> Iterator[Verdict]:
+    def put_verdicts(self, lines: Iterable[bytes], keep: Callable[[], bool]) -> bool:
+        """Replaces verdicts.jsonl as a whole; the same verdicts leave it as it is, so that exports stay up to date.
+
+        Args:
+            lines: as `verdicts.verdict_line` makes them.
+            keep: asked once all are written: whether those that were there are kept for `swap_verdicts`.
+
+        Returns:
+            Whether they were kept.
+        """
+        path, kept = self.path / "verdicts.jsonl", list[Path]()
+
+        def before() -> Path | None:
+            kept.extend([self.path / BEFORE] if path.exists() and keep() else [])
+            return kept[0] if kept else None
+
+        write_atomic(path, lines, spare=True, before=before)
+        return bool(kept)
+
+    def swap_verdicts(self) -> None:
+        """Brings the verdicts that were kept back, with what was noted of them; once more undoes that."""
+        noted = self.manifest()
+        swap_files(self.path / "verdicts.jsonl", self.path / BEFORE)
+        self.notes({"curation": noted.get("curation_before"), "curation_before": noted.get("curation")})
+
+    def verdicts(self, *, whole: bool = True, before: bool = False) -> Iterator[Verdict]:
         """The verdicts of the last curation; none where there was none.
 
         Args:
             whole: whether a damaged line is an error: its row may have been dropped. Curating passes over it, and
                 measures that row again.
+            before: those that `swap_verdicts` would bring back.
 
         Raises:
             DataError: a damaged line, with the command that mends it.
         """
-        for line in jsonl_reader(self.path / "verdicts.jsonl", f"synth curate {self.name}", whole=whole):
-            findings = tuple(_finding(found) for found in line["findings"])
-            yield Verdict(line["sample"], line["digest"], line["state"], findings)
+        name = BEFORE if before else "verdicts.jsonl"
+        return map(verdict_of, jsonl_reader(self.path / name, f"synth curate {self.name}", whole=whole))
 
     def write_failures(self, calls: Iterable[Call], unusable: Iterable[dict[str, Any]] | None = None) -> Path:
         """Replaces failures.jsonl: one line per call whose last outcome is a failure, then the answers of no use.
@@ -314,23 +352,6 @@ class Dataset:
         if not states.counts()[_plan.SURPLUS]:
             return set()
         return {s.id for s in self.samples() if states.get(str(s.provenance.get("draw"))) == _plan.SURPLUS}
-
-
-def _verdict_line(verdict: Verdict) -> dict[str, Any]:
-    findings = []
-    for found in verdict.findings:
-        line: dict[str, Any] = {"rule": found.rule, "outcome": found.outcome, "value": found.value}
-        line.update({key: getattr(found, key) for key in ("reason", "span", "key", "calls") if getattr(found, key)})
-        findings.append(line)
-    return {"sample": verdict.sample, "state": verdict.state, "digest": verdict.digest, "findings": findings}
-
-
-def _finding(line: dict[str, Any]) -> Finding:
-    span = line.get("span")
-    return Finding(
-        rule=line["rule"], value=line.get("value"), outcome=line["outcome"], reason=line.get("reason", ""),
-        span=(span[0], span[1]) if span else None, key=line.get("key", ""), calls=tuple(line.get("calls", ())),
-    )
 
 
 def _files_of(recipe: Recipe) -> set[str]:

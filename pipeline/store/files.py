@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import filecmp
 import os
+import shutil
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -39,13 +40,16 @@ def refusal(path: Path, error: OSError) -> DataError:
     return DataError(f"{path}: {error.strerror or error}", hint)
 
 
-def write_atomic(path: Path, data: bytes | Iterable[bytes], *, spare: bool = False) -> None:
+def write_atomic(
+    path: Path, data: bytes | Iterable[bytes], *, spare: bool = False, before: Callable[[], Path | None] | None = None,
+) -> None:
     """Writes beside the target, syncs, then replaces it: a reader sees the old file or the new one.
 
     Args:
         path: the file.
         data: what it shall hold.
         spare: leave the file alone, its time too, where it holds that already.
+        before: asked before the file is replaced: under which name the old one stays.
 
     Raises:
         DataError: the disk is full or the folder cannot be written; the old file stands.
@@ -59,12 +63,45 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes], *, spare: bool = Fal
             file.flush()
             os.fsync(file.fileno())
         if not (spare and path.is_file() and filecmp.cmp(part, path, shallow=False)):
+            if old := before() if before else None:
+                _stays(path, part.with_suffix(".before"))
+                part.with_suffix(".before").replace(old)
             part.replace(path)
     except OSError as error:
         raise refusal(path, error) from error
     finally:
-        with suppress(OSError):
-            part.unlink()
+        for left in (part, part.with_suffix(".before")):
+            with suppress(OSError):
+                left.unlink()
+
+
+def _stays(path: Path, other: Path) -> None:
+    """Gives a file a second name; a copy where the system has no links."""
+    with suppress(FileNotFoundError):
+        other.unlink()
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
+
+
+def swap_files(path: Path, other: Path) -> None:
+    """Each of two files takes the other's place; `path` is always there, and counts as written now.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.swap")
+    try:
+        there = path.exists()
+        if there:
+            _stays(path, part)
+        other.replace(path)
+        os.utime(path)
+        if there:
+            part.replace(other)
+    except OSError as error:
+        raise refusal(path, error) from error
 
 
 def append_lines(path: Path, lines: Iterable[bytes]) -> int:

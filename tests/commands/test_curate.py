@@ -10,6 +10,7 @@ import pytest
 from pipeline.commands import main
 from pipeline.commands.curate import rules_of
 from pipeline.errors import RecipeError
+from tests.curate.test_curate import OWN
 
 TEXTS = ["short", "I'm sorry, but I can't help with that request today.", "The ferry leaves at six, without the goat."]
 
@@ -213,3 +214,105 @@ def test_an_empty_answer_is_shown_as_one(workdir: Path, capsys: pytest.CaptureFi
     assert main(["import", "gaps", "rows.jsonl", "--completion", "text"]) == 0
     assert main(["curate", "gaps", "--rule", "length: {min: 3, unit: bytes}"]) == 0
     assert "          (empty)\n" in capsys.readouterr().err
+
+
+def test_what_another_bound_would_decide(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}", "--rule", "refusal"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--what-if", "length.min=5"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0] == "length.min 10 -> 5: 1 row kept now, 2 then, of 3 (1 back, 0 dropped)"
+    assert lines[2].split() == ["length", "1", "0", "1", "0"]
+    assert "no longer length: 5 bytes < 10" in lines[4]
+    assert said.err.splitlines()[-1] == (
+        "next   synth curate ferry --rule 'length: {unit: bytes, min: 5}' --rule refusal   # decides so")
+    assert main(["curate", "ferry", "--what-if", "length.min=5", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["now"]["kept"], told["then"]["kept"], told["changed"]) == (1, 2, {"back": 1, "gone": 0})
+    assert told["moved"] == [{"rule": "length", "bound": "min", "now": 10, "then": 5}]
+
+
+def test_rows_kept_at_each_value_of_a_bound(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--what-if", "length.min"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["5", "10", "42", "52"]
+    assert [line.split()[0] for line in lines if line.endswith(" now")] == ["10"]
+    assert main(["curate", "ferry", "--what-if", "length.min", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert [(point["at"], point["kept"]) for point in told["points"]] == [(5, 3), (10, 2), (42, 2), (52, 1)]
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--what-if", "length.min=3", "--diff"], "--what-if and --diff: one at a time"),
+    (["--what-if", "length.min=3", "--rule", "refusal"], "--what-if is about the last curation, and --rule about"),
+    (["--undo", "--set", "curate=[refusal]"], "--undo is about the last curation, and --set about another"),
+    (["--what-if", "length.min=3", "--what-if", "length.max"], "give it a value as the others"),
+    (["--what-if", "lenght.min=3"], "did you mean 'length'?"),
+])
+def test_options_that_mean_different_things_are_refused(
+    ferry: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str,
+) -> None:
+    assert main(["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}"]) == 0
+    assert main(["curate", "ferry", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_undo_on_the_command_line(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--undo"]) == 4
+    assert main(["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}"]) == 0
+    assert main(["curate", "ferry", "--rule", "refusal"]) == 0
+    assert main(["export", "ferry"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--undo"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == ("2 kept, 1 dropped, as before the last curation: 1 row back, 1 dropped "
+                                        "(length added, refusal left out)")
+    assert "the exports are of the other curation" in said.err
+    assert main(["status", "ferry", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["next"] == "synth export ferry"
+
+
+def test_diff_with_nothing_new_shows_what_the_last_curation_changed(
+    ferry: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["curate", "ferry", "--set", "curate=[refusal]"]) == 0
+    recipe = ferry.parent.parent / "ferry.yaml"
+    recipe.write_text((ferry / "recipe.yaml").read_text() + "curate: [{length: {min: 10, unit: bytes}}]\n")
+    assert main(["curate", "ferry"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--diff"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == ("2 kept, 1 dropped by the last curation: 1 row back, 1 dropped "
+                                        "(length added, refusal left out)")
+    assert said.err.splitlines()[-1].startswith("next   synth curate ferry --undo")
+
+
+def test_all_dropped_still_gives_the_whole_report(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts, examples, verdicts, a page: exit code 3 comes last."""
+    assert main(["curate", "ferry", "--rule", "length: {min: 900, unit: words}", "--rule", "refusal", "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kept"], told["dropped"], told["by_rule"]) == (0, 3, {"length": 3, "refusal": 1})
+    assert told["together"] == [{"rules": ["length", "refusal"], "rows": 1}]
+    assert len((ferry / "verdicts.jsonl").read_bytes().splitlines()) == 3
+    assert main(["curate", "ferry", "--what-if", "length.min"]) == 0
+    assert main(["report", "ferry"]) == 0
+    page = (ferry / "report.html").read_text()
+    assert "None was kept." in page
+    assert "3 rows of 3 were dropped, all of them by length." in page
+    assert "Dropped by two rules at once: length and refusal 1." in page
+
+
+def test_a_rule_that_raises_on_a_row_stops_nothing(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = ferry.parent.parent
+    (root / "goats.py").write_text(OWN)
+    (root / "ferry.yaml").write_text((ferry / "recipe.yaml").read_text() + "curate: [{rule: ./goats.py}, refusal]\n")
+    assert main(["curate", "ferry"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "2 kept, 1 dropped, 1 flagged, of 3 rows"
+    assert "goats raised on 1 row, kept and flagged" in said.err
+    lines = [json.loads(line) for line in (ferry / "verdicts.jsonl").read_bytes().splitlines()]
+    assert [line["findings"][0]["outcome"] for line in lines] == ["keep", "keep", "error"]
+    assert lines[2]["findings"][0]["reason"] == "ValueError: a goat"

@@ -293,13 +293,38 @@ def test_the_manifest_holds_rules_with_options_and_counts(dataset: Dataset) -> N
         "unit": "chars", "newline": "as-is", "of": "last", "model": None, "min": 20, "max": None}
 
 
-def test_a_value_that_is_dropped_far_more_often_is_named(dataset: Dataset) -> None:
-    rows = [row(f"r{i}", "short" if i % 4 == 0 and i % 10 else STORY, cell={"genre": "noir" if i % 4 == 0 else "epic"})
+def test_a_rule_that_falls_on_one_value_is_named_with_its_test(dataset: Dataset) -> None:
+    rows = [row(f"r{i}", "short" if i % 4 == 0 and i % 10 else STORY,
+                cell={"genre": "noir" if i % 4 == 0 else "epic", "place": "Oslo" if i % 3 else "Lima"})
             for i in range(200)]
     fill(dataset, rows)
-    done = run(dataset, LENGTH)
-    assert [(share.axis, share.value, share.dropped, share.rows) for share in done.tally.uneven] == [
-        ("genre", "noir", 40, 50), ("genre", "epic", 0, 150)]
+    done = run(dataset, LENGTH, "refusal")
+    (found,) = done.tally.uneven
+    assert (found.rule, found.axis, found.value, found.taken, found.rows, found.of_others, found.others) == (
+        "length", "genre", "noir", 40, 50, 0, 150)
+    assert found.p < 1e-6
+    told = done.told()
+    assert told["axes"]["genre"]["noir"] == {"rows": 50, "dropped": 40, "by_rule": {"length": 40}}
+    assert told["axes"]["genre"]["epic"] == {"rows": 150, "dropped": 0, "by_rule": {}}
+
+
+def test_two_rules_that_share_the_blame_are_told_together(dataset: Dataset) -> None:
+    """Neither is sure of itself on that axis; both together are."""
+    fill(dataset, [row(f"r{i}", STORY, cell={"genre": "noir" if i % 2 else "epic"},
+                       provenance={1: {"finish_reason": "length"}, 5: {"refusal": "no"}}.get(i % 14, {}))
+                   for i in range(70)])
+    found = run(dataset, "finish_reason", "refusal").tally.uneven
+    assert [(one.rule, one.taken, one.of_others) for one in found] == [("all rules together", 10, 0)]
+
+
+def test_rules_that_drop_the_same_rows_are_counted_by_pair(dataset: Dataset) -> None:
+    cut = {"finish_reason": "length"}
+    fill(dataset, [row("a", "short", provenance=cut), row("b", "short", provenance=cut), row("c", "short"),
+                   row("d", STORY, provenance=cut), row("e", STORY)])
+    done = run(dataset, LENGTH, "finish_reason")
+    assert done.tally.overlap == [(("finish-reason", "length"), 2)]
+    assert done.tally.only_by_rule == {"length": 1, "finish-reason": 1}
+    assert done.told()["together"] == [{"rules": ["finish-reason", "length"], "rows": 2}]
 
 
 def test_an_axis_of_names_is_not_counted_by_name(dataset: Dataset) -> None:

@@ -1,0 +1,206 @@
+"""Row rules over rows, in their order: here, or in several processes once measuring is what takes the time."""
+
+from __future__ import annotations
+
+import marshal
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from pipeline.rules import RowRule, open_rules
+from pipeline.sections import Item
+from pipeline.store.verdicts import findings_bytes
+from pipeline.types import CallRef, Finding, Sample, Verdict
+
+from .pool import Pool
+
+LOOK, WORTH_S = 2_000, 0.000_2
+"""So many rows are measured here first; other processes are started where one took longer than that on average: below
+it, sending rows to and fro costs more than it gains (chosen by us on 2026-11-28)."""
+ROWS, BYTES = 250, 1_000_000
+"""What is sent at once, at most."""
+PROCESSES = 8
+"""More than this and reading the rows is what takes the time."""
+SPOKE = ("drop", "flag", "error")
+
+Answer = Callable[[], bytes | None]
+Earlier = dict[str, Finding]
+"""Findings of the last curation on the same text, by key."""
+
+
+class Judged(NamedTuple):
+    """What the row rules found on a row: as verdicts.jsonl has it, those that spoke up, and how many were known."""
+
+    findings: bytes
+    spoke: tuple[Finding, ...]
+    reused: int
+
+
+class Asked(NamedTuple):
+    """A row to be measured."""
+
+    sample: Sample
+    verdict: Verdict | None
+
+
+def judge(rules: Sequence[RowRule[Any, Any]], sample: Sample, earlier: Earlier) -> tuple[bytes, tuple[Finding, ...]]:
+    """The findings of all rules on one row, as bytes, and those that drop, flag or are an error."""
+    findings = [rule.finding(sample, earlier.get(rule.key)) for rule in rules]
+    try:
+        line = findings_bytes(findings)
+    except (TypeError, ValueError):  # a rule may be anyone's: what is no JSON is a record on this row
+        findings = [_written(found) for found in findings]
+        line = findings_bytes(findings)
+    return line, tuple(found for found in findings if found.outcome in SPOKE)
+
+
+def _written(found: Finding) -> Finding:
+    """The finding, if it can be written; else that it cannot."""
+    try:
+        findings_bytes([found])
+    except (TypeError, ValueError) as error:
+        return Finding(found.rule, None, "error", f"{type(error).__name__}: {error}"[:300], key=found.key)
+    return found
+
+
+class Measuring:
+    """Measures rows in their order, whatever process does it; the results are the same.
+
+    Args:
+        rules: the row rules.
+        items: what they were opened from, all rules of the curation, for other processes to do the same.
+        folder: see `open_rules`.
+        processes: at most so many; one for each core where None. 0 and 1 start none.
+        clock: seconds that pass.
+        look: rows that are measured here first, to see whether other processes are worth it.
+    """
+
+    def __init__(
+        self, rules: Sequence[RowRule[Any, Any]], items: Sequence[Item], folder: Path | None,
+        processes: int | None = None, clock: Callable[[], float] = perf_counter, look: int = LOOK,
+    ) -> None:
+        self._rules, self._items, self._folder, self._clock = rules, items, folder, clock
+        self._keys = [rule.key for rule in rules]
+        self._processes = min(PROCESSES, _cores()) if processes is None else processes
+        self._look, self._rows, self._seconds = look, 0, 0.0
+
+    def run(self, rows: Iterable[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
+        """Each row with what the rules found on it, in the order in which they came."""
+        left = iter(rows)
+        while not self._worth():
+            row = next(left, None)
+            if row is None:
+                return
+            yield Asked(*row), self._here(Asked(*row))
+        yield from self._spread(left)
+
+    def _worth(self) -> bool:
+        return self._processes > 1 and self._rows >= self._look and self._seconds > WORTH_S * self._rows
+
+    def _here(self, row: Asked) -> Judged:
+        earlier, reused = self._known(row)
+        started = self._clock()
+        found = judge(self._rules, row.sample, earlier)
+        if reused < len(self._keys):
+            self._rows, self._seconds = self._rows + 1, self._seconds + self._clock() - started
+        return Judged(*found, reused)
+
+    def _known(self, row: Asked) -> tuple[Earlier, int]:
+        """Findings that hold still, by key; and how many of today's rules have one."""
+        if row.verdict is None:
+            return {}, 0
+        earlier = {found.key: found for found in row.verdict.findings
+                   if found.outcome not in ("error", "unmeasured")}
+        return earlier, sum(key in earlier for key in self._keys)
+
+    # -- several processes -----------------------------------------------------------------------
+
+    def _spread(self, rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
+        """Lots go out while those before are awaited; a lot that does not come back is measured here."""
+        pool = Pool(self._processes, measurer, (list(self._items), self._folder))
+        waiting: deque[tuple[list[Asked], Answer | None]] = deque()
+        try:
+            for lot in _lots(rows):
+                waiting.append((lot, self._send(pool, lot)))
+                if len(waiting) > 2 * self._processes:
+                    yield from self._fetch(*waiting.popleft())
+            while waiting:
+                yield from self._fetch(*waiting.popleft())
+        finally:
+            pool.close()
+
+    def _send(self, pool: Pool, lot: list[Asked]) -> Answer | None:
+        """None where all is known, or a row holds what is no JSON."""
+        unknown = [_plain(row.sample, earlier) for row in lot
+                   for earlier, reused in [self._known(row)] if reused < len(self._keys)]
+        with suppress(ValueError):
+            return pool.ask(marshal.dumps(unknown)) if unknown else None
+        return None
+
+    def _fetch(self, lot: list[Asked], answer: Answer | None) -> Iterator[tuple[Asked, Judged]]:
+        data = answer() if answer else None
+        found = deque(marshal.loads(data)) if data is not None else None
+        for row in lot:
+            _, reused = self._known(row)
+            if found is None or reused == len(self._keys):
+                yield row, self._here(row)
+            else:
+                line, spoke = found.popleft()
+                yield row, Judged(line, tuple(_finding(each) for each in spoke), reused)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _lots(rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[list[Asked]]:
+    lot, size = list[Asked](), 0
+    for row in rows:
+        lot.append(Asked(*row))
+        size += len(row[0].answer)
+        if len(lot) >= ROWS or size > BYTES:
+            yield lot
+            lot, size = [], 0
+    if lot:
+        yield lot
+
+
+def _plain(sample: Sample, earlier: Earlier) -> tuple[Any, ...]:
+    """A row and what is known of it, in types that `marshal` writes."""
+    row = (sample.id, sample.messages, sample.cell, sample.fields, sample.rejected, sample.label, sample.tools,
+           [tuple(call) for call in sample.calls], sample.parent, sample.source, sample.provenance)
+    return row, [_told(found) for found in earlier.values()]
+
+
+def _sample(row: Sequence[Any]) -> Sample:
+    name, messages, cell, fields, rejected, label, tools, calls, parent, source, provenance = row
+    return Sample(name, messages, cell, fields, rejected, label, tools, tuple(CallRef(*call) for call in calls), parent,
+                  source, provenance)
+
+
+def _told(found: Finding) -> tuple[Any, ...]:
+    return found.rule, found.value, found.outcome, found.reason, found.span, found.key, found.calls
+
+
+def _finding(told: Sequence[Any]) -> Finding:
+    rule, value, outcome, reason, span, key, calls = told
+    return Finding(rule, value, outcome, reason, tuple(span) if span else None, key, tuple(calls))
+
+
+def measurer(items: Sequence[Item], folder: Path | None) -> Callable[[bytes], bytes]:
+    """What another process does with a lot; see `Pool`."""
+    rules = [rule for rule in open_rules(items, folder=folder) if isinstance(rule, RowRule)]
+
+    def measure(data: bytes) -> bytes:
+        done = []
+        for row, told in marshal.loads(data):
+            line, spoke = judge(rules, _sample(row), {found.key: found for found in map(_finding, told)})
+            done.append((line, [_told(found) for found in spoke]))
+        return marshal.dumps(done)
+
+    return measure

@@ -1,0 +1,205 @@
+"""Bounds of the last curation's rules, by name: what `--what-if` moves, and how two lists of rules differ."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline import _yaml
+from pipeline.errors import DataError, RecipeError, did_you_mean
+from pipeline.options import own_folder
+from pipeline.recipe import Recipe
+from pipeline.registry import printed, resolve
+from pipeline.rules import AnyRule, open_rules
+from pipeline.sections import Item
+from pipeline.store import Dataset
+from pipeline.words import number
+
+from .outcome import GIVEN
+
+WHAT_IF = "--what-if"
+_PLAIN = re.compile(r"[A-Za-z][\w./-]*( [\w./-]+)*")
+_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+
+
+class Move(NamedTuple):
+    """A bound as it is named: `length.min=800`; `asked` without a value asks for all of them."""
+
+    text: str
+    rule: int
+    bound: str
+    asked: bool
+    value: Any = None
+
+
+class Moved(NamedTuple):
+    """A bound, where it stood and where it would stand."""
+
+    rule: str
+    bound: str
+    now: Any
+    then: Any
+
+    def __str__(self) -> str:
+        return f"{self.rule}.{self.bound} {value_of(self.now)} -> {value_of(self.then)}"
+
+
+class Noted(NamedTuple):
+    """The rules of the last curation.
+
+    Attributes:
+        items: as a recipe's list names them, with all options.
+        rules: the same, opened.
+        places: where the recipe has each; empty where a rule was named otherwise.
+        given: whether `--rule` named them.
+        folder: where rules of one's own lie.
+    """
+
+    items: list[Item]
+    rules: list[AnyRule]
+    places: list[str]
+    given: bool
+    folder: Path | None
+
+
+def last_rules(dataset: Dataset, recipe: Recipe | None) -> Noted:
+    """The rules of the last curation, as its note has them.
+
+    Raises:
+        DataError: nothing was curated yet.
+        RecipeError: a rule of it is no longer there, or takes other options.
+    """
+    noted = dataset.manifest().get("curation") or {}
+    listed = [rule for rule in noted.get("rules") or [] if isinstance(rule, dict)]
+    if not listed:
+        raise DataError(f"{dataset.name}: nothing was curated yet", f"synth curate {dataset.name}")
+    items = [Item(name=_kind(rule), options=dict(rule.get("options") or {})) for rule in listed]
+    folder = own_folder(recipe.path, dataset.path) if recipe else None
+    rules = open_rules(items, lambda index: f"{listed[index].get('rule')} of the last curation", folder)
+    return Noted(items, rules, _places(recipe, rules), noted.get("by") == GIVEN, folder)
+
+
+def _kind(rule: Mapping[str, Any]) -> str:
+    """The plug-in of a rule as the note has it: of `length-2` it is `length`."""
+    if rule.get("file"):
+        return str(rule["file"])
+    name = str(rule.get("rule"))
+    try:
+        return resolve("rules", name)
+    except RecipeError:
+        return re.sub(r"-\d+$", "", name)
+
+
+def _places(recipe: Recipe | None, rules: Sequence[AnyRule]) -> list[str]:
+    """`plots.yaml:12` of each rule."""
+    found: dict[str, str] = {}
+    for index, item in enumerate(recipe.curate if recipe else ()):
+        name = printed(Path(item.name).stem)
+        again = sum(key == name or key.startswith(f"{name}-") for key in found)
+        found[f"{name}-{again + 1}" if again else name] = recipe.at("curate", index) if recipe else ""
+    return [found.get(rule.name, "") for rule in rules]
+
+
+def read_moves(texts: Sequence[str], rules: Sequence[AnyRule], name: str) -> list[Move]:
+    """What `--what-if` says, rule and bound found.
+
+    Args:
+        texts: as `length.min=800`, or `length.min`.
+        rules: of the last curation.
+        name: the dataset's, for the commands that are proposed.
+
+    Raises:
+        RecipeError: no such rule or bound, with all that can be moved; or an option that changes what is measured.
+    """
+    return [_read(text, rules, name) for text in texts]
+
+
+def _read(text: str, rules: Sequence[AnyRule], name: str) -> Move:
+    path, sign, given = text.partition("=")
+    rule_name, dot, bound = path.strip().rpartition(".")
+    known = [rule.name for rule in rules]
+    if not dot or printed(rule_name) not in known:
+        word = rule_name if dot else path.strip()
+        near = did_you_mean(printed(word), known) if printed(word) not in known else ""
+        what = f"rule '{word}' in the last curation" if near else f"bound in '{text}'"
+        raise RecipeError(f"{WHAT_IF} {text}: no {what}", "\n".join(filter(None, (near, can_move(rules)))))
+    index = known.index(printed(rule_name))
+    rule, bound = rules[index], bound.replace("-", "_")
+    if bound in type(rule.how).model_fields:
+        option = f"{rule_name}.{bound}"
+        raise RecipeError(
+            f"{WHAT_IF} {text}: {option} changes what is measured, so every row is measured anew for it (costs "
+            "nothing, writes nothing)",
+            f"synth curate {name} {_anew(rules, index, bound, given if sign else '...')} --diff")
+    if bound not in type(rule.bounds).model_fields:
+        near = did_you_mean(bound, type(rule.bounds).model_fields)
+        raise RecipeError(f"{WHAT_IF} {text}: {rule_name} has no bound '{bound}'",
+                          "\n".join(filter(None, (near, can_move(rules)))))
+    value = _yaml.parse(given, f"{WHAT_IF} {text}")[0] if sign else None
+    return Move(text, index, bound, not sign, value)
+
+
+def _anew(rules: Sequence[AnyRule], index: int, option: str, value: str) -> str:
+    """All rules as `--rule`, one of them with an option."""
+    told = (written(rule, {option: value} if place == index else {}) for place, rule in enumerate(rules))
+    return " ".join(f"--rule {shlex.quote(each)}" for each in told)
+
+
+def can_move(rules: Sequence[AnyRule]) -> str:
+    """The bounds of rules and where they stand: `it moves length.min (1,024), length.max (none)`."""
+    bounds = [f"{rule.name}.{key} ({value_of(value)})"
+              for rule in rules for key, value in rule.bounds.model_dump(mode="json").items()]
+    return f"it moves {', '.join(bounds)}" if bounds else "none of its rules has a bound to move"
+
+
+def written(rule: AnyRule, more: Mapping[str, str] = {}) -> str:
+    """A rule as a recipe has it, what is default left out: `length: {unit: bytes, min: 800}`."""
+    options = {**rule.how.model_dump(mode="json", exclude_defaults=True),
+               **rule.bounds.model_dump(mode="json", exclude_defaults=True)}
+    told = {**{key: _flow(value) for key, value in options.items()}, **more}
+    name = re.sub(r"-\d+$", "", rule.name) if rule.name[-1].isdigit() else rule.name
+    return f"{name}: {{{', '.join(f'{key}: {value}' for key, value in told.items())}}}" if told else name
+
+
+def _flow(value: Any) -> str:
+    """A value in YAML's flow style."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.casefold() not in _WORDS:
+        return value
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def moved(noted: Noted, moves: Sequence[Move]) -> tuple[list[Item], list[Moved]]:
+    """The last curation's rules with some bounds elsewhere."""
+    items = list(noted.items)
+    for move in moves:
+        item = items[move.rule]
+        items[move.rule] = Item(name=item.name, options={**item.options, move.bound: move.value})
+    texts = {move.rule: move.text for move in moves}
+    then = open_rules(items, lambda index: f"{WHAT_IF} {texts.get(index, '')}".strip(), noted.folder)
+    pairs = [(noted.rules[move.rule], then[move.rule], move.bound) for move in moves]
+    return items, [Moved(rule.name, bound, rule.options[bound], other.options[bound]) for rule, other, bound in pairs]
+
+
+def differences(before: Any, now: Any) -> list[str]:
+    """How two lists of rules differ, as the manifest has them: `length.min 1,024 -> 800`, `refusal added`."""
+    then, there = ({str(rule.get("rule")): rule.get("options") or {} for rule in rules or [] if isinstance(rule, dict)}
+                   for rules in (before, now))
+    told = [f"{name} left out" for name in then if name not in there]
+    told += [f"{name} added" for name in there if name not in then]
+    for name in then.keys() & there.keys():
+        told += [str(Moved(name, key, then[name].get(key), value)) for key, value in there[name].items()
+                 if then[name].get(key) != value]
+    return sorted(told)
+
+
+def value_of(value: Any) -> str:
+    """A bound's value as a person reads it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else number(value)

@@ -1,0 +1,111 @@
+"""What a curation decided: its counts, what changed by it, and whether it is a success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import YieldError
+from pipeline.types import Finding, Problem
+from pipeline.words import plural, shown
+
+from .starved import Starved
+from .tally import Change, Changed, Tally, ranked
+
+RECIPE, GIVEN = "recipe", "--rule"
+"""Who names rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curation:
+    """What a curation decided.
+
+    Attributes:
+        rules: the rules in order, with their options.
+        tally: the counts.
+        aside: rows that are no part of the set today, by reason; judged, and not counted.
+        reused: measurements taken from the last curation.
+        problems: lines of samples.jsonl that are no rows.
+        verdicts: the file that was written, or would be.
+        changed: how many rows changed their state since the last curation.
+        changes: these rows, where they were asked for.
+        before: the counts of the last curation, where changes were asked for.
+        starved: what is kept far less often than it was wanted.
+        by: who named the rules: `recipe` or `--rule`.
+        by_before: who named those of the last curation; empty where there was none.
+    """
+
+    rules: list[dict[str, Any]]
+    tally: Tally
+    aside: dict[str, int]
+    reused: int
+    problems: list[Problem]
+    verdicts: Path
+    changed: Changed = field(default_factory=Changed)
+    changes: list[Change] = field(default_factory=list)
+    by: str = RECIPE
+    by_before: str = ""
+    before: Tally | None = None
+    starved: Starved | None = None
+
+    def overruled(self) -> str:
+        """What a person wants to know whose `--rule` the recipe's rules have just undone; empty where nothing was."""
+        if (self.by, self.by_before) != (RECIPE, GIVEN) or not any(self.changed):
+            return ""
+        back, gone = self.changed
+        told = [f"{plural(back, 'row')} that --rule dropped {'is' if back == 1 else 'are'} back"] if back else []
+        told += [f"{plural(gone, 'row')} that it kept {'is' if gone == 1 else 'are'} dropped"] if gone else []
+        return f"{', '.join(told)}: the recipe's rules were used"
+
+    def require_rows(self, name: str) -> None:
+        """A set without a row is no success.
+
+        Raises:
+            YieldError: nothing is kept.
+        """
+        if self.tally.kept:
+            return
+        if not self.tally.rows:
+            raise YieldError(f"{name}: there is no row to curate", f"synth generate {name}")
+        worst = max(self.tally.by_rule, key=lambda rule: self.tally.by_rule[rule])
+        first = next(iter(self.tally.examples), None)
+        told = f"; one trained answer: '{_begins(first.text)}' ({first.rule}: {first.reason})" if first else ""
+        raise YieldError(
+            f"{name}: all {self.tally.rows:,} rows are dropped, {self.tally.by_rule[worst]:,} of them by {worst}{told}",
+            f"synth inspect {name} --rule {worst}",
+        )
+
+    def told(self) -> dict[str, Any]:
+        """Beside `as_json`: which rules drop the same rows, what is dropped of each axis value, and what is starved."""
+        tally = self.tally
+        axes: dict[str, dict[str, Any]] = {}
+        for share in tally.axes:
+            axes.setdefault(share.axis, {})[share.value] = {
+                "rows": share.rows, "dropped": share.dropped, "by_rule": share.by_rule}
+        uneven = [{**one._asdict(), "test": one.test._asdict()} for one in tally.uneven]
+        together = [{"rules": list(pair), "rows": count} for pair, count in tally.overlap]
+        return {"together": together, "axes": axes, "uneven": uneven,
+                "starved": self.starved.as_json() if self.starved else None}
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts and options, as `--json` prints them and manifest.json keeps them."""
+        tally = self.tally
+        return {
+            "kept": tally.kept, "dropped": tally.dropped, "by_rule": ranked(tally.by_rule),
+            "only_by_rule": ranked(tally.only_by_rule), "flagged": tally.flagged,
+            "flagged_by_rule": ranked(tally.flagged_by_rule), "errors_by_rule": ranked(tally.errors_by_rule),
+            "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules, "by": self.by,
+        }
+
+
+def _begins(text: str, room: int = 60) -> str:
+    """The beginning of a text on one line."""
+    flat = shown(" ".join(text.split()))
+    return flat if len(flat) <= room else f"{flat[: room - 1].rstrip()}…"
+
+
+def against(findings: Sequence[Finding]) -> str:
+    """What dropped a row: `length: 453 bytes < 1,024; refusal: ...`."""
+    return "; ".join(f"{found.rule}: {found.reason}" for found in findings if found.outcome == "drop")

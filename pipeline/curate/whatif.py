@@ -1,0 +1,215 @@
+"""What other bounds would decide, from what was measured: one value, or the rows kept at each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from pipeline.errors import RecipeError
+from pipeline.options import OptionFault
+from pipeline.recipe import Recipe
+from pipeline.rows import joined
+from pipeline.rules import CompareRule, Measured, RowRule
+from pipeline.store import Dataset
+from pipeline.types import Verdict
+
+from .moves import WHAT_IF, Move, Moved, Noted, last_rules, moved, read_moves, written
+from .outcome import Curation
+from .run import REVIEW, curate
+
+QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+"""Of the measured values: where a bound is tried."""
+DIGITS = 4
+"""Leading digits of a tried bound that is no whole number."""
+
+
+class WhatIf(NamedTuple):
+    """What other bounds would decide.
+
+    Attributes:
+        moved: the bounds.
+        curation: what would be decided, with the rows that change their state; nothing was written.
+        compared: comparing rules that looked at the rows anew.
+        decides: where to write it, so that it is decided: `plots.yaml:7` and the rule as it is then, for each place;
+            no place where `--rule` named them.
+        rules: all rules as they would be, as `--rule` takes them.
+    """
+
+    moved: list[Moved]
+    curation: Curation
+    compared: list[str]
+    decides: list[tuple[str, str]]
+    rules: list[str]
+
+
+class Point(NamedTuple):
+    """A bound that was tried.
+
+    Attributes:
+        at: its value.
+        below: the share of measured values below it; None where they are no numbers.
+        alone: rows that stand by this rule alone.
+        kept: rows that stand by all rules, the others as they decided last.
+        now: whether that is where it stands.
+    """
+
+    at: Any
+    below: float | None
+    alone: int
+    kept: int
+    now: bool
+
+
+class Curve(NamedTuple):
+    """Rows kept at each bound that was tried."""
+
+    rule: str
+    bound: str
+    rows: int
+    points: list[Point]
+    uncompared: int
+
+
+def is_curve(text: str) -> bool:
+    """Whether a bound is named without a value."""
+    return "=" not in text
+
+
+def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> WhatIf:
+    """Decides by the last curation's rules with other bounds. Measurements are taken from it; nothing is written.
+
+    Args:
+        dataset: curated.
+        texts: as `length.min=800`.
+        recipe: says where rules stand, and where rules of its own lie.
+
+    Raises:
+        RecipeError: no such bound, a value that it cannot have, or an option that changes what is measured.
+        DataError: nothing was curated yet.
+    """
+    noted = last_rules(dataset, recipe)
+    moves = read_moves(texts, noted.rules, dataset.name)
+    items, found = moved(noted, moves)
+    done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True)
+    then = _opened(noted, items, moves)
+    places = [] if noted.given else [(noted.places[move.rule], then[move.rule]) for move in moves]
+    return WhatIf(found, done, [rule.name for rule in noted.rules if isinstance(rule, CompareRule)],
+                  list(dict.fromkeys(places)), then)
+
+
+def _opened(noted: Noted, items: Sequence[Any], moves: Sequence[Move]) -> list[str]:
+    """Each rule as a recipe would have it."""
+    from pipeline.rules import open_rules
+
+    return [written(rule) for rule in open_rules(items, lambda index: noted.rules[index].name, noted.folder)]
+
+
+def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
+    """How many rows are kept at each value of a bound, from what was measured.
+
+    Args:
+        dataset: curated.
+        text: the bound, as `length.min`.
+        recipe: as for `what_if`.
+
+    Raises:
+        RecipeError: no such bound; or one of which there is no such table, as of a rule that compares rows.
+        DataError: nothing was curated yet.
+    """
+    noted = last_rules(dataset, recipe)
+    (move,) = read_moves([text], noted.rules, dataset.name)
+    rule = noted.rules[move.rule]
+    if not isinstance(rule, RowRule):
+        raise RecipeError(f"{WHAT_IF} {text}: {rule.name} compares rows, each value anew: give it one",
+                          f"synth curate {dataset.name} {WHAT_IF} "
+                          f"{rule.name}.{move.bound}={getattr(rule.bounds, move.bound)}")
+    values, uncompared, rows = _measured(dataset, rule.name, [r.name for r in noted.rules if r.compares])
+    tried = _tried(rule, move, values, dataset.name)
+    points = [_point(rule, move.bound, at, values) for at in tried]
+    return Curve(rule.name, move.bound, rows, [point for point in points if point is not None], uncompared)
+
+
+Values = Counter[tuple[Any, bool, bool | None]]
+"""(value, whether the rule has something to say, whether the rest keeps it; None: a person keeps it) -> rows."""
+
+
+def _measured(dataset: Dataset, rule: str, compares: Sequence[str]) -> tuple[Values, int, int]:
+    """What the rule measured; how many rows no comparing rule looked at since this one dropped them; all rows."""
+    values, uncompared, rows = Values(), 0, 0
+    aside = dataset.aside()
+    for sample, verdict in joined(dataset, whole=False):
+        if verdict is None or aside(sample) is not None:
+            continue
+        rows += 1
+        found = next((each for each in verdict.findings if each.rule == rule), None)
+        others = _others(verdict, rule)
+        speaks = found is not None and found.outcome in ("keep", "drop", "flag")
+        values[found.value if found and speaks else None, speaks, others] += 1
+        if others and found is not None and found.outcome == "drop":
+            uncompared += any(each.rule in compares and each.outcome == "unmeasured" for each in verdict.findings)
+    return values, uncompared, rows
+
+
+def _others(verdict: Verdict, rule: str) -> bool | None:
+    if any(found.rule == REVIEW and found.outcome == "keep" for found in verdict.findings):
+        return None
+    return not any(found.outcome == "drop" and found.rule != rule for found in verdict.findings)
+
+
+def _tried(rule: RowRule[Any, Any], move: Move, values: Values, name: str) -> list[Any]:
+    """The values at which a bound is tried: all words that it takes, or quantiles of what was measured."""
+    annotation, now = type(rule.bounds).model_fields[move.bound].annotation, getattr(rule.bounds, move.bound)
+    kinds = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not NoneType]
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if bool in kinds:
+        return [False, True]
+    numbers = Counter[float]()
+    for (value, _, _), count in values.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            numbers[value] += count
+    if not numbers or not {int, float} & set(kinds):
+        raise RecipeError(f"{WHAT_IF} {move.text}: what {rule.name} measures is no number that {move.bound} cuts: give "
+                          "it a value", f"synth curate {name} {WHAT_IF} {rule.name}.{move.bound}={now}")
+    whole = float not in kinds
+    tried = {round(value) if whole else float(f"{value:.{DIGITS}g}") for value in _quantiles(numbers)}
+    return sorted(tried | ({now} if isinstance(now, int | float) else set()))
+
+
+def _quantiles(numbers: Counter[float]) -> list[float]:
+    """The measured values at QUANTILES, each the smallest with at least that share at or below it."""
+    ranked, total, found, passed = sorted(numbers.items()), numbers.total(), list[float](), 0
+    wanted = list(QUANTILES)
+    for value, count in ranked:
+        passed += count
+        while wanted and passed >= wanted[0] * total:
+            found.append(value)
+            wanted.pop(0)
+    return found
+
+
+def _point(rule: RowRule[Any, Any], bound: str, at: Any, values: Values) -> Point | None:
+    """None where the bound cannot have this value, as a least above the most."""
+    try:
+        tried = type(rule)(rule.name, rule.how, rule.bounds.model_copy(update={bound: at}))
+    except OptionFault:
+        return None
+    alone = kept = below = numbers = 0
+    for (value, speaks, others), count in values.items():
+        stands = not speaks or _stands(tried, value)
+        alone += count * stands
+        kept += count * (others is None or (others and stands))
+        if speaks and isinstance(value, int | float) and isinstance(at, int | float):
+            numbers += count
+            below += count * (value < at)
+    share = below / numbers if numbers and not isinstance(at, bool) else None
+    return Point(at, share, alone, kept, at == getattr(rule.bounds, bound))
+
+
+def _stands(rule: RowRule[Any, Any], value: Any) -> bool:
+    try:
+        return rule.decide(Measured(value)).outcome != "drop"
+    except Exception:  # as `finding`: a row on which a rule raises is kept
+        return True
