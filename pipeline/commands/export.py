@@ -189,13 +189,14 @@ def _show_conversion(done: Converted) -> None:
 
 
 def _show_leak(divided: Divided) -> None:
-    """What train and validation share at most."""
+    """What train and validation share at most: the ids are in the manifest, whole."""
     if divided.validation and divided.leak:
         most = divided.leak[0]
-        console.fact("leak", f"largest Jaccard between train and validation {most.jaccard:.2f}: "
-                             f"{most.validation} and {most.train}")
+        pair = console.short_ids(f"{most.validation}, {most.train}")
+        console.fact("split", f"the rows of train and validation that are most alike share {most.jaccard:.0%} of their "
+                              f"runs of words: {pair}")
     elif divided.validation:
-        console.fact("leak", "train and validation have no run of words in common")
+        console.fact("split", "train and validation have no run of words in common")
 
 
 def _show_written(written: Written) -> None:

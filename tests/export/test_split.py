@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.commands import main
+from pipeline.commands._console import short_ids
 from pipeline.export import leak
 from pipeline.export._spool import TRAIN, VALIDATION, Spool
 from pipeline.export.leak import Shingled, compared
@@ -184,13 +185,13 @@ def test_the_proof_is_in_the_manifest_and_on_the_screen(
     assert 0.2 < first["jaccard"] < 0.5
     assert [first[f"{side}_begins"][:20] for side in ("train", "validation")] == [first["train_begins"][:20]] * 2
     said = " ".join("".join(capsys.readouterr()).split())
-    assert (f"leak largest Jaccard between train and validation {first['jaccard']:.2f}: {first['validation']} and "
-            f"{first['train']}") in said
+    assert (f"that are most alike share {first['jaccard']:.0%} of their runs of words: "
+            f"{short_ids(first['validation'])}, {short_ids(first['train'])}") in said
     assert exported([row("", f"P {number}", text(number)) for number in range(20)], "--split", "0.3")["leak"] == {
         "largest_jaccard": 0.0, "pairs": []}
     assert "train and validation have no run of words in common" in "".join(capsys.readouterr())
     assert "leak" not in exported(copies(20))
-    assert "leak" not in "".join(capsys.readouterr())
+    assert "most alike" not in "".join(capsys.readouterr())
 
 
 def exported(rows: Sequence[Sample], *options: str) -> dict[str, Any]:
