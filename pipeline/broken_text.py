@@ -32,6 +32,9 @@ _SPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u0f00-\u0fff]")
 """Thai, Lao, Burmese, Khmer, Tibetan: scripts that mark words by spaces of no width."""
 HIDDEN_SHARE, HIDDEN_MOST = 0.05, 10
 """Characters of no width are a flood at over 5% of a text and over 10, or 4 in a row. Chosen by us."""
+_TOPIC = re.compile(
+    r"\b(?:mojibake|encod\w*|utf-?8|unicode|latin-?1|windows-125\d|charsets?|character sets?|code ?points?|zalgo"
+    r"|zero[- ]width)\b", re.IGNORECASE)
 _AROUND = 12
 """Characters beside a broken place that are shown with it."""
 
@@ -56,6 +59,11 @@ def mended(text: str) -> str:
     how = TextFixerConfig(unescape_html=False, fix_latin_ligatures=False, fix_character_width=False,
                           uncurl_quotes=False, fix_line_breaks=False, normalization=None, remove_terminal_escapes=False)
     return fix_text(text, how)
+
+
+def about_encodings(prompt: str) -> bool:
+    """Whether a prompt is about encodings, so that broken text may be what it asked for."""
+    return _TOPIC.search(prompt) is not None
 
 
 def around(text: str, span: Span) -> str:

@@ -16,6 +16,8 @@ from .kinds import kind_of
 
 Grade = Literal["whole", "maybe", "cut"]
 
+STOPPED = frozenset(("stop", "end_turn", "stop_sequence", "eos", "eos_token", "tool_calls"))
+"""Finish reasons of hosts that mean an end."""
 LONG = 200
 """Characters from which on prose whose other sentences have end marks has one at its end. Chosen by us."""
 SENTENCES = 2

@@ -20,21 +20,44 @@ NOTHING = frozenset({"n a", "na", "none", "tba", "tbd", "todo"})
 LISTED = 4
 """Items from which on a numbered list in a prompt may be the sections of its answer. Chosen by us on 2026-11-28: lists
 of two or three are mostly choices."""
+FOLLOWED = 0.5
+"""Share of a prompt's list that an answer has as headings where it follows it. Chosen by us on 2026-11-28: of the 252
+outlines that we looked at 238 have 11 of 15 or more."""
 ITEM = 60
 """Characters of such an item at most; chosen by us on 2026-11-28: a sentence has more."""
 _LEAD = re.compile(
     r"[\s>#*_+•–-]*(?:\(?(?P<number>\d{1,3})[.):]\s*)?"
     r"(?:(?:act|beat|chapter|part|scene|section|step)\s+(?P<named>\d{1,3})\s*[:.)–—-]*\s*)?[\s*_\"“]*", re.IGNORECASE)
 _LETTERED = re.compile(r"\s*[*_#-]*\s*\(?(?:[a-z]|[ivx]{1,5})[.)]\s+", re.IGNORECASE)
+_TAIL = re.compile(r"[*_\"”]*[ \t]?[.)]?[ \t]?[:–—-]?[*_]*[ \t]*(?:[\r\n]\s*)?")
+"""What stands between a section's name and what it says."""
 _AFTER = r"(?:[\s*_\"”.)]*(?:$|[:\-–—(])|\s*\*\*)"
 _NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+(\S[^\n\r]*?)[ \t]*$", re.MULTILINE)
 
 
 class _Line(NamedTuple):
-    """A line that is not blank. `text` is what stands behind numbers and marks at its head."""
+    """A line that is not blank. `text` is what stands behind numbers and marks at its head, from character `at` on."""
 
     number: int | None
     text: str
+    begin: int
+    at: int
+
+
+class Place(NamedTuple):
+    """Where a section stands in a text, in characters.
+
+    Attributes:
+        begin: of the line of its heading.
+        name: of the section's name in it; where sections are only numbered, `body`.
+        name_end: behind the name.
+        body: of what the section says.
+    """
+
+    begin: int
+    name: int
+    name_end: int
+    body: int
 
 
 def missing_sections(text: str, sections: Sequence[str], *, in_order: bool = False) -> list[str]:
@@ -48,9 +71,8 @@ def missing_sections(text: str, sections: Sequence[str], *, in_order: bool = Fal
     Returns:
         Their names as given; `Setup (empty)` where the heading has nothing under it.
     """
-    lines, says = _lines(text), _says(tuple(sections))
-    begun = [says.match(line.text) for line in lines]
-    places = {int(match.lastgroup[1:]): at for at, match in enumerate(begun) if match and match.lastgroup}
+    lines = _lines(text)
+    begun, places = _headed(lines, sections)
     taken = sorted(places.values())  # of a name that stands twice (a table of contents) the last place has the text
     found, latest = [], -1
     for number, name in enumerate(sections):
@@ -67,6 +89,40 @@ def missing_sections(text: str, sections: Sequence[str], *, in_order: bool = Fal
             found.append(name + OUT_OF_ORDER)
         latest = max(latest, at)
     return found
+
+
+def section_places(text: str, sections: Sequence[str]) -> dict[int, Place]:
+    """Where sections stand: number of the section, from 0 on -> place. Of a name that stands twice, the last one."""
+    lines = _lines(text)
+    begun, places = _headed(lines, sections)
+    found = {}
+    for number, at in places.items():
+        match, line = begun[at], lines[at]
+        if match is not None:
+            name, end = (line.at + each for each in match.span(f"n{number}"))
+            tail = _TAIL.match(text, end)
+            found[number] = Place(line.begin, name, end, tail.end() if tail else end)
+    return found
+
+
+def number_places(text: str, count: int) -> dict[int, Place]:
+    """The same of sections that are only numbered, 1 to `count`."""
+    lines = [line for line in _lines(text) if line.number is not None and 1 <= line.number <= count]
+    return {(line.number or 0) - 1: Place(line.begin, line.at, line.at, line.at) for line in lines}
+
+
+def lacking(prompt: str, text: str, *, in_order: bool = False) -> tuple[tuple[str, ...], list[str]] | None:
+    """The sections that a prompt lists, and those that an answer lacks; None where none is, or it has another form.
+
+    An answer has the form that the prompt lists where it has half of the sections, or the first few and then no more.
+    """
+    listed = asked_sections(prompt) if "4." in prompt or "4)" in prompt else ()
+    if not listed:
+        return None
+    missing = missing_sections(text, listed, in_order=in_order)
+    there = len(listed) - len(missing)
+    follows = there >= FOLLOWED * len(listed) or (there >= LISTED and missing == list(listed[there:]))
+    return (listed, missing) if follows else None
 
 
 def missing_numbers(text: str, count: int) -> list[str]:
@@ -101,18 +157,25 @@ def asked_sections(prompt: str) -> tuple[str, ...]:
     return tuple(runs[0]) if len({*map(str.casefold, runs[0])}) == len(runs[0]) else ()
 
 
+def _headed(lines: list[_Line], sections: Sequence[str]) -> tuple[list[re.Match[str] | None], dict[int, int]]:
+    """Which section each line begins, and section -> line."""
+    says = _says(tuple(sections))
+    begun = [says.match(line.text) for line in lines]
+    return begun, {int(match.lastgroup[1:]): at for at, match in enumerate(begun) if match and match.lastgroup}
+
+
 @lru_cache(maxsize=8)
 def _says(sections: tuple[str, ...]) -> re.Pattern[str]:
     """What the text of a line is matched with: one group for each section, `s0`, `s1`, ..."""
-    return re.compile("|".join(f"(?P<s{number}>{_spelled(name)})" for number, name in enumerate(sections)),
+    return re.compile("|".join(f"(?P<s{number}>{_spelled(number, name)})" for number, name in enumerate(sections)),
                       re.IGNORECASE)
 
 
-def _spelled(name: str) -> str:
+def _spelled(number: int, name: str) -> str:
     if is_pattern(name):
-        return f"(?:{re.compile(name[1:-1]).pattern})"
+        return f"(?P<n{number}>{re.compile(name[1:-1]).pattern})"
     spelled = r"[\W_]+".join(map(re.escape, words(name))) or re.escape(name)
-    return rf"[\W_]*{spelled}{_AFTER}"
+    return rf"[\W_]*(?P<n{number}>{spelled}){_AFTER}"
 
 
 def is_pattern(name: str) -> bool:
@@ -128,12 +191,15 @@ def _says_something(texts: Sequence[str]) -> bool:
 
 def _lines(text: str) -> list[_Line]:
     found = []
-    for line in text.splitlines():
-        if not line or line.isspace():
+    begin = end = 0
+    for line in text.splitlines(keepends=True):
+        begin, end = end, end + len(line)
+        if line.isspace():
             continue
+        line = line.rstrip("\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029")
         lettered = _LETTERED.match(line)
         lead = _LEAD.match(line)
         at = lettered.end() if lettered else lead.end() if lead else 0
         number = lead and (lead["number"] or lead["named"])
-        found.append(_Line(int(number) if number else None, line[at:]))
+        found.append(_Line(int(number) if number else None, line[at:], begin, begin + at))
     return found

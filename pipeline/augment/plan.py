@@ -17,8 +17,6 @@ from pipeline.rows import joined
 from pipeline.store import Dataset
 from pipeline.types import CallRequest, Sample, Usage, Verdict
 
-OUTPUT_PRIOR = 2.0
-"""Expected length of a rewrite over that of its parent. A guess, printed as one."""
 BYTES_PER_TOKEN = 4
 SHOWN = 3
 
@@ -135,7 +133,7 @@ def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer) -> AugmentPla
         bound = worst_case(task.request.body, writer.model, writer.price)
         worst = None if worst is None or bound is None else worst + bound
         input_tokens += sum(_bytes(str(turn["content"])) for turn in task.request.body["messages"]) // BYTES_PER_TOKEN
-        output_tokens += int(_bytes(task.sample.answer) * OUTPUT_PRIOR) // BYTES_PER_TOKEN
+        output_tokens += task.rewrite.output_bytes(task.sample) // BYTES_PER_TOKEN
     expected = cost_of(writer.price, Usage(input_tokens, output_tokens))
     return AugmentPlan(dict(rows), reused, free, new_calls, input_tokens, output_tokens, expected, worst, samples)
 

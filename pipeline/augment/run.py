@@ -26,6 +26,35 @@ ALWAYS = [Item(name="refusal"), Item(name="finish_reason")]
 
 
 @dataclass(slots=True)
+class Tally:
+    """What one rewrite did in a run.
+
+    Attributes:
+        touched: rows that were rewritten, or asked about.
+        calls: of these, rows that a host was asked about in this run.
+        usd: what these calls did cost; None where a price is unknown.
+        gained: children that were written.
+        refused: why there was no child -> how many.
+    """
+
+    touched: int = 0
+    calls: int = 0
+    usd: float | None = 0.0
+    gained: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def usd_per_row(self) -> float | None:
+        """What a row gained did cost; None where nothing was gained or the price is unknown."""
+        return self.usd / self.gained if self.gained and self.usd is not None else None
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {"touched": self.touched, "calls": self.calls, "gained": self.gained, "refused": dict(self.refused),
+                "usd": self.usd, "usd_per_row": self.usd_per_row}
+
+
+@dataclass(slots=True)
 class Augmented:
     """What a run did.
 
@@ -36,6 +65,7 @@ class Augmented:
         refused: why answers made no child -> how many.
         reasons: the first reason of each kind.
         failed: calls without a usable answer.
+        by: the same by rewrite.
         interrupted: a person stopped it.
     """
 
@@ -45,6 +75,7 @@ class Augmented:
     refused: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
     failed: int = 0
+    by: dict[str, Tally] = field(default_factory=dict)
     interrupted: bool = False
     progress: Progress = field(default_factory=Progress)
 
@@ -58,6 +89,7 @@ class Augmented:
         return {
             "touched": self.touched, "free": self.free, "added": self.added, "refused": dict(self.refused),
             "failed": self.failed, "usd": self.progress.usd, "usd_per_row": self.usd_per_row,
+            "by": {name: tally.as_json() for name, tally in self.by.items()},
             "interrupted": self.interrupted, "noticed": self.progress.noticed,
         }
 
@@ -108,6 +140,7 @@ class _Run:
             chosen.add((task.rewrite.name, task.sample.id))
             asks = asks or task.request is not None
             self.done.free += task.request is None
+            self.done.by.setdefault(task.rewrite.name, Tally()).touched += 1
         self.done.touched = self.done.progress.total = len(chosen)
         # only rows that were there before: children arrive in the file that is being read
         tasks = (task for task in self._tasks() if (task.rewrite.name, task.sample.id) in chosen)
@@ -134,13 +167,26 @@ class _Run:
             return asker[0]
 
         async def work(task: Task) -> None:
-            call = await asker[0].ask(task.request) if task.request else None
+            call = await self._call(asker[0], task)
             if call is not None and call.failure is not None:
                 self.done.failed += 1
             else:
                 self._take(rows, task, call)
 
         _, self.done.interrupted = drive(tasks, work, make, report)
+
+    async def _call(self, asker: Asker, task: Task) -> Call | None:
+        """The answer about a row, and what it did cost, where it was not there before."""
+        if task.request is None:
+            return None
+        known = self.dataset.calls.state(task.request.id) == "answered"
+        call = await asker.ask(task.request)
+        if not known:
+            tally = self.done.by[task.rewrite.name]
+            tally.calls += 1
+            cost = 0.0 if call.failure is not None and call.cost_usd is None else call.cost_usd
+            tally.usd = None if tally.usd is None or cost is None else tally.usd + cost
+        return call
 
     def _tasks(self) -> Iterator[Task]:
         return tasks_of(self.rewrites, self.recipe, self.dataset, self.writer)
@@ -155,9 +201,12 @@ class _Run:
             child = Refused("error", f"{task.rewrite.name} raised {type(error).__name__}: {error}")
         if isinstance(child, Refused):
             self.done.refused[child.code] += 1
+            self.done.by[task.rewrite.name].refused[child.code] += 1
             self.done.reasons.setdefault(child.code, child.reason)
         else:
-            self.done.added += rows.add(child)
+            gained = rows.add(child)
+            self.done.added += gained
+            self.done.by[task.rewrite.name].gained += gained
         self.done.progress.done += 1
 
     def _faulty(self, call: Call) -> Refused | None:

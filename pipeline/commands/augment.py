@@ -33,6 +33,7 @@ def command(context: click.Context, /, target: Target, yes: bool) -> None:
     synth augment plots
     synth augment mine --set 'augment=[expand: {below: 1500}]'
     synth augment mine --set 'augment=[mask]'     # asks nobody
+    synth augment mine --set 'augment=[strip_opener, mend_text, continue, fill_sections]'
     """
     from pipeline.augment import asks, augment, plan_augment
 
@@ -79,9 +80,23 @@ def tell(done: Augmented) -> None:
     what = "row" if done.free == done.touched else "answer"
     for code, count in done.refused.most_common():
         console.fact("", f"{console.plural(count, what)} refused: {code}, as {done.reasons[code]}")
+    if len(done.by) > 1:
+        table(done)
     _outcome.tell_noticed(done.progress)
     if done.failed:
         console.fact("failed", f"{console.plural(done.failed, 'call')}; see failures.jsonl", "warn")
+
+
+def table(done: Augmented) -> None:
+    """What each rewrite did."""
+    wide = max(len(name) for name in done.by)
+    heads = f"{'rewrite':<{wide}}  {'rows':>6} {'calls':>6} {'gained':>6} {'refused':>7}  a row gained"
+    console.say(f"       {heads}", "dim")
+    for name, tally in done.by.items():
+        usd = tally.usd_per_row
+        price = "unknown" if tally.usd is None else "-" if usd is None else console.money(usd) if usd else "$0"
+        console.say(f"       {name:<{wide}}  {tally.touched:>6,} {tally.calls:>6,} {tally.gained:>6,} "
+                    f"{tally.refused.total():>7,}  {price}")
 
 
 def _price(done: Augmented) -> str:

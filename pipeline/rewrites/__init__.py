@@ -23,6 +23,8 @@ from ..types import Call, CallRef, Message, Sample
 __all__ = ["AnyRewrite", "Changed", "LocalRewrite", "OptionFault", "Options", "Refused", "Rewrite", "open_rewrites"]
 
 How = TypeVar("How", bound=Options)
+OUTPUT_PRIOR = 2
+"""Expected length of a rewrite over that of its parent, where the rewrite knows no better. A guess, printed as one."""
 
 
 class Refused(NamedTuple):
@@ -99,6 +101,10 @@ class Rewrite(Generic[How]):
     @abstractmethod
     def text(self, sample: Sample, call: Call) -> str | Refused:
         """The new answer, or why there is none."""
+
+    def output_bytes(self, sample: Sample) -> int:
+        """About how many bytes of UTF-8 the writer will answer with: for the price that is said first."""
+        return OUTPUT_PRIOR * len(sample.answer.encode("utf-8", "surrogatepass"))
 
     def change(self, sample: Sample) -> Changed | Refused:
         """The row with other texts, or why there is none, where nobody is asked. Follows from row, options and seed."""

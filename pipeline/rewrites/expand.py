@@ -12,9 +12,10 @@ from typing import Literal
 from pydantic import Field
 
 from ..shingles import Shingler, jaccard
-from ..types import Call, Message, Sample, text_of
+from ..types import Call, Message, Sample
 from ..views import answer
 from . import Options, Refused, Rewrite
+from ._answers import conversation
 
 aliases = ("lengthen",)
 
@@ -53,12 +54,7 @@ class Expand(Rewrite[How]):
 
     def messages(self, sample: Sample) -> list[Message]:
         """The conversation up to the answer, and the wish."""
-        turns = [
-            {"role": message["role"], "content": text_of(message.get("content"))} for message in sample.messages
-            if message.get("role") in ("system", "user", "assistant")
-        ]
-        last = max(index for index, turn in enumerate(turns) if turn["role"] == "assistant")
-        return [*turns[: last + 1], {"role": "user", "content": ASK.format(least=self._least())}]
+        return conversation(sample, ASK.format(least=self._least()))
 
     def text(self, sample: Sample, call: Call) -> str | Refused:
         """The longer text."""

@@ -11,12 +11,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ..endings import ending_of
+from ..endings import STOPPED, ending_of
 from . import Decision, Measured, Options, Rule
 from ._answers import AnswerRule, Exchange, kind_and_words
-
-STOPPED = frozenset(("stop", "end_turn", "stop_sequence", "eos", "eos_token", "tool_calls"))
-"""Finish reasons of hosts that mean an end."""
 
 
 class Measure(Options):

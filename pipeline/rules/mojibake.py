@@ -6,20 +6,15 @@ augment` with a rewrite that mends text can save such a row. A prompt that is ab
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import Field
 
-from ..broken_text import around, broken_places, mended
+from ..broken_text import about_encodings, around, broken_places, mended
 from ..types import Finding, Sample
 from ..words import plural, shown
 from . import Decision, Measured, Options, Rule
 from ._answers import AnswerRule, Exchange
-
-_TOPIC = re.compile(
-    r"\b(?:mojibake|encod\w*|utf-?8|unicode|latin-?1|windows-125\d|charsets?|character sets?|code ?points?|zalgo"
-    r"|zero[- ]width)\b", re.IGNORECASE)
 
 
 class Measure(Options):
@@ -39,7 +34,7 @@ class Mojibake(AnswerRule[Measure, Bounds]):
     def look(self, exchange: Exchange) -> Measured | None:
         """How many, with the span of the first."""
         places = broken_places(exchange.answer)
-        if not places or _TOPIC.search(exchange.asked):
+        if not places or about_encodings(exchange.asked):
             return Measured(0)
         return Measured(len(places), places[0])
 

@@ -11,15 +11,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..headings import LISTED, asked_sections, is_pattern, missing_numbers, missing_sections
+from ..headings import is_pattern, lacking, missing_numbers, missing_sections
 from ..types import Sample
 from ..views import asked, said
 from ..words import plural
 from . import Decision, Measured, OptionFault, Options, RowRule, Rule
 
-FOLLOWED = 0.5
-"""Share of a prompt's list that an answer has as headings where it follows it. Chosen by us on 2026-11-28: of the 252
-outlines that we looked at 238 have 11 of 15 or more."""
 BETWEEN, NONE = "; ", "none"
 
 
@@ -74,12 +71,8 @@ class Sections(RowRule[Measure, Bounds]):
             return _measured(missing_numbers(text, self.how.count))
         if self.how.sections is not None:
             return _measured(missing_sections(text, self.how.sections, in_order=self.how.in_order))
-        prompt = asked(sample)
-        listed = asked_sections(prompt) if "4." in prompt or "4)" in prompt else ()
-        if not listed:
-            return None
-        missing = missing_sections(text, listed, in_order=self.how.in_order)
-        return _measured(missing) if _follows(listed, missing) else None
+        listed = lacking(asked(sample), text, in_order=self.how.in_order)
+        return _measured(listed[1]) if listed else None
 
     def decide(self, measured: Measured) -> Decision:
         """Drops or flags a row that lacks more than may be missing."""
@@ -90,12 +83,6 @@ class Sections(RowRule[Measure, Bounds]):
         act = self.bounds.act if self.bounds.act != "auto" else "flag" if guessed else "drop"
         kind = "numbered section" if self.how.count is not None else "section"
         return Decision(act, f"lacks {plural(len(names), kind)}: {_shown(names)}")
-
-
-def _follows(listed: tuple[str, ...], missing: list[str]) -> bool:
-    """Whether an answer has the form that the prompt lists: half of the sections, or the first few and then no more."""
-    there = len(listed) - len(missing)
-    return there >= FOLLOWED * len(listed) or (there >= LISTED and missing == list(listed[there:]))
 
 
 def _measured(missing: list[str]) -> Measured:
