@@ -29,7 +29,11 @@ ASK = (
     "where it was broken off, and go on from there to the end of the answer, in the same form and tone. Do not write "
     "again what stands before them, and do not comment."
 )
-_MARK = re.compile(r"[.,;:!?…)\]}”’。，、！？]")
+HEAD = 300
+"""Characters at the head of a continuation that are looked at by themselves: there the text would be begun again."""
+_ITEM = re.compile(r"(?:\d{1,3}[.)]|[-*•#]+|\*\*)\s?\w")
+_ITEMS = re.compile(r"(\s*\n\s*)(?:\d{1,3}[.)]|[-*•#]+|\*\*)\s?\w")
+_MARK = re.compile(r"['’](?:s|t|re|ve|ll|d|m)\b|[.,;:!?…)\]}”’。，、！？]")
 
 
 class How(Options):
@@ -69,7 +73,7 @@ class Continue(Rewrite[How]):
         rest = found[len(old.rstrip()):]
         if not words(rest) and not rest.strip():
             return Refused("nothing-added", "the writer added nothing")
-        alike = _repeated(old, rest)
+        alike = max(_repeated(old, rest), _repeated(old, rest[:HEAD]))
         if alike >= REPEATS:
             return Refused("repeats", f"{alike:.0%} of its runs of words stand in the text already")
         ending = ending_of(found)
@@ -94,13 +98,18 @@ def _joined(old: str, new: str) -> str | Refused:
     shared = _overlap(body, more)
     if shared:
         return body + more[shared:]
-    tail = _tail(body)
-    at = more.find(tail) if len(tail) >= ANCHOR else -1
-    if at >= 0:  # the text was begun again, and taken further
-        return body + more[at + len(tail):]
     if more[:ANCHOR].casefold() == body[:ANCHOR].casefold() and len(body) > 2 * ANCHOR:
-        return Refused("begins-again", "the writer wrote another text instead of going on")
-    return (old if old != body else body + _between(body, more)) + more
+        tail = _tail(body)
+        at = more.find(tail, len(body) // 2) if len(tail) >= ANCHOR else -1
+        if at < 0:
+            return Refused("begins-again", "the writer wrote another text instead of going on")
+        return body + more[at + len(tail):]
+    if old != body or new[:1].isspace():
+        return (old if old != body else body + new[: len(new) - len(new.lstrip())]) + more
+    between = _between(body, more)
+    if between is None:
+        return Refused("no-joint", "the writer did not begin with the last words: whether one was broken is not known")
+    return body + between + more
 
 
 def _overlap(old: str, new: str) -> int:
@@ -127,25 +136,28 @@ def _overlap(old: str, new: str) -> int:
 
 
 def _is_joint(old: str, new: str, size: int) -> bool:
-    """Whether an overlap is one: it begins with a word, and is more than a letter that two words have by chance."""
+    """Whether an overlap is one: it begins where a word does. The writer was asked to begin with it."""
     before = old[len(old) - size - 1: len(old) - size]
-    if before and before[-1].isalnum() and new[0].isalnum():
-        return False
-    if size >= ANCHOR or " " in new[:size]:
-        return True
-    whole = not new[size:size + 1].isalnum()
-    last = new[:size].casefold()
-    return size > 1 and (whole or last not in words(old[: len(old) - size]))
+    return not (before.isalnum() and new[0].isalnum())
 
 
-def _between(old: str, new: str) -> str:
-    """What stands between a text that ends in no white space and its continuation that repeats none of it."""
-    if _MARK.match(new) or not new[0].isalnum() or not (old[-1].isalnum() or _MARK.match(old[-1])):
-        return "" if old[-1:] in "([{“\"'-/" or _MARK.match(new) else " "
-    parts = words(old)
-    last, first = re.split(r"[\W_]", old)[-1].casefold(), (words(new) or [""])[0]
-    known = set(parts[:-1])
-    return "" if last and last + first in known and last not in known else " "
+def _between(old: str, new: str) -> str | None:
+    """What stands between a text and a continuation that repeats none of it; None where that cannot be told.
+
+    White space at the joint is lost. A word of the text that was broken off is told by the words beside it.
+    """
+    item = _ITEM.match(new)
+    if item and not old[-1].isalnum() and (gaps := [found[1] for found in _ITEMS.finditer(old)]):
+        return max(gaps, key=gaps.count)
+    if _MARK.match(new):
+        return ""
+    if not new[0].isalnum() or not old[-1].isalnum():
+        return "" if old[-1] in "([{“-/" else " "
+    last, first = words(old)[-1], words(new)[0]
+    known = {*words(old)[:-1], *words(new)[1:]}
+    if last in known and first in known:
+        return " "
+    return "" if last + first in known else None
 
 
 def _repeated(old: str, new: str) -> float:

@@ -165,10 +165,15 @@ class FillSections(Rewrite[How]):
         places = number_places(text, count) if self.how.count is not None else section_places(text, parts.names)
         if not places and len(parts.missing) == 1:
             return {parts.missing[0]: text.strip()}
-        begins = sorted(place.begin for place in places.values())
-        ends = dict(zip(begins, [*begins[1:], len(text)], strict=True))
+        ends = _ends(text, places)
         return {number: text[place.body:ends[place.begin]].strip() for number, place in places.items()
                 if number in parts.missing}
+
+
+def _ends(text: str, places: dict[int, Place]) -> dict[int, int]:
+    """Where each section ends, by where it begins."""
+    begins = sorted(place.begin for place in places.values())
+    return dict(zip(begins, [*begins[1:], len(text)], strict=False))
 
 
 def _digits(lead: str) -> str:
@@ -194,11 +199,11 @@ def _head(text: str, parts: Parts, number: int) -> str:
 def _merged(text: str, parts: Parts, new: dict[int, str]) -> str:
     """A text with new sections: an empty one is filled where it stands, others stand behind the one before them."""
     order = sorted(parts.places, key=lambda number: parts.places[number].begin)
+    ends = _ends(text, parts.places)
     begins = [parts.places[number].begin for number in order]
-    blocks = {number: text[begin:end] for number, begin, end in
-              zip(order, begins, [*begins[1:], len(text)], strict=True)}
+    blocks = {number: text[begin:ends[begin]] for number, begin in zip(order, begins, strict=True)}
     body = text.rstrip()
-    gaps = Counter(block[len(block.rstrip()):] for block in list(blocks.values())[:-1])
+    gaps = Counter("".join(block[len(block.rstrip()):].split(" ")) for block in list(blocks.values())[:-1])
     gap = gaps.most_common(1)[0][0] if gaps else BETWEEN
     said = {number: block.rstrip() for number, block in blocks.items()}
     after = {number: block[len(block.rstrip()):] for number, block in blocks.items()}
@@ -219,8 +224,7 @@ def _merged(text: str, parts: Parts, new: dict[int, str]) -> str:
 def _copied(text: str, parts: Parts, new: dict[int, str]) -> Refused | None:
     """A new section that says what another one says."""
     shingler = Shingler()
-    begins = sorted(place.begin for place in parts.places.values())
-    ends = dict(zip(begins, [*begins[1:], len(text)], strict=True))
+    ends = _ends(text, parts.places)
     there = {number: text[place.body:ends[place.begin]] for number, place in parts.places.items()
              if number not in parts.missing}
     grams = {number: shingler.grams(each) for number, each in {**there, **new}.items()}

@@ -330,6 +330,48 @@ def test_local_and_asking_rewrites_go_together(dataset: Dataset, tmp_path: Path)
     assert (done.added, done.free, writer.provider.asked) == (2, 1, ["A goat sleeps."])
 
 
+def test_what_each_rewrite_gained_and_did_cost(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = parse_recipe(MASKING.replace("[mask]", "[mask, expand: {below: 100}]"), tmp_path / "tales.yaml")
+    fill(dataset, row("a", f"{LONG} Write to eva@holm.io."), row("b", "A goat sleeps."), row("c", "A captain."))
+    writer = saying(lambda text: retold(text) if "goat" in text else "Too short.")
+    done = run(recipe, dataset, writer)
+    mask, expand = done.by["mask"], done.by["expand"]
+    assert (mask.touched, mask.calls, mask.gained, mask.usd, mask.usd_per_row) == (1, 0, 1, 0.0, 0.0)
+    assert (expand.touched, expand.calls, expand.gained, expand.refused) == (2, 2, 1, {"not-longer": 1})
+    assert expand.usd == pytest.approx(2 * (100 * 1.0 + 50 * 2.0) / 1e6), "a refused answer was paid for, too"
+    assert expand.usd_per_row == expand.usd
+    assert done.as_json()["by"]["expand"]["refused"] == {"not-longer": 1}
+    again = run(recipe, dataset, writer).by["expand"]
+    assert (again.touched, again.calls, again.gained, again.usd) == (1, 0, 0, 0.0), "what is known costs nothing"
+
+
+CUTS = """
+synth: 1
+name: tales
+axes: {genre: [farce]}
+prompt: "{{genre}}"
+train: {user: "{{genre}}"}
+generate: {max_tokens: 200}
+curate: [finish_reason, cut_ending, mojibake]
+augment: [strip_opener, mend_text, continue]
+"""
+
+
+def test_a_cut_row_is_continued_and_courtesies_and_mojibake_cost_nothing(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = parse_recipe(CUTS, tmp_path / "tales.yaml")
+    cut = LONG[:LONG.index("captain")] + "cap"
+    fill(dataset, row("polite", f"Certainly! {LONG.strip()} I hope this helps!"),
+         row("cut", cut, finish_reason="length"), row("broken", f"{LONG}The cafÃ© is shut."), row("whole", LONG.strip()))
+    curate(dataset, recipe.curate, recipe)
+    assert {verdict.sample: verdict.state for verdict in dataset.verdicts()} == {
+        "polite": "kept", "cut": "dropped", "broken": "dropped", "whole": "kept"}
+    done = run(recipe, dataset, saying(lambda text: "told the captain, who sleeps beside a goat."))
+    assert {name: (tally.calls, tally.gained) for name, tally in done.by.items()} == {
+        "strip-opener": (0, 1), "continue": (1, 1), "mend-text": (0, 1)}
+    assert kept(dataset, recipe) == sorted([
+        LONG.strip(), LONG.strip(), f"{LONG}The café is shut.", f"{cut[:-3]}captain, who sleeps beside a goat."])
+
+
 LOCAL = '''
 """Changes what it is told."""
 from pipeline.rewrites import Changed, LocalRewrite, Options
