@@ -24,7 +24,7 @@ from ..headings import (
 from ..openers import offer_of
 from ..shingles import Shingler, jaccard
 from ..types import Call, Message, Sample
-from ..views import answer, asked
+from ..views import answer, asked, said
 from ..words import plural
 from . import OptionFault, Options, Refused, Rewrite
 from ._answers import conversation
@@ -85,9 +85,9 @@ class FillSections(Rewrite[How]):
 
     def applies(self, sample: Sample) -> bool:
         """Answers that have some of the sections, and not all."""
-        if sample.provenance.get("augmentation") == self.name:
-            return False
-        parts = self._parts(sample, answer(sample) or "")
+        if sample.provenance.get("augmentation") == self.name or not answer(sample) or said(sample) != sample.answer:
+            return False  # of a talk, the sections may stand in several answers
+        parts = self._parts(sample, sample.answer)
         return parts is not None and bool(parts.missing) and len(parts.missing) < len(parts.names)
 
     def messages(self, sample: Sample) -> list[Message] | None:
@@ -147,9 +147,9 @@ class FillSections(Rewrite[How]):
             return Refused("no-section", "none of the sections is there")
         last = max(there)
         later = [place.begin for number, place in parts.places.items() if number in parts.missing and place > last]
-        said = text[: min(later)] if later else text
+        body = text[: min(later)] if later else text
         reason = sample.provenance.get("finish_reason")
-        if reason == "length" or (reason not in STOPPED and ending_of(said).grade == "cut"):
+        if reason == "length" or (reason not in STOPPED and ending_of(body).grade == "cut"):
             return Refused("was-cut", "the text was cut within a section: `continue` goes on from there")
         for number, place in parts.places.items():
             digits = _digits(text[place.begin:place.name])
@@ -205,19 +205,19 @@ def _merged(text: str, parts: Parts, new: dict[int, str]) -> str:
     body = text.rstrip()
     gaps = Counter("".join(block[len(block.rstrip()):].split(" ")) for block in list(blocks.values())[:-1])
     gap = gaps.most_common(1)[0][0] if gaps else BETWEEN
-    said = {number: block.rstrip() for number, block in blocks.items()}
+    told = {number: block.rstrip() for number, block in blocks.items()}
     after = {number: block[len(block.rstrip()):] for number, block in blocks.items()}
     if order:
         after[order[-1]] = gap
     for number in parts.missing:
         if not new.get(number):
             continue
-        if number not in said:
-            before = next((each for each in range(number - 1, -1, -1) if each in said), None)
+        if number not in told:
+            before = next((each for each in range(number - 1, -1, -1) if each in told), None)
             order.insert(0 if before is None else order.index(before) + 1, number)
             after[number] = gap
-        said[number] = _head(text, parts, number) + new[number]
-    whole = "".join(said[number] + after[number] for number in order)
+        told[number] = _head(text, parts, number) + new[number]
+    whole = "".join(told[number] + after[number] for number in order)
     return text[: begins[0] if begins else 0] + whole[: len(whole) - len(gap)] + text[len(body):]
 
 

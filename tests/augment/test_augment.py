@@ -361,7 +361,8 @@ def test_a_cut_row_is_continued_and_courtesies_and_mojibake_cost_nothing(dataset
     recipe = parse_recipe(CUTS, tmp_path / "tales.yaml")
     cut = LONG[:LONG.index("captain")] + "cap"
     fill(dataset, row("polite", f"Certainly! {LONG.strip()} I hope this helps!"),
-         row("cut", cut, finish_reason="length"), row("broken", f"{LONG}The cafÃ© is shut."), row("whole", LONG.strip()))
+         row("cut", cut, finish_reason="length"),
+         row("broken", f"{LONG}The cafÃ© is shut."), row("whole", LONG.strip()))
     curate(dataset, recipe.curate, recipe)
     assert {verdict.sample: verdict.state for verdict in dataset.verdicts()} == {
         "polite": "kept", "cut": "dropped", "broken": "dropped", "whole": "kept"}

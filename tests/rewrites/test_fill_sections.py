@@ -67,6 +67,12 @@ def test_the_prompts_list_is_taken_where_none_is_named() -> None:
     assert not fill().applies(row(old, augmentation="fill-sections"))
 
 
+def test_of_a_talk_sections_may_stand_in_several_answers() -> None:
+    turns = [{"role": "user", "content": PROMPT}, {"role": "assistant", "content": told({3, 4})},
+             {"role": "user", "content": "And then?"}, {"role": "assistant", "content": told({0, 1, 2})}]
+    assert not fill(sections=list(NAMES)).applies(Sample("parent", turns))
+
+
 def test_sections_may_be_numbered_only() -> None:
     old = "1. A ferry waits.\n2. A goat comes.\n4. It eats a map."
     assert fill(value=4).applies(row(old))
