@@ -345,16 +345,8 @@ def test_what_each_rewrite_gained_and_did_cost(dataset: Dataset, tmp_path: Path)
     assert (again.touched, again.calls, again.gained, again.usd) == (1, 0, 0, 0.0), "what is known costs nothing"
 
 
-CUTS = """
-synth: 1
-name: tales
-axes: {genre: [farce]}
-prompt: "{{genre}}"
-train: {user: "{{genre}}"}
-generate: {max_tokens: 200}
-curate: [finish_reason, cut_ending, mojibake]
-augment: [strip_opener, mend_text, continue]
-"""
+CUTS = (f"{RECIPE.partition('curate:')[0]}curate: [finish_reason, cut_ending, mojibake]\n"
+        "augment: [strip_opener, mend_text, continue]\n")
 
 
 def test_a_cut_row_is_continued_and_courtesies_and_mojibake_cost_nothing(dataset: Dataset, tmp_path: Path) -> None:

@@ -19,17 +19,13 @@ from pipeline.recipe import parse_recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.types import CallRequest, Message, Sample, Usage
+from tests import made
 
 BEATS = ("Opening Image", "Theme Stated", "Setup", "Catalyst", "Debate", "Break Into Two", "B Story", "Fun and Games",
          "Midpoint", "Bad Guys Close In", "All is Lost", "Dark Night of the Soul", "Break Into Three", "Finale",
          "Final Image")
 PRICE = Price(input=0.4, output=1.6, cached=None, date="2026-11-21", source="test")
-RECIPE = """
-synth: 1
-name: outlines
-axes: {genre: [plot]}
-prompt: "{{genre}}"
-train: {user: "{{genre}}"}
+RECIPE = made.TALES + """\
 generate: {max_tokens: 3000}
 curate: [cut_ending, {sections: {act: drop}}]
 augment: [fill_sections]
@@ -94,7 +90,7 @@ def test_missing_beats_are_filled_and_nothing_else_changes(tmp_path: Path, outli
         with dataset.sample_writer() as rows:
             for number, outline in enumerate(outlines):
                 turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": outline}]
-                rows.add(Sample(f"row{number:03d}", turns, cell={"genre": "plot"}))
+                rows.add(Sample(f"row{number:03d}", turns, cell={"hero": "baker", "place": "Lima"}))
         curate(dataset, recipe.curate, recipe)
         writer: Any = Writer(outlines)
         plan = plan_augment(recipe, dataset, writer)
