@@ -6,10 +6,11 @@ import json
 from itertools import islice
 from pathlib import Path
 
-from . import formats
-from .errors import DataError
+from . import formats, registry
+from .errors import DataError, RecipeError
 from .formats import Format, FormatRefusal
 from .rows import Row, read
+from .sections import Item
 from .store import Dataset
 from .types import Example
 
@@ -27,7 +28,7 @@ def rows_of(dataset: Dataset, path: Path, line: int) -> list[Row]:
     """
     where = f"{path}:{line}"
     values = _line(path, line)
-    form = formats.recognise(values)
+    form = _written_as(path.parent, values) or formats.recognise(values)
     if form is None:
         raise DataError(f"{where}: of no format that synth writes", f"synth check {path}")
     try:
@@ -38,6 +39,19 @@ def rows_of(dataset: Dataset, path: Path, line: int) -> list[Row]:
     if not found:
         raise DataError(f"{where}: no row of {dataset.name} reads like it", f"synth export {dataset.name}")
     return found
+
+
+def _written_as(folder: Path, values: dict[str, object]) -> Format | None:
+    """The format of an export's folder with its options, where a line is of it; None where there is no manifest."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        item = Item(name=manifest["format"], options=manifest.get("format_options") or {})
+        if item.name not in registry.plugins("formats"):
+            return None
+        (form,) = formats.open_formats([item])
+    except (OSError, ValueError, KeyError, TypeError, RecipeError):
+        return None
+    return form if form.takes(values) else None
 
 
 def _same(form: Format, wanted: Example, row: Row) -> bool:

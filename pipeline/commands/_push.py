@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from pipeline.commands import _console as console
-from pipeline.errors import RecipeError
+from pipeline.errors import ProviderError, RecipeError
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
     from pipeline.export import Written
     from pipeline.export.push import Push, Pushed
     from pipeline.sections import Item
+    from pipeline.store import Dataset
 
 FILES_SHOWN = 8
 
@@ -58,6 +60,30 @@ def refuse_several(wanted: Wanted | None, formats: Sequence[Item]) -> None:
                       f"{_command(wanted.name, wanted.repo)} --format {names[0]}")
 
 
+def refuse_early(wanted: Wanted | None, dataset: Dataset | None = None) -> None:
+    """Looks at what can be wrong with a push before any file is written.
+
+    Args:
+        wanted: see Wanted; None where nothing is pushed.
+        dataset: whose rows are exported; None for a file, where no row is a rehearsal.
+
+    Raises:
+        RecipeError: no name for a repository; RowsRehearsed.
+        ProviderError: no token, or no address.
+        MissingExtra: huggingface_hub is not installed.
+    """
+    if wanted is None:
+        return
+    from pipeline.export.push import ready, refuse_name, rehearsed
+    from pipeline.store.standing import any_real
+
+    refuse_name(wanted.repo, wanted.name)
+    if dataset is not None and not wanted.allow_rehearsal and any(dataset.samples()) \
+            and not any_real(dataset.samples()):
+        raise rehearsed(wanted.name, wanted.name)
+    ready()
+
+
 def push(wanted: Wanted | None, require: Callable[[], None], written: Sequence[Written]) -> Pushed | None:
     """Says what goes where, asks, and sends; None where nothing is pushed.
 
@@ -71,15 +97,27 @@ def push(wanted: Wanted | None, require: Callable[[], None], written: Sequence[W
     from pipeline.export.push import plan_push, send
 
     require()
-    plan = plan_push(written[0].folder, wanted.repo, public=wanted.public, allow_rehearsal=wanted.allow_rehearsal,
-                     name=wanted.name)
+    folder = written[0].folder
+    with _kept(f"the files are in {console.near(folder)}; nothing was sent"):
+        plan = plan_push(folder, wanted.repo, public=wanted.public, allow_rehearsal=wanted.allow_rehearsal,
+                         name=wanted.name)
     _introduce(plan, wanted)
     if not wanted.yes and not console.confirmed("Put them there?"):
         console.say("nothing was sent")
         raise click.exceptions.Exit(1)
-    sent = send(plan)
+    with _kept(f"the files are in {console.near(folder)}; as far as is known here nothing of them stands there"):
+        sent = send(plan)
     console.fact("sent", sent.url if sent.changed else f"nothing: {sent.url} has these very files already")
     return sent
+
+
+@contextmanager
+def _kept(told: str) -> Iterator[None]:
+    """Says with an error of the hub what became of the files."""
+    try:
+        yield
+    except ProviderError as error:
+        raise ProviderError(f"{error.message}; {told}", error.hint) from None
 
 
 def as_dict(sent: Pushed | None) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def command(context: click.Context, /, target: Target, json_: bool, **given: Any
         problems: list[Problem] = []
         options = _options(target, given)
         _push.refuse_several(wanted, options.formats)
+        _push.refuse_early(wanted, dataset)
         done = export(dataset, options, problems.append)
     for problem in problems:
         console.warn(f"{problem.where}: {problem.message}")
@@ -95,6 +96,7 @@ def _convert(path: Path, target: Target, json_: bool, given: dict[str, Any], wan
         raise RecipeError(f"{path}: is a file: say what its rows are to become", f"synth export {path} --to chatml")
     options = _given(Options(order="given"), given)
     _push.refuse_several(wanted, options.formats)
+    _push.refuse_early(wanted)
     problems: list[Problem] = []
     done = convert(path, open_formats(options.formats), options, problems.append)
     for problem in problems:
@@ -192,11 +194,14 @@ def _show_leak(divided: Divided) -> None:
     """What train and validation share at most: the ids are in the manifest, whole."""
     if divided.validation and divided.leak:
         most = divided.leak[0]
-        pair = console.short_ids(f"{most.validation}, {most.train}")
-        console.fact("split", f"the rows of train and validation that are most alike share {most.jaccard:.0%} of their "
-                              f"runs of words: {pair}")
+        percent = f"{most.jaccard:.0%}"
+        pair = "" if percent == "0%" else ": " + console.short_ids(f"{most.validation}, {most.train}")
+        console.fact("split", f"the rows of train and validation that are most alike share {percent} of their "
+                              f"runs of words{pair}")
     elif divided.validation:
         console.fact("split", "train and validation have no run of words in common")
+    if divided.validation and divided.joined:
+        console.fact("split", f"{console.plural(divided.joined, 'near duplicate')} kept on one side")
 
 
 def _show_written(written: Written) -> None:
@@ -214,6 +219,11 @@ def _show_written(written: Written) -> None:
     if written.unproven:
         lines = console.plural(written.unproven, "line")
         console.warn(f"{written.format}: {lines} kept as imported, though its template sets them otherwise")
+    for name in written.stale:
+        path, again = console.near(written.folder / name), "--config writes one that describes these"
+        console.warn(f"{path} was changed by hand and stays, though it describes the files before; {again}"
+                     if (written.folder / name).is_file() else
+                     f"{path} described the files before and was taken away; {again}")
     if written.card_kept:
         console.warn(f"{console.near(written.folder / 'README.md')} was written or changed by hand and stays as it is; "
                      "for a new one delete it and export again")
@@ -255,5 +265,5 @@ def _written(written: Written) -> dict[str, Any]:
         "files": [{**file._asdict(), "path": str(file.path)} for file in written.files],
         "refused": written.refused_rows, "refused_by_code": dict(sorted(written.refused.items())),
         "text_changed_by_template": written.changed, "earlier_answers_untrained": written.untrained,
-        "written_as_imported": written.passed,
+        "written_as_imported": written.passed, "stale_configs": list(written.stale),
     }

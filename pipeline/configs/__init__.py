@@ -52,12 +52,14 @@ class Config:
     Attributes:
         name: the plug-in's printed name.
         takes: names of the formats that it can describe; None for those that render text.
+        example: it with all that has to be set.
         model: what may be set on it; `how` is what was set.
     """
 
     name: ClassVar[str]
     takes: ClassVar[tuple[str, ...] | None] = None
     model: ClassVar[type[Options]] = Options
+    example: ClassVar[str] = ""
 
     def __init__(self, how: Options | None = None) -> None:
         self.how = how or self.model()
@@ -86,6 +88,12 @@ def open_configs(items: Sequence[Item], plugins: Sequence[Format]) -> list[Confi
     found: list[Config] = []
     for item in items:
         kind: type[Config] = registry.load("configs", item.name)
+        lacks = [key for key, field in kind.model.model_fields.items()
+                 if field.is_required() and key not in item.options]
+        if lacks and "value" not in item.options:
+            are = "are" if len(lacks) > 1 else "is"
+            raise RecipeError(f"--config: {kind.name}: {' and '.join(map(repr, lacks))} {are} missing",
+                              f"--config '{kind.example}'")
         (how,) = read_options(kind.name, item.options, "--config", (kind.model,))
         one = kind(how)
         if not any(map(one.fits, plugins)):

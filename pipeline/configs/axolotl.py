@@ -45,6 +45,7 @@ class Axolotl(Config):
     name = "axolotl"
     takes: ClassVar[tuple[str, ...] | None] = tuple(_ROWS)
     model = How
+    example = "axolotl: {base: meta-llama/Llama-3.1-8B-Instruct}"
     how: How
 
     def files(self, made: Made) -> dict[str, str]:

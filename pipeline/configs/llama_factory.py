@@ -45,6 +45,7 @@ class LlamaFactory(Config):
     name = "llama-factory"
     takes: ClassVar[tuple[str, ...] | None] = tuple(_ROWS)
     model = How
+    example = "llama-factory: {base: Qwen/Qwen2.5-7B-Instruct, template: qwen}"
     how: How
 
     def files(self, made: Made) -> dict[str, str]:

@@ -17,6 +17,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,13 +136,13 @@ def _export(
     told += doubts_about(labels := spool.labels(), divided.validation)
     recipe = dataset.recipe()
     options = options.model_copy(update={"about": options.about or (recipe.about if recipe else None)})
-    about = {**_about(dataset, recipe, options, divided, aside, (rows, rehearsed)),
-             **sources(options.about, origins, recipe, _folders(dataset))}
+    told_of = partial(sources, options.about, recipe=recipe, folders=_folders(dataset))
+    about = {**_about(dataset, recipe, options, divided, aside, (rows, rehearsed)), **told_of(origins)}
     story = Story(dataset.name, _command(dataset, recipe), recipe, options.about, origins,
                   dataset.manifest().get("curation") or {}, labels)
     target = options.out or dataset.exports
     with Originals(_folders(dataset)) as originals:
-        job = Job(spool, originals, options.ascii, about, story)
+        job = Job(spool, originals, options.ascii, about, story, sources=told_of)
         written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
     return Exported(dataset.name, rehearsed > 0, rows, aside, written, told, divided=divided)
 

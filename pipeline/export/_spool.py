@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.types import Example, Sample, Verdict
+from pipeline.digest import digest
+from pipeline.types import Example, Message, Sample, Verdict, text_of
 
 TRAIN, VALIDATION = 0, 1
 LONGEST_LABEL, MOST_LABELS = 60, 100
@@ -24,6 +25,8 @@ create table sides (number integer primary key, family blob unique, unit real);
 create table held (number integer primary key);
 create table refused (ordinal integer primary key);
 """
+
+_LEFT = "and ordinal not in (select ordinal from refused)"
 
 
 class Place(NamedTuple):
@@ -45,11 +48,12 @@ class Place(NamedTuple):
 
 
 class Spooled(NamedTuple):
-    """A row as it is written: `source` as samples carry it."""
+    """A row as it is written: `source` as samples carry it, and `origin`, a sample without its conversation."""
 
     ordinal: int
     example: Example
     source: dict[str, Any] | None
+    origin: Sample
 
 
 class Spool:
@@ -95,7 +99,9 @@ class Spool:
         if aside is None:
             row = sample.example()
             label = sample.answer if len(sample.answer) <= LONGEST_LABEL and sample.answer.isprintable() else None
-            parts = (row.messages, row.rejected, row.label, row.tools, row.fields, row.sample, sample.source)
+            made = {name: sample.provenance.get(name) for name in ("model", "namespace", "augmentation")}
+            parts = (row.messages, row.rejected, row.label, row.tools, row.fields, row.sample,
+                     Sample(row.sample, [], sample.cell, source=sample.source, provenance=made))
             payload = pickle.dumps(parts, protocol=5)
         self._db.execute(
             "insert into rows values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
@@ -117,6 +123,18 @@ class Spool:
         """The families of the chosen rows, each once."""
         for (family,) in self._db.execute("select distinct family from rows where aside is null order by family"):
             yield family
+
+    def part(self) -> int:
+        """Makes a family of the rows of one answer, each with its rewrites; returns how many there are."""
+        answers = "select ordinal, payload from rows where aside is null and ordinal = root"
+        self._db.execute("create table answers (root integer primary key, family blob)")
+        self._db.executemany("insert into answers values (?, ?)",
+                             ((root, key(digest("answer", said(pickle.loads(payload)[0]))))
+                              for root, payload in self._db.execute(answers)))
+        first = "select first.id from rows as first where first.ordinal = rows.root"
+        self._db.execute(f"""update rows set family = coalesce(
+            (select family from answers where answers.root = rows.root), ({first}), id) where aside is null""")
+        return sum(1 for _ in self.families())
 
     def rank(self, units: Iterable[tuple[bytes, float]]) -> Sequence[float]:
         """Numbers the families from 0 as they come, each with what they are ranked by; returns that."""
@@ -146,14 +164,15 @@ class Spool:
         return self._db.execute("""select number, label, count(*) from rows join sides using (family)
             where aside is null group by number, label order by number, count(*) desc, label""")
 
-    def labels(self) -> dict[str, tuple[int, int]]:
+    def labels(self, *, without_refused: bool = False) -> dict[str, tuple[int, int]]:
         """Label -> rows in train and in validation, the most frequent first; empty where answers are no labels.
 
         They are labels where each is short and, on average, stands for two rows or more.
         """
         if self._one("select exists (select 1 from rows where aside is null and label is null)")[0]:
             return {}
-        query = f"""select label, sum(side = {TRAIN}), sum(side = {VALIDATION}) from rows where aside is null
+        left = _LEFT if without_refused else ""
+        query = f"""select label, sum(side = {TRAIN}), sum(side = {VALIDATION}) from rows where aside is null {left}
             group by label order by count(*) desc, label limit {MOST_LABELS + 1}"""
         found = {label: (train, held) for label, train, held in self._db.execute(query)}
         labelled = 1 < len(found) <= MOST_LABELS and sum(map(sum, found.values())) >= 2 * len(found)
@@ -161,12 +180,12 @@ class Spool:
 
     def rows(self, side: int, *, without_refused: bool = False) -> Iterator[Spooled]:
         """The chosen rows of a side, in order."""
-        left = "and ordinal not in (select ordinal from refused)" if without_refused else ""
+        left = _LEFT if without_refused else ""
         query = f"""select ordinal, payload from rows indexed by written where side = ? and aside is null {left}
             order by first, second, depth, id"""
         for ordinal, payload in self._db.execute(query, (side,)):
-            *parts, source = pickle.loads(payload)
-            yield Spooled(ordinal, Example(*parts), source)
+            *parts, origin = pickle.loads(payload)
+            yield Spooled(ordinal, Example(*parts), origin.source, origin)
 
     def refuse(self, ordinal: int) -> None:
         """Marks a row as refused by the format that is being written."""
@@ -178,6 +197,11 @@ class Spool:
 
     def _one(self, query: str, *values: Any) -> Any:
         return self._db.execute(query, values).fetchone()
+
+
+def said(messages: list[Message]) -> list[str]:
+    """The texts of a conversation's answers."""
+    return [text_of(message.get("content")) for message in messages if message.get("role") == "assistant"]
 
 
 def key(text: str) -> bytes:

@@ -106,12 +106,26 @@ def _what(story: Story, manifest: dict[str, Any]) -> str:
     sides = " and ".join(f"{file['rows']:,} {'rows to train on' if _split(file['name']) == 'train' else 'held out'}"
                          for file in manifest["files"])
     lines = ["## What the rows are", f"{sides}, in the format `{manifest['format']}`."]
+    lines += _left_out(manifest["counts"], manifest["format"])
     if story.labels:
         lines.append(_table(("answer", "train", "validation"), [(_code(label), train, held) for label, (train, held)
                                                                 in story.labels.items()]))
     for axis, counts in story.origins.axes.items():
         lines.append(f"**{_plain(axis)}**: {_values(counts) if counts else 'too many values to list'}")
     return "\n\n".join(lines)
+
+
+def _left_out(counts: dict[str, Any], name: str) -> list[str]:
+    """Which rows the format could not hold, and of how many it leaves another text."""
+    lines = []
+    if counts["refused"]:
+        codes = ", ".join(f"{_code(code)} ({rows:,})" for code, rows in counts["refused_by_code"].items())
+        lines.append(f"Of {counts['chosen']:,} rows {counts['refused']:,} were refused, as `{name}` cannot hold them: "
+                     f"{codes}.")
+    if counts["text_changed_by_template"]:
+        lines.append(f"The template of `{name}` strips or folds text of {counts['text_changed_by_template']:,} of the "
+                     "rows.")
+    return lines
 
 
 def _values(counts: Any) -> str:
@@ -166,7 +180,8 @@ def _files(manifest: dict[str, Any]) -> str:
     rows = [(_code(file["name"]), file["rows"], f"{'' if file['tokens_exact'] else 'about '}{file['tokens']:,}",
              _code(file["sha256"])) for file in manifest["files"]]
     lines = ["## Files", _table(("file", "rows", "tokens", "sha256"), rows)]
-    shared = "Rows of one cell or one prompt are on one side of the split."
+    by_answer = manifest.get("families", {}).get("by") == "answer"
+    shared = f"Rows of one {'answer' if by_answer else 'cell or one prompt'} are on one side of the split."
     if len(rows) > 1:
         lines.append(shared)
     if any("." in file["name"] for file in manifest["files"]):

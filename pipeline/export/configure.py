@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.configs import Config, Made
 from pipeline.formats import Format
 
-from .write import NAMES, Written
+from .write import NAMES, Written, list_configs
 
 
 def configure(configs: Sequence[Config], plugins: Sequence[Format], written: Sequence[Written]) -> list[Path]:
@@ -25,12 +25,16 @@ def configure(configs: Sequence[Config], plugins: Sequence[Format], written: Seq
     made: list[Path] = []
     for one, plugin in zip(written, plugins, strict=True):
         sides = {file.path.name.partition(".")[0]: file.path.name for file in one.files}
+        files: dict[str, str] = {}
         for config in configs if sides else ():
             if not config.fits(plugin):
                 continue
             train, validation = (sides.get(name) for name in NAMES.values())
-            found = config.files(Made(plugin, str(train), validation, one.longest, one.weighted))
-            for name, text in found.items():
-                (one.folder / name).write_text(text, encoding="utf-8", newline="\n")
-                made.append(one.folder / name)
+            files |= config.files(Made(plugin, str(train), validation, one.longest, one.weighted))
+        if files:
+            list_configs(one, files)
+        one.stale = tuple(name for name in one.stale if name not in files)
+        for name, text in files.items():
+            (one.folder / name).write_text(text, encoding="utf-8", newline="\n")
+            made.append(one.folder / name)
     return made

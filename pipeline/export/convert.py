@@ -12,6 +12,7 @@ import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,8 +104,10 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
             again = shlex.join(["synth", "export", path.name, *chain.from_iterable(("--to", p.name) for p in plugins)])
             story = Story(path.name.split(".")[0], again, None, None, origins, {}, labels)
             with Originals([path.parent]) as originals:
-                about = {**_about(path, options, divided, count), **sources(None, origins, None, [path.parent])}
-                job = Job(spool, originals, options.ascii, about, story, whole=True, unread=lines if faults else None)
+                told_of = partial(sources, None, recipe=None, folders=[path.parent])
+                about = {**_about(path, options, divided, count), **told_of(origins)}
+                job = Job(spool, originals, options.ascii, about, story, whole=True,
+                          unread=lines if faults else None, sources=told_of)
                 written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
             as_they_were = {one.format for one in written if one.passed == count}
             notes += [note for plugin in plugins if plugin.name not in as_they_were for note in _left(plugin, fields)]

@@ -61,6 +61,15 @@ class Origins:
         if sample.source is not None:
             self.files[_file_of(sample.source)] += 1
 
+    def without(self, others: Origins) -> Origins:
+        """Of these rows all but some that are among them. An axis of too many values stays one."""
+        rest = Origins()
+        for axis, counts in self.axes.items():
+            rest.axes[axis] = None if counts is None else counts - (others.axes.get(axis) or Counter())
+        rest.writers, rest.files = self.writers - others.writers, self.files - others.files
+        rest.rewritten, rest.imported = self.rewritten - others.rewritten, self.imported - others.imported
+        return rest
+
     def as_dict(self, recipe: Recipe | None, folders: Sequence[Path]) -> dict[str, Any]:
         """What a manifest says of it. Names of files without their folders: those are of one machine.
 

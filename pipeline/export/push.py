@@ -21,7 +21,7 @@ import orjson
 from pipeline.errors import DataError, MissingExtra, ProviderError, RecipeError, RowsRehearsed, SynthError
 
 from .card import CARD
-from .write import MANIFEST, NAMES
+from .write import MANIFEST, NAMES, configs_in
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _OFF = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY")
@@ -93,14 +93,10 @@ def plan_push(
         MissingExtra: huggingface_hub is not installed.
         ProviderError: no token, or the hub refuses or does not answer.
     """
-    if not _NAME.fullmatch(repo) or "--" in repo or ".." in repo:
-        raise RecipeError(f"--push {repo}: OWNER/NAME is wanted, as me/plots: letters, digits, '-', '_' and '.'",
-                          f"synth export {name} --push OWNER/NAME")
+    refuse_name(repo, name)
     manifest = _manifest(folder, name)
     if manifest.get("rehearsal") and not allow_rehearsal:
-        raise RowsRehearsed(f"{folder}: these rows are a rehearsal, and would go to a hub",
-                            f"synth run {name} --model openai:gpt-4.1-mini   writes real ones\n"
-                            "--allow-rehearsal   sends them as they are")
+        raise rehearsed(str(folder), name)
     files = _files(folder, manifest)
     with _hub() as api:
         remote = _remote(api, repo)
@@ -114,6 +110,31 @@ def plan_push(
     message = f"{rows} rows of {manifest.get('dataset') or name} as {manifest['format']}"
     notes = tuple(str(note) for note in manifest.get("notes") or ())
     return Push(repo, api.endpoint, private, files, size, gone, remote, message, notes)
+
+
+def refuse_name(repo: str, name: str) -> None:
+    """Raises RecipeError where no repository can have this name; `name` is of what is exported."""
+    if not _NAME.fullmatch(repo) or "--" in repo or ".." in repo:
+        raise RecipeError(f"--push {repo}: OWNER/NAME is wanted, as me/plots: letters, digits, '-', '_' and '.'",
+                          f"synth export {name} --push OWNER/NAME")
+
+
+def rehearsed(where: str, name: str) -> RowsRehearsed:
+    """Why rows that nobody wrote stay here."""
+    return RowsRehearsed(f"{where}: these rows are a rehearsal, and would go to a hub",
+                         f"synth run {name} --model openai:gpt-4.1-mini   writes real ones\n"
+                         "--allow-rehearsal   sends them as they are")
+
+
+def ready() -> None:
+    """Whether a hub could be asked at all; nothing is sent.
+
+    Raises:
+        MissingExtra: huggingface_hub is not installed.
+        ProviderError: no token, or HF_ENDPOINT is no address.
+    """
+    with _hub():
+        pass
 
 
 def send(push: Push) -> Pushed:
@@ -152,7 +173,7 @@ def _manifest(folder: Path, name: str) -> dict[str, Any]:
 def _files(folder: Path, manifest: dict[str, Any]) -> dict[str, Path]:
     """Name in the repository -> file: what the manifest lists, card and manifest; nothing else that lies there."""
     found: dict[str, Path] = {}
-    for name in [*(str(file["name"]) for file in manifest["files"]), CARD, MANIFEST]:
+    for name in [*(str(file["name"]) for file in manifest["files"]), *configs_in(folder, manifest), CARD, MANIFEST]:
         path = folder / name
         inside = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
         found |= {each.relative_to(folder).as_posix(): each for each in inside if each.is_file()}
@@ -187,6 +208,9 @@ def _hub() -> Iterator[Any]:
     except ImportError:
         raise MissingExtra.of("huggingface_hub", "hub", "publishing on a hub") from None
     endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+    if not endpoint.startswith(("http://", "https://")):
+        raise ProviderError(f"HF_ENDPOINT={endpoint}: an address begins with https:// or http://",
+                            f"export HF_ENDPOINT=https://{endpoint}")
     token = hub.get_token()
     if token is None:
         raise ProviderError(f"{endpoint}: no token: HF_TOKEN is not set, and `hf auth login` kept none",

@@ -4,7 +4,7 @@ A family is a cell with all its repeats and rewrites, or an imported prompt with
 near duplicates in them are one cluster, and stay together. Clusters are ranked by a seeded hash, and the first of them,
 as many as the share says, go to validation: what arrives later never reorders what is there. Where answers are labels,
 this is done for each label by itself, so that both sides have rows of each. Train is never empty, and where a share is
-asked for and there are two families, neither is validation.
+asked for and there are two families, neither is validation. Where all rows are one family, rows of one answer are one.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Divided(NamedTuple):
 
     Attributes:
         joined: families that are on the side of another one, because of near duplicates.
+        by_answer: True where all rows share one cell or prompt, and a family is what gives one answer.
         leak: the most alike pairs, the most alike first; none where nothing is shared, or no share was asked for.
     """
 
@@ -43,12 +44,13 @@ class Divided(NamedTuple):
     notes: tuple[str, ...] = ()
     joined: int = 0
     leak: tuple[Pair, ...] = ()
+    by_answer: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """What a manifest says of it."""
         told: dict[str, Any] = {"families": {"train": self.train, "validation": self.validation}}
         if self.validation:
-            told["families"]["joined"] = self.joined
+            told["families"] |= {"joined": self.joined, **({"by": "answer"} if self.by_answer else {})}
             told["leak"] = {"largest_jaccard": round(self.leak[0].jaccard, 4) if self.leak else 0.0,
                             "pairs": [pair.as_json() for pair in self.leak]}
         return told
@@ -88,17 +90,21 @@ def divide(spool: Spool, share: float, seed: int, near: float = BOUND) -> Divide
         seed: of the hash.
         near: Jaccard from which on two rows are near duplicates; 0 lets them stand on different sides.
     """
+    families = sum(1 for _ in spool.families())
+    notes, kind = list[str](), "cell or prompt"
+    if share and families < 2 and spool.part() > 1:
+        kind = "answer"
+        notes.append("all rows share one cell or prompt: they are divided by answer")
     units = spool.rank((family, hash_unit("split", seed, family.hex())) for family in spool.families())
     families = len(units)
     if not share or families < 2:
         spool.divide(())
-        note = ("no validation file: all rows share one cell or prompt",) if share else ()
+        note = ("no validation file: all rows have one prompt and one answer",) if share else ()
         return Divided(families, 0, note)
     with Shingled(spool) as texts:
         roots: Sequence[int] = texts.clusters(near, families) if near else range(families)
-        notes = list[str]()
         if len(set(roots)) < 2:
-            notes.append("all rows are near duplicates of each other: they are divided by cell or prompt")
+            notes.append(f"all rows are near duplicates of each other: they are divided by {kind}")
             roots = range(families)
         clusters = _clusters(roots, units, _labels(spool), seed)
         wanted = min(max(math.floor(share * families + 0.5), 1), families - 1)
@@ -107,23 +113,24 @@ def divide(spool: Spool, share: float, seed: int, near: float = BOUND) -> Divide
         leak = texts.most_alike(held)
     why = "each label has rows on both sides" if any(cluster.label is not None for cluster in clusters) else (
         "near duplicates stay together" if len(clusters) < families else "")
-    notes += _missed(families, len(held), share, why)
+    notes += _missed(families, len(held), share, why, "answers" if kind == "answer" else "families (cells or prompts)")
     bound = near or BOUND
     if leak and leak[0].jaccard >= bound:
         notes.append(f"validation knows what train has: {leak[0].validation} and {leak[0].train} share "
                      f"{leak[0].jaccard:.2f} of their text")
-    return Divided(families - len(held), len(held), tuple(notes), families - len(clusters), tuple(leak))
+    return Divided(families - len(held), len(held), tuple(notes), families - len(clusters), tuple(leak),
+                   kind == "answer")
 
 
-def _missed(families: int, held: int, share: float, why: str) -> Iterator[str]:
+def _missed(families: int, held: int, share: float, why: str, what: str) -> Iterator[str]:
     """Why the share is another than was asked for; nothing where it is about that."""
     off = abs(held - math.floor(share * families + 0.5))
     if not off or (why and off <= max(1, OFF * held)):
         return
     if why:
-        yield f"validation has {held:,} of {families:,} families (cells or prompts), not a share of {share:g}: {why}"
+        yield f"validation has {held:,} of {families:,} {what}, not a share of {share:g}: {why}"
         return
-    few = f"{families} families (cells or prompts) are too few for a share of {share:g}"
+    few = f"{families} {what} are too few for a share of {share:g}"
     yield f"{few}: {'validation' if held == 1 else 'train'} has one"
 
 

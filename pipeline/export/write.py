@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from pipeline.types import Example, Message, Problem, text_of
 from ._originals import Originals
 from ._spool import TRAIN, VALIDATION, Spool
 from .card import CARD, Story, card
+from .origins import Origins
 
 NAMES = {TRAIN: "train", VALIDATION: "validation"}
 MANIFEST, REFUSED = "manifest.json", "refused.jsonl"
@@ -68,6 +69,8 @@ class Written:
         unproven: of `passed`, rows whose own line is not what the official template makes.
         card: README.md beside the files.
         card_kept: whether it is one that a hand wrote or changed, which is left as it is.
+        stale: config files of the export before, which were taken away or, where a hand changed them, stay.
+        without: where the refused rows come from.
         weighted: rows with an answer of weight 0, which stands in the file.
         longest: tokens of the longest row; exact or an estimate, as those of the files are.
         reasons_in: `refused.jsonl`, where there is one.
@@ -89,6 +92,8 @@ class Written:
     manifest: Path | None = None
     card: Path | None = None
     card_kept: bool = False
+    stale: tuple[str, ...] = ()
+    without: Origins = field(default_factory=Origins)
     reasons_in: Path | None = None
 
 
@@ -102,6 +107,7 @@ class Job(NamedTuple):
         about: what a manifest says of the export as a whole.
         story: what the dataset card tells.
         whole: whether a rejected answer that a format has no place for is a reason to refuse the row.
+        sources: what a manifest says of where rows come from, for a format that has not all of them.
         unread: lines that could not be read, as lines of `refused.jsonl`; None where there are none.
     """
 
@@ -112,6 +118,7 @@ class Job(NamedTuple):
     story: Story
     whole: bool = False
     unread: Path | None = None
+    sources: Callable[[Origins], dict[str, Any]] | None = None
 
 
 def write_format(plugin: Format, folder: Path, job: Job) -> Written:
@@ -157,6 +164,7 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
             done.files.clear()
             (new / REFUSED).replace(folder / REFUSED)
         else:
+            job = _of_the_written(job, done)
             manifest = _manifest(done, plugin, job.about)
             _write_card(new / CARD, folder, plugin, (job, manifest), done)
             (new / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
@@ -181,6 +189,7 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
                 sink.add(row.example, line)
             except FormatRefusal as refusal:
                 job.spool.refuse(row.ordinal)
+                done.without.add(row.origin)
                 _note_refusal(done, refusal, row.example.sample, refused)
                 continue
             rows += 1
@@ -195,6 +204,15 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
     return rows
 
 
+def _of_the_written(job: Job, done: Written) -> Job:
+    """What is told of the rows, with the counts of those that are written."""
+    if not done.refused_rows or job.sources is None:
+        return job
+    origins = job.story.origins.without(done.without)
+    story = job.story._replace(origins=origins, labels=job.spool.labels(without_refused=True))
+    return job._replace(story=story, about={**job.about, **job.sources(origins)})
+
+
 def no_pair(plugin: Format) -> FormatRefusal:
     """Why a row of two answers does not go into a format of one, where nothing may be lost."""
     return FormatRefusal("holds-no-pair", f"{plugin.name} has no place for the rejected answer", _NO_PAIR)
@@ -202,8 +220,9 @@ def no_pair(plugin: Format) -> FormatRefusal:
 
 def _note_refusal(done: Written, refusal: FormatRefusal, sample: str, refused: IO[bytes]) -> None:
     done.refused_rows += 1
-    for problem in refusal.problems(sample):
-        done.refused[problem.code] += 1
+    problems = refusal.problems(sample)
+    done.refused.update({problem.code for problem in problems})
+    for problem in problems:
         done.reasons.setdefault(problem.code, problem)
         refused.write(refused_line(problem, sample))
 
@@ -312,7 +331,9 @@ def _manifest_in(folder: Path) -> dict[str, Any]:
 
 def _put_in_place(new: Path, folder: Path, done: Written) -> None:
     """Moves files over those of the export before; files that only that one had are taken away."""
-    before = _names_in(_manifest_in(folder))
+    last = _manifest_in(folder)
+    done.stale = tuple(configs_in(folder, last))
+    before = {*_names_in(last), *(name for name in done.stale if _is_ours(folder, last, name))}
     with suppress(FileNotFoundError):
         (folder / MANIFEST).unlink()
     made = sorted((path for path in new.iterdir() if path.name != MANIFEST), key=lambda path: path.name)
@@ -336,6 +357,30 @@ def _names_in(manifest: dict[str, Any]) -> set[str]:
         return {file["name"] for file in manifest["files"] if Path(file["name"]).name == file["name"]}
     except (KeyError, TypeError):
         return set()
+
+
+def configs_in(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Names of the config files that a manifest lists and that are there; only plain names, whatever stands there."""
+    listed = manifest.get("configs")
+    names = [each.get("name") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return [name for name in names if isinstance(name, str) and Path(name).name == name and (folder / name).is_file()]
+
+
+def _is_ours(folder: Path, manifest: dict[str, Any], name: str) -> bool:
+    """Whether a config file is as it was written, and no hand changed it since."""
+    return {"name": name, "sha256": measure(folder / name)[1]} in manifest["configs"]
+
+
+def list_configs(done: Written, files: dict[str, str]) -> None:
+    """Notes in the manifest which config files stand beside the rows, so that the next export takes them away."""
+    assert done.manifest is not None
+    manifest = _manifest_in(done.folder)
+    manifest["configs"] = [{"name": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+                           for name, text in files.items()]
+    new = done.folder / f"{UNFINISHED}{MANIFEST}"
+    new.write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+    _sync(new)
+    new.replace(done.manifest)
 
 
 def _remove(path: Path) -> None:

@@ -19,6 +19,7 @@ class Turn(NamedTuple):
 
 ROLES = ("system", "user", "assistant")
 _ELSEWHERE = "export it as openai-chat, which holds it"
+_WEIGHT = "export it as openai-chat, or as 'trl-prompt-completion: {earlier: context}': both leave it untrained"
 
 
 def turns(example: Example, name: str) -> list[Turn]:
@@ -74,7 +75,7 @@ def _unfit(message: Message, name: str, where: str) -> list[Problem]:
     if "weight" in kept:
         weight = kept.pop("weight")
         found.append(error("holds-no-weight", where, f"{name} trains every answer, and one has weight {weight}",
-                           "export it as openai-chat, or drop the turns before it"))
+                           _WEIGHT))
     found.extend(error("holds-no-key", where, f"{name} has no place for '{key}' of a message", _ELSEWHERE)
                  for key in kept)
     return found

@@ -17,6 +17,9 @@ from . import Format, FormatRefusal, error
 from ._pair import messages_of, pair_of, pair_problems, text_at
 from ._turns import others
 
+_FOLD = ("export it as openai-chat, which holds it, or as 'prompt-completion: {system: fold}', which begins the prompt "
+         "with it")
+
 
 class Alpaca(Format):
     """Instruction, input and output."""
@@ -26,7 +29,7 @@ class Alpaca(Format):
 
     def values(self, example: Example) -> dict[str, Any]:
         """See Format."""
-        prompt, completion = pair_of(example, self.name)
+        prompt, completion = pair_of(example, self.name, _FOLD)
         if not prompt:
             raise FormatRefusal("no-user", "alpaca needs an instruction, and the row has no user turn",
                                 "export it as prompt-completion, which takes answers alone")

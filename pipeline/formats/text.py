@@ -1,7 +1,8 @@
 """Plain text a line, {"text": "Quote by AUTHOR: QUOTE<|endoftext|>"}: a template over a row's fields, and an end.
 
 For base models that are tuned on text without turns. Without a template the prompt and the answer stand
-one behind the other as they are, so the training prompt must end in what divides them. `eos` is written
+one behind the other as they are, so the training prompt must end in what divides them; a row of more turns, or with a
+system text, is refused. `eos` is written
 behind each text where the trainer does not add it: TRL does, unless the text ends in it already. A text holds its end
 once, and no begin token of a family that has this end: the tokenizer adds that one, unless `bos` is written here.
 """
@@ -22,9 +23,11 @@ from pipeline.render.mask import Cut, Mask, of_text
 from pipeline.types import Example, Problem, text_of
 
 from . import Format, FormatRefusal, error
-from ._turns import others, tool_problems, turns
+from ._turns import Turn, others, tool_problems, turns
 
 KEY = "text"
+_DIVIDED = ("export it as chatml or llama3, which divide turns; "
+            "or write what of a row is wanted: 'text: {template: \"{{prompt}}\\n{{answer}}\"}'")
 
 
 class How(Options):
@@ -52,7 +55,7 @@ class Text(Format):
         if any(m["role"] == "assistant" and not text_of(m.get("content")).strip() for m in example.messages):
             raise FormatRefusal("empty-answer", "an answer is empty or only white space", "drop the row")
         if self.how.template is None:
-            text = "".join(turn.text for turn in turns(example, self.name))
+            text = "".join(turn.text for turn in self._undivided(example))
         else:
             texts = {message["role"]: text_of(message.get("content")) for message in example.messages}
             context = {**example.fields, "fields": example.fields, "prompt": texts.get("user", ""),
@@ -62,6 +65,15 @@ class Text(Format):
             except RecipeError as fault:
                 raise FormatRefusal("template", fault.message, fault.hint) from None
         return {KEY: self.how.bos + text + self.how.eos}
+
+    def _undivided(self, example: Example) -> list[Turn]:
+        """An answer, or a prompt and its answer: of more than these nobody could tell where one ends."""
+        found = turns(example, self.name)
+        roles = [turn.role for turn in found]
+        if "system" in roles or len(roles) > 2:
+            what = f"{', '.join(roles)} would stand one behind the other with nothing between them"
+            raise FormatRefusal("needs-a-template", what, _DIVIDED)
+        return found
 
     def unproven(self, values: Mapping[str, Any], example: Example) -> Iterator[Problem]:
         """See Format: the end once, where the text ends, and no begin token beside the tokenizer's own."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
+from pipeline.errors import did_you_mean
 from pipeline.options import Options
 from pipeline.types import Example, Problem
 
@@ -54,8 +55,7 @@ class TrlKto(Format):
             found.append(error("no-user", example.sample, "nothing is asked: TRL's prompt would be empty",
                                "add a user message"))
         if label is None:
-            found.append(error("no-label", example.sample, "nothing says whether the answer is desired",
-                               "name the column that does, as 'trl-kto: {label: thumbs, desired: up}'"))
+            found.append(error("no-label", example.sample, *self._unsaid(example)))
         if found:
             raise FormatRefusal.of(found)
         tools = {"tools": example.tools} if example.tools else {}
@@ -98,6 +98,22 @@ class TrlKto(Format):
         if self.how.desired is not None:
             return str(said) == self.how.desired
         return {_TRUE: True, _FALSE: False, "1": True, "0": False}.get(str(said).strip().casefold())
+
+    def _unsaid(self, example: Example) -> tuple[str, str]:
+        """Why nothing says whether an answer is desired, and what to do."""
+        column = self.how.label
+        said = example.fields.get(column) if column else example.label
+        if column and column not in example.fields:
+            known = ", ".join(example.fields) or "none"
+            return f"the row has no column {column}; columns: {known}", did_you_mean(column, sorted(example.fields))
+        if said is not None:
+            named = f"label: {column}, " if column else ""
+            what = f"{column or 'its label'} holds {str(said)[:40]!r}, which is neither true nor false"
+            return what, f"say what it holds of a desired answer, as 'trl-kto: {{{named}desired: up}}'"
+        if column:
+            return f"{column} is empty, so nothing says whether the answer is desired", "fill it in, or drop the row"
+        return ("nothing says whether the answer is desired",
+                "name the column that does, as 'trl-kto: {label: thumbs, desired: up}'")
 
 
 def _unlabelled(values: Mapping[str, Any], where: str) -> Iterator[Problem]:

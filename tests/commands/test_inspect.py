@@ -321,3 +321,15 @@ def test_follow_ends_with_the_run(tales: Path, capsys: pytest.CaptureFixture[str
     assert captured.out.splitlines()[-1].split()[0] == made.sample(31).id[:8]
     assert captured.err.splitlines()[-2:] == [
         "ended  nobody is at work on it any more", "next   synth status tales"]
+
+
+def test_a_line_is_read_with_the_options_it_was_written_with(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.dataset(workdir / "datasets" / "tales", [made.sample(i) for i in range(3, 9)], curated=False)
+    for options in ('eos: "<|endoftext|>"', 'bos: "<s>", eos: "</s>"', 'template: "A: {{answer}}"'):
+        assert main(["export", "tales", "--format", f"text: {{{options}}}", "--order", "given"]) == 0
+        assert main(["export", "tales", "--format", "openai-chat", "--order", "given"]) == 0
+        capsys.readouterr()
+        assert main(["inspect", "tales", "train.jsonl:2", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["id"] == made.sample(4).id

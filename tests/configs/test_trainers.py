@@ -114,3 +114,39 @@ def test_walk(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
     assert "axolotl has no way to read csv" in capsys.readouterr().err
     assert main(["export", "stories.jsonl", "--to", "openai-chat", "--config", "axolotl"]) == 2
     assert "base" in capsys.readouterr().err
+
+
+def test_a_config_never_describes_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    """It is listed in the manifest, and the next export of the folder takes it away or writes it anew."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"prompt": f"Question {number}?", "completion": f"Answer {number}."} for number in range(20)]
+    Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words, folder = ["export", "rows.jsonl", "--to", "openai-chat"], Path("rows-exports/openai-chat")
+    config = ["--config", "axolotl: {base: m}"]
+    assert main([*words, "--split", "0.1", *config]) == 0
+    (listed,) = json.loads((folder / "manifest.json").read_bytes())["configs"]
+    assert listed["name"] == "axolotl.yaml"
+    assert main([*words, "--split", "none", *config]) == 0
+    assert "validation" not in (folder / "axolotl.yaml").read_text()
+    assert "described the files before" not in capsys.readouterr().err
+    assert main(words) == 0
+    assert "axolotl.yaml described the files before and was taken away" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "manifest.json", "train.jsonl"]
+    assert "configs" not in json.loads((folder / "manifest.json").read_bytes())
+    assert main([*words, *config]) == 0
+    with (folder / "axolotl.yaml").open("a") as file:
+        file.write("# mine\n")
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "axolotl.yaml was changed by hand and stays, though" in capsys.readouterr().err
+    assert "# mine" in (folder / "axolotl.yaml").read_text()
+
+
+def test_all_that_a_config_lacks_is_named_at_once() -> None:
+    with pytest.raises(RecipeError, match="llama-factory: 'base' and 'template' are missing") as fault:
+        open_configs([Item(name="llama-factory")], [find("openai-chat")])
+    assert fault.value.hint == "--config 'llama-factory: {base: Qwen/Qwen2.5-7B-Instruct, template: qwen}'"
+    with pytest.raises(RecipeError, match="axolotl: 'base' is missing") as fault:
+        open_configs([Item(name="axolotl")], [find("openai-chat")])
+    assert "axolotl: {base: " in fault.value.hint

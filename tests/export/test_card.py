@@ -161,6 +161,34 @@ def test_a_converted_file_has_a_card_too(tmp_path: Path) -> None:
     assert source == {"name": "rows.jsonl", "sha256": manifest["source"]["sha256"], "rows": 3, "used": "rows"}
 
 
+def test_a_card_counts_the_rows_that_are_written(tmp_path: Path) -> None:
+    """Three of ten are refused, one of them for two reasons, and the template strips two of the others."""
+    rows = [{"prompt": f"p{i}{' <start_of_turn>' if i < 3 else ''}{' <end_of_turn>' if i == 0 else ''}",
+             "completion": f"c{i}{' ' if i > 7 else ''}"} for i in range(10)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = convert(tmp_path / "rows.jsonl", open_formats([Item(name="gemma")]), Options(order="given"), lambda _: None)
+    assert dict(done.written[0].refused) == {"control-token": 3}
+    text, _, manifest = read(tmp_path / "rows-exports" / "gemma")
+    assert "7 rows are as they were imported" in text
+    assert "Of 10 rows 3 were refused, as `gemma` cannot hold them: `control-token` (3)." in text
+    assert "The template of `gemma` strips or folds text of 2 of the rows." in text
+    assert manifest["provenance"]["imported"] == manifest["provenance"]["files"][0]["rows"] == 7
+    assert manifest["counts"]["refused_by_code"] == {"control-token": 3}
+    refused = (tmp_path / "rows-exports" / "gemma" / "refused.jsonl").read_text().splitlines()
+    assert len(refused) == 4, "each reason stands there"
+
+
+def test_a_card_counts_axes_and_writers_of_the_rows_that_are_written(tmp_path: Path) -> None:
+    rows = [made.sample(i) for i in range(3, 9)]
+    rows[0] = replace(rows[0], messages=[{"role": "user", "content": "<start_of_turn>"}, *rows[0].messages[-1:]])
+    path = made.dataset(tmp_path / "tales", rows, curated=False)
+    with Dataset.open(path) as dataset:
+        export(dataset, Options(formats=(Item(name="gemma"), Item(name="openai-chat"))))
+    for name, count in (("gemma", 5), ("openai-chat", 6)):
+        _, _, manifest = read(path / "exports" / name)
+        assert sum(writer["rows"] for writer in manifest["provenance"]["writers"]) == count
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(title=st.text(max_size=30), said=st.text(max_size=40), tags=st.lists(st.text(max_size=8), max_size=3))
 def test_any_text_is_held_by_the_front_matter(story: Any, title: str, said: str, tags: list[str]) -> None:
@@ -181,6 +209,7 @@ def story() -> Any:
     origins.add(made.sample(1))
     manifest = {"format": "openai-chat", "synth": "0", "files": [
         {"name": "train.jsonl", "rows": 1, "tokens": 1, "tokens_exact": True, "sha256": "0"}],
+        "counts": {"chosen": 1, "refused": 0, "text_changed_by_template": 0},
         **sources(None, origins, None)}
     return Story("tales", "synth run tales", None, None, origins, {}, {}), manifest
 

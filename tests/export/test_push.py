@@ -235,3 +235,53 @@ def test_a_converted_file_is_pushed_too(tales: Path, workdir: Path, server: Hub)
     (workdir / "rows.jsonl").write_text('{"prompt": "p", "completion": "c"}\n')
     assert main(["export", "rows.jsonl", "--to", "chatml", "--push", "me/rows", "--yes"]) == 0
     assert json.loads(server.repos["me/rows"].files["train.jsonl"])["text"]
+
+
+@pytest.mark.parametrize(("setting", "value", "words", "code", "told"), [
+    ("HF_TOKEN", None, PUSH, 5, "no token"),
+    ("HF_ENDPOINT", "hub.example", PUSH, 5, "HF_ENDPOINT=hub.example: an address begins with https://"),
+    ("HF_TOKEN", TOKEN, ["export", "tales", "--push", "tales", "--yes"], 2, "OWNER/NAME is wanted"),
+])
+def test_nothing_is_written_where_nothing_could_be_sent(
+    tales: Path, server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    setting: str, value: str | None, words: list[str], code: int, told: str,
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "no-login"))
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-login" / "token"))
+    if value is None:
+        monkeypatch.delenv(setting)
+    else:
+        monkeypatch.setenv(setting, value)
+    assert main(words) == code
+    assert told in capsys.readouterr().err
+    assert not list((tales / "exports").glob("*/*"))
+
+
+def test_a_rehearsal_is_refused_before_it_is_written(
+    workdir: Path, server: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    rows = [replace(made.sample(i), provenance={"rehearsal": True}) for i in range(6)]
+    path = made.dataset(workdir / "datasets" / "tales", rows, curated=False)
+    assert main(PUSH) == 2
+    assert "these rows are a rehearsal" in capsys.readouterr().err
+    assert not list((path / "exports").glob("*/*"))
+
+
+def test_after_a_failure_it_is_said_where_the_files_are(
+    tales: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+    assert main(PUSH) == 5
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the files are in datasets/tales/exports/openai-chat; nothing was sent" in said
+    assert (tales / "exports" / "openai-chat" / "train.jsonl").is_file()
+
+
+def test_a_config_goes_with_its_rows(tales: Path, server: Hub) -> None:
+    assert main([*PUSH, "--config", "axolotl: {base: m}"]) == 0
+    sent = server.repos["me/tales"].files
+    assert sent["axolotl.yaml"] == (tales / "exports" / "openai-chat" / "axolotl.yaml").read_bytes()

@@ -212,3 +212,46 @@ def test_near_duplicates_of_sentences_that_people_wrote(tmp_path: Path, shared_d
     rows = [row(f"{number:03}", f"Prompt {number}", each) for number, each in enumerate(texts)]
     assert divided(tmp_path, rows, 0.1)[0].leak[0].jaccard < 0.8
     assert divided(tmp_path, rows, 0.1, near=0)[0].leak[0].jaccard > 0.8
+
+
+def test_one_prompt_is_divided_by_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of one answer, and near duplicates, are on one side."""
+    monkeypatch.chdir(tmp_path)
+    texts = [text(number) for number in range(30)] + [text(0)] + [text(number, 2) for number in range(1, 6)]
+    path = Path("rows.jsonl")
+    path.write_text("".join(json.dumps({"prompt": "Write.", "completion": each}) + "\n" for each in texts))
+    assert main(["export", "rows.jsonl", "--to", "openai-chat", "--split", "0.2"]) == 0
+    said = capsys.readouterr().err
+    assert "all rows share one cell or prompt: they are divided by answer" in said
+    assert "5 near duplicates kept on one side" in said
+    folder = Path("rows-exports/openai-chat")
+    sides = {}
+    for side in ("train", "validation"):
+        for line in (folder / f"{side}.jsonl").read_text().splitlines():
+            sides.setdefault(json.loads(line)["messages"][-1]["content"][:150], set()).add(side)
+    assert all(len(found) == 1 for found in sides.values())
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    assert manifest["families"]["by"] == "answer"
+    assert [file["rows"] for file in manifest["files"]] != [36]
+    assert "Rows of one answer are on one side" in (folder / "README.md").read_text()
+
+
+def test_one_prompt_and_one_answer_are_not_divided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text((json.dumps({"prompt": "Write.", "completion": "Yes."}) + "\n") * 5)
+    assert main(["export", "rows.jsonl", "--to", "openai-chat", "--split", "0.2"]) == 0
+    assert "no validation file: all rows have one prompt and one answer" in capsys.readouterr().err
+
+
+def test_hardly_alike_is_said_without_names(capsys: pytest.CaptureFixture[str]) -> None:
+    from pipeline.commands.export import _show_leak
+    from pipeline.export.leak import Pair
+
+    _show_leak(Divided(10, 2, leak=(Pair(0.001, "one", "other", ("a", "b")),)))
+    said = capsys.readouterr().err
+    assert "share 0% of their runs of words" in " ".join(said.split())
+    assert "one, other" not in said

@@ -159,3 +159,32 @@ def test_folded_and_stripped_rows_are_told_apart() -> None:
     assert find("gemma").normal(row).messages == conversation("S\n\nQ", "A")
     assert find("llama2").normal(row).messages == conversation("Q", "A", system="S")
     assert find("llama2").parse(rendered("llama2", row.messages))[0] == Turn("system", "S")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("earlier", [
+    [{"role": "system", "content": "S"}],
+    [{"role": "user", "content": "Q0"}, {"role": "assistant", "content": "A0"}],
+])
+def test_turns_are_not_glued_together(earlier: list[dict[str, Any]]) -> None:
+    from pipeline.formats import open_formats
+    from pipeline.sections import Item
+
+    asked = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
+    with pytest.raises(FormatRefusal, match="nothing between them") as refused:
+        find("text").write(Example([*earlier, *asked], sample="s1"))
+    assert refused.value.code == "needs-a-template"
+    assert "chatml or llama3" in refused.value.fix
+    assert json.loads(find("text").write(Example(asked)))["text"] == "QA"
+    assert json.loads(find("text").write(Example(asked[1:])))["text"] == "A"
+    (plugin,) = open_formats([Item(name="text", options={"template": "{{prompt}}: {{answer}}"})])
+    assert json.loads(plugin.write(Example([*earlier, *asked])))["text"] == "Q: A"
+
+
+def test_cures_that_work_are_named() -> None:
+    asked = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
+    with pytest.raises(FormatRefusal) as refused:
+        find("alpaca").write(Example([{"role": "system", "content": "S"}, *asked]))
+    assert "prompt-completion: {system: fold}" in refused.value.fix
+    with pytest.raises(FormatRefusal) as refused:
+        find("llama3").write(Example([asked[0], {**asked[1], "weight": 0}, *asked]))
+    assert "trl-prompt-completion: {earlier: context}" in refused.value.fix

@@ -43,14 +43,20 @@ def test_a_column_may_say_it(options: dict[str, str], fields: dict[str, object],
     assert plugin.values(Example([*ASKED, *ANSWER], fields=fields, sample="s1"))["label"] is label
 
 
-@pytest.mark.parametrize(("options", "fields"), [
-    ({}, {"label": "good"}), ({"label": "thumbs"}, {}), ({"label": "thumbs"}, {"thumbs": "sideways"})])
-def test_a_row_of_which_nothing_says_it_is_refused(options: dict[str, str], fields: dict[str, object]) -> None:
+@pytest.mark.parametrize(("options", "fields", "told", "cure"), [
+    ({}, {"label": "good"}, "nothing says whether", "trl-kto: {label: thumbs, desired: up}"),
+    ({"label": "thumbs"}, {}, "no column thumbs; columns: none", ""),
+    ({"label": "thumb"}, {"thumbs": "up", "id": 1}, "no column thumb; columns: thumbs, id", "did you mean 'thumbs'?"),
+    ({"label": "votes"}, {"votes": "sideways"}, "votes holds 'sideways'", "trl-kto: {label: votes, desired: up}"),
+    ({"label": "thumbs"}, {"thumbs": None}, "thumbs is empty", "drop the row")])
+def test_a_row_of_which_nothing_says_it_is_refused(
+    options: dict[str, str], fields: dict[str, object], told: str, cure: str
+) -> None:
     (plugin,) = open_formats([Item(name="trl-kto", options=options)])
-    with pytest.raises(FormatRefusal, match="nothing says whether") as refused:
+    with pytest.raises(FormatRefusal, match=told) as refused:
         plugin.write(Example([*ASKED, *ANSWER], fields=fields, sample="s1"))
     assert refused.value.code == "no-label"
-    assert "trl-kto: {label:" in refused.value.fix
+    assert cure in refused.value.fix
 
 
 def test_the_column_of_the_label_does_not_stay_behind(tmp_path: Path) -> None:
