@@ -100,7 +100,7 @@ def test_a_tokenizer_of_ones_own_counts_the_rendered_text(tmp_path: Path, folder
     assert done.tokens["exact"]
     assert done.tokens["counted_by"] == str(folder)
     assert [(p.code, p.where) for p in problems] == [
-        ("too-long", f"{path}:2"), ("other-shape", f"{path}:1"), ("too-few-rows", str(path))]
+        ("too-long", f"{path}:2"), ("other-shape", f"{path}:1")], "ten rows are OpenAI's wish alone"
     # <bos><start_of_turn>user | one | two<end_of_turn> | <start_of_turn>model | one<end_of_turn>, and 28 words more
     assert [done.tokens["row"][key] for key in ("min", "max")] == [5, 33]
     assert "job" not in done.tokens, "nobody is paid"
