@@ -93,7 +93,7 @@ def test_what_every_export_has_is_said_once(train: Path, capsys: pytest.CaptureF
     rows = [chat(1 if i == 9 else i, content=f"The answer number {1 if i == 9 else i}.") for i in range(12)]
     train.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert main(["import", "dup", "train.jsonl"]) == 0
-    formats = ["openai-chat", "llama2", "gemma", "chatml", "qwen", "folders"]
+    formats = ["openai-chat", "llama2", "gemma", "chatml", "prompt-completion", "folders"]
     assert main(["export", "dup", *(word for each in formats for word in ("--format", each))]) == 0
     capsys.readouterr()
     assert main(["check", "dup"]) == 0
