@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from .settings import Settings
 
 _INSTALLED = Path(__file__).parent / "templates"
 _CHECKOUT = Path(__file__).parent.parent / "templates"
+
+_DATA = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz", ".txt", ".xlsx")
+"""How the names of files of rows end."""
 
 _BEGIN = "synth init {name} --blank"
 
@@ -61,16 +65,34 @@ def open_recipe(name: str, cwd: Path, settings: Settings, sets: Sequence[str] = 
     snapshot = dataset_path(name, settings) / "recipe.yaml"
     if snapshot.is_file():
         return load_recipe(snapshot, sets)
+    if (file := _as_file(name, cwd)) is not None:
+        raise RecipeError(file.message, file.hint)
     message = f"no recipe {name}.yaml or {name}/recipe.yaml here, and no dataset {name}"
     raise RecipeError(message, _meant(name, {*_names(cwd, settings), *shipped()}, _BEGIN.format(name=name)))
 
 
 def no_dataset(name: str, cwd: Path, settings: Settings) -> DataError:
     """What is said where a NAME means no dataset: the command that makes one, or the names that there are."""
+    if (file := _as_file(name, cwd)) is not None:
+        return file
     known = _names(cwd, settings)
     begin = "" if known else _BEGIN.format(name=name)
     hint = f"synth run {name}" if find_recipe(name, cwd) else _meant(name, known, begin)
     return DataError(f"{dataset_path(name, settings)}: no dataset", hint)
+
+
+def _as_file(name: str, cwd: Path) -> DataError | None:
+    """What is said where a NAME is that of a file of rows; None where it is not."""
+    path = cwd / name
+    if path.suffix.lower() not in _DATA and "/" not in name:
+        return None
+    if path.is_file():
+        stem = path.name.partition(".")[0]
+        return DataError(f"{name}: a file, and a dataset or a recipe is wanted",
+                         f"synth import {shlex.quote(stem)} {shlex.quote(name)}")
+    beside = [each.name for each in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
+    near = did_you_mean(path.name, sorted(beside))
+    return DataError(f"{name}: no such file here", near if near.startswith("did you mean") else "")
 
 
 def _names(cwd: Path, settings: Settings) -> set[str]:

@@ -11,7 +11,7 @@ import orjson
 from pipeline.errors import RecipeError, did_you_mean
 from pipeline.formats import Format, FormatRefusal, find, recognise
 from pipeline.grid.template import Template
-from pipeline.read.look import LOOKED_AT, Guess, guess, look
+from pipeline.read.look import ANSWERS, LOOKED_AT, QUESTIONS, Guess, guess, look, parts
 from pipeline.recipe import RESERVED, VARIABLE, Recipe
 from pipeline.types import Example, Problem
 
@@ -127,7 +127,12 @@ def template_of(names: Sequence[str]) -> str:
 
 
 def variable(name: str) -> str:
-    """A column in a template: `{{body}}`, or `{{fields['Ticket text']}}` where its name is no variable."""
+    """A column in a template: `{{body}}`, or `{{fields['Ticket text']}}` where its name is no variable.
+
+    What is a template already, as a part of a column of objects, stays as it is.
+    """
+    if name.startswith("{{") and name.endswith("}}"):
+        return name
     if VARIABLE.fullmatch(name) and (name not in RESERVED or name == "answer"):
         return "{{" + name + "}}"
     return "{{fields[" + repr(name) + "]}}"
@@ -289,10 +294,20 @@ class _Part:
         if value is None:
             raise FormatRefusal("null", f"'{self.column}' is null", "fill it, or leave the row out")
         if isinstance(value, list | dict):
-            kind, how = ("a list", " | join(', ')") if isinstance(value, list) else ("an object", ".PART")
-            cure = "say how it is written: " + variable(self.column).replace("}}", how + "}}")
+            kind = "a list" if isinstance(value, list) else "an object"
+            cure = f"say how it is written: {_how(self.column, value)}"
             raise FormatRefusal("not-a-text", f"'{self.column}' is {kind}, not a text", cure)
         return str(value)
+
+
+def _how(column: str, value: Any) -> str:
+    """A template that makes a text of a list or an object: by the part that answers go by, where it has one."""
+    named = {key.casefold(): part for part, key in parts(column, value)}
+    if named:
+        return next(named[key] for key in (*ANSWERS, *QUESTIONS) if key in named)
+    if not isinstance(value, list):
+        return variable(column).replace("}}", ".PART}}")
+    return variable(column).replace("}}", "[0].PART}}" if value and isinstance(value[0], dict) else " | join(', ')}}")
 
 
 def _quoted(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from functools import lru_cache
@@ -25,6 +26,11 @@ SHOWN = 5
 TOGETHER = 1_000
 """Lines that are written into a pipe at once."""
 
+NAMED = 3
+"""Other exports with the same problem: so many are named, more are counted."""
+_FILE = re.compile(r"\b(train|validation)(?:\.[a-z.]+)?(?=[:\s]|$)(:\d+)?")
+"""A file of an export, with or without a suffix, and a line."""
+
 _STYLES = {"error": "bad", "warning": "warn", "note": "dim"}
 
 
@@ -37,7 +43,8 @@ _STYLES = {"error": "bad", "warning": "warn", "note": "dim"}
               help="A second file; none of its rows may stand in the first one.")
 @click.option("--limit", type=click.IntRange(1), metavar="TOKENS", help="Tokens that a row may have. [the model's]")
 @click.option("--fix", is_flag=True, help="Mend what is certain, show the changes, keep the original as FILE.orig.")
-@click.option("--all", "everything", is_flag=True, help=f"Show every problem, not {SHOWN} of each kind.")
+@click.option("--all", "everything", is_flag=True,
+              help=f"Show every problem; a terminal shows {SHOWN} of each kind, a pipe all.")
 @json_option
 def command(target: Target, json_: bool, **given: Any) -> None:
     """Checks a training file, or all exports of a dataset. NAME is a path or a dataset.
@@ -76,8 +83,18 @@ def command(target: Target, json_: bool, **given: Any) -> None:
         again = shlex.join(_typed(name, given))
         hint = f"{again} --all" if talk.hidden else f"mend these, then: {again}"
         raise DataError(f"{target.name}: {console.plural(errors, 'error')}", hint)
+    console.next_command(_next(path, name, target))
+
+
+def _next(path: Path, name: str, target: Target) -> str:
+    """A file from elsewhere is imported; of what a dataset exported, its rows are looked at."""
+    if not _is_file(path):
+        return f"synth inspect {name} --sample 5"
+    home, file = target.settings.datasets.resolve(), path.resolve()
+    if home in file.parents:
+        return f"synth inspect {shlex.quote(file.relative_to(home).parts[0])} --sample 5"
     stem = path.name.removesuffix(".gz").partition(".")[0]
-    console.next_command(f"synth import {stem} {path}" if _is_file(path) else f"synth inspect {name} --sample 5")
+    return shlex.join(["synth", "import", stem, str(path)])
 
 
 def _who(text: str | None, limit: int | None, target: Target) -> Who | None:
@@ -98,6 +115,7 @@ def _dataset(target: Target, path: Path, who: Who | None, talk: _Talk) -> tuple[
     found = _exported(path)
     folder, only = found or (target.made, None)
     with Dataset.open(folder) as dataset:
+        talk.exports = f"{dataset.exports}/"
         done = check_dataset(dataset, talk.take, target=who or (target_of(only) if only else None))
     return done, str(folder) if found else target.name
 
@@ -139,6 +157,8 @@ class _Talk:
     def __init__(self, everything: bool, keep: bool) -> None:
         self.kept: list[Problem] = []
         self.count: Counter[str] = Counter()
+        self.exports = ""
+        self._alike: dict[tuple[str, ...], list[Problem]] = {}
         self._codes: Counter[str] = Counter()
         self.everything, self._keep = everything, keep
         self._lines: list[str] = []
@@ -153,14 +173,32 @@ class _Talk:
     def take(self, problem: Problem) -> None:
         """One problem."""
         self.count[problem.severity] += 1
-        self._codes[problem.code] += 1
         if self._keep:
             self.kept.append(problem)
-        elif self.everything or self._codes[problem.code] <= SHOWN:
+        elif self.exports:
+            self._alike.setdefault(self._key(problem), []).append(problem)
+        else:
+            self._show(problem)
+
+    def _key(self, problem: Problem) -> tuple[str, ...]:
+        """What is the same of a problem in every export that has it: the row and what is wrong with it."""
+        exported = f"{self.exports}{self._export(problem)}/"
+        plain = (_FILE.sub(r"\1\2", text.replace(exported, "")) for text in (problem.where, problem.message))
+        return problem.severity, problem.code, *plain
+
+    def _export(self, problem: Problem) -> str:
+        return problem.where.removeprefix(self.exports).partition("/")[0]
+
+    def _show(self, problem: Problem, others: str = "") -> None:
+        """One problem, and where else it is."""
+        self._codes[problem.code] += 1
+        if self.everything or self._codes[problem.code] <= SHOWN:
             head = self._heads[problem.severity]
             self._lines.append(f"{head} {problem.where}  {problem.code}: {_said(problem.message)}")
             if problem.fix:
                 self._lines.append(_cure(problem.fix))
+            if others:
+                self._lines.append(_cure(others))
             if self._at_once or len(self._lines) >= TOGETHER:
                 self._print()
 
@@ -184,7 +222,11 @@ class _Talk:
                 console.out(f"        + {console.shown(new)}", "good")
 
     def end(self) -> None:
-        """Says what was counted and not shown."""
+        """Says what exports share, once, and what was counted and not shown."""
+        for first, *rest in self._alike.values():
+            names = sorted({self._export(problem) for problem in rest} - {self._export(first)})
+            told = ", ".join(names) if len(names) <= NAMED else f"{len(names)} more exports"
+            self._show(first, f"and in {told}" if names else "")
         self._print()
         if self.hidden:
             for code, count in self._codes.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ SHOWN = 5
 
 SHORT = {"system": "system", "developer": "system", "user": "user", "assistant": "answer", "tool": "tool"}
 """Role -> the label before its text."""
+
+_ESCAPED = re.compile(r"\\(\\?)([nt])")
+_READ_AS = {"n": ("\n", "a line break"), "t": ("\t", "a tab")}
+"""What is typed behind a backslash -> what it is read as; a second backslash before it keeps it as it stands."""
 
 _ARGUMENTS = ("--prompt", "--completion", "--system", "--messages", "--prompts", "--completions", "--order")
 
@@ -84,6 +89,7 @@ def command(target: Target, file: str | None, json_: bool, **given: Any) -> None
     synth import mine --prompts prompts/ --completions completions/ --order name
     """
     faults = Faults()
+    notes = _unescape(given)
     done = _run(target, file, faults, **given)
     if json_:
         console.as_json({
@@ -91,7 +97,21 @@ def command(target: Target, file: str | None, json_: bool, **given: Any) -> None
             "there": done.there, "refused": faults.refused, "shape": done.shape,
             "problems": {**faults.of("warning"), **faults.of("error")},
         })
+    for note in notes:
+        console.fact("note", note, "dim")
     _report(target, done, faults)
+
+
+def _unescape(given: dict[str, Any]) -> list[str]:
+    """Reads `\\n` and `\\t` of templates as they are meant on a command line, in place; returns what was done."""
+    notes = []
+    for key in ("prompt", "completion", "system"):
+        if given[key] is None:
+            continue
+        kinds = dict.fromkeys(match[2] for match in _ESCAPED.finditer(given[key]) if not match[1])
+        given[key] = _ESCAPED.sub(lambda match: match[0][1:] if match[1] else _READ_AS[match[2]][0], given[key])
+        notes += [f"--{key}: \\{kind} is read as {_READ_AS[kind][1]}" for kind in kinds]
+    return notes
 
 
 def _run(target: Target, file: str | None, faults: Faults, *, origin: str | None, adopt: bool, restore: bool,

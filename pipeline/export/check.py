@@ -26,8 +26,8 @@ from pipeline.read import Batch, Row, encoding_of, kind, rows, sifted
 from pipeline.types import Example, Problem
 from pipeline.words import plural
 
-from .check_across import NEAR_BYTES, Across
-from .check_target import OPENAI, Target, as_written, named, opened, target_of
+from .check_across import NEAR_BYTES, Across, by_name, provenance
+from .check_target import OPENAI, Target, as_written, for_target, named, opened, target_of
 from .check_tokens import Tokens, rendered, spread
 from .write import MANIFEST, NAMES, measure, no_pair
 
@@ -156,6 +156,8 @@ class _Check:
     ) -> None:
         self.checked = Checked(path)
         meant = (own, target.format if target else None)
+        self._own = own is not None
+        self._names: list[str] = []
         self._meant = [each for each in meant if each is not None and each.kind is not None]
         self._report, self._target, self._against = report, target, against
         self._known: list[Format] = [each() for each in formats.formats()]
@@ -211,6 +213,7 @@ class _Check:
             from pipeline.read.folders import pairs
 
             for number, pair in enumerate(pairs(path / "prompts", path / "completions", "name", self._say), 1):
+                self._names.append(pair.name)
                 yield Row({"prompt": pair.prompt, "completion": pair.completion}, number, 0, 0, pair.data)
             return
         yield from sifted(path, self._read_problem, self._sound)
@@ -255,9 +258,10 @@ class _Check:
         said = set()
         for problem in shape.problems(row.values, where):
             said.add(problem.code)
-            self._say(problem)
+            if (heard := for_target(problem, self._target)) is not None:
+                self._say(heard)
         if len(row.values) > 1:
-            for problem in _provenance(row.values, where):
+            for problem in provenance(row.values, where):
                 self._say(problem)
         if self._looks_beyond or self._target is not None:
             self._beyond(shape, row.values, row.number, said)
@@ -355,8 +359,10 @@ class _Check:
             self._other_shape(self._target)
         openai = self._target is not None and self._target.by_openai
         if not count:
-            self._error("no-rows", str(path), "holds no row that can be read", "synth export NAME")
-        elif count < FEWEST and self._against is None and (openai or self.checked.format == OPENAI):
+            self._error("no-rows", str(path), "holds no row that can be read",
+                        "synth export NAME" if self._own else "a training file holds a JSON object on every line")
+        elif count < FEWEST and self._against is None and (
+                openai or (self._target is None and self.checked.format == OPENAI)):
             self._say(Problem("error" if openai else "warning", "too-few-rows", str(path),
                               f"{plural(count, 'row')}, and OpenAI's jobs want at least {FEWEST}", "write more rows"))
         size = path.stat().st_size if openai and path.is_file() else 0
@@ -370,6 +376,10 @@ class _Check:
         self._say(Problem("error", code, where, message, fix))
 
     def _say(self, problem: Problem) -> None:
+        if self._names:
+            problem = by_name(problem, self.checked.path, self._names)
+        elif problem.code == "no-user":
+            problem = replace(problem, fix=problem.fix.replace("FILE", shlex.quote(str(self.checked.path))))
         self.checked.codes[problem.code] += 1
         if problem.severity == "error":
             self.checked.errors += 1
@@ -378,12 +388,3 @@ class _Check:
         else:
             self.checked.notes += 1
         self._report(problem)
-
-
-def _provenance(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    """What a row says of how its answer was written: cut at a limit, stopped by a filter."""
-    for part in (values, values.get("provenance"), values.get("metadata")):
-        reason = part.get("finish_reason") if isinstance(part, Mapping) else None
-        if reason in ("length", "max_tokens", "content_filter"):
-            yield Problem("error", "cut-answer", where, f"finish_reason is {reason}: the answer has no end",
-                          "drop the row, or ask again with more tokens")

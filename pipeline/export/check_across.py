@@ -6,8 +6,11 @@ looked for in files up to NEAR_BYTES, by the exact join of `similar`; its sets l
 
 from __future__ import annotations
 
+import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.digest import canonical, normal_text
@@ -40,6 +43,7 @@ BIAS, PAIRS = 0.8, 20
 """Pairs teach length when so many of them prefer the longer answer, or the shorter one, in a file of 20 or more."""
 _HIDDEN, SHOWN = 3, 80
 """Lines that are named of a thing that many rows have; characters of a text that are shown."""
+_LINE = re.compile(r"\bline (\d+)\b(?! of)")
 
 
 class Across:
@@ -301,3 +305,20 @@ def _lines_in(hashes: array[int], others: array[int]) -> Hashes:
     known, first = np.unique(theirs, return_index=True)
     at = np.searchsorted(known, own).clip(max=len(known) - 1)
     return np.where(known[at] == own, first[at], -1)
+
+
+def provenance(values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """What a row says of how its answer was written: cut at a limit, stopped by a filter."""
+    for part in (values, values.get("provenance"), values.get("metadata")):
+        reason = part.get("finish_reason") if isinstance(part, Mapping) else None
+        if reason in ("length", "max_tokens", "content_filter"):
+            yield Problem("error", "cut-answer", where, f"finish_reason is {reason}: the answer has no end",
+                          "drop the row, or ask again with more tokens")
+
+
+def by_name(problem: Problem, folder: Path, names: Sequence[str]) -> Problem:
+    """A problem of a folder of texts: rows by the names of their files, where a file has lines."""
+    number = problem.where.removeprefix(f"{folder}:")
+    where = f"{folder}/completions/{names[int(number) - 1]}" if number.isdigit() else problem.where
+    message = _LINE.sub(lambda match: names[int(match[1]) - 1], problem.message)
+    return replace(problem, where=where, message=message)

@@ -19,6 +19,7 @@ from pipeline.registry import load, plugins, printed, resolve
 from pipeline.sections import Item
 from pipeline.settings import Settings
 from pipeline.tokens import Vocabulary, encoding_name, example_limit, vocabulary_in, vocabulary_of
+from pipeline.types import Problem
 
 OPENAI = "openai-chat"
 _COUNTED_AS = "gpt-4.1-mini"
@@ -104,6 +105,19 @@ def named(format: Format) -> str:  # noqa: A002 - what it is
     told = format.how.model_dump(mode="json", exclude_defaults=True)
     return f"{format.name}: {{{', '.join(f'{key}: {orjson.dumps(value).decode()}' for key, value in told.items())}}}" \
         if told else format.name
+
+
+def for_target(problem: Problem, target: Target | None) -> Problem | None:
+    """A problem of a row's own shape, as heavy as it is for who reads it; None where its format says it by itself.
+
+    OpenAI's jobs refuse special tokens of several families; who trains on rendered text has only its own.
+    """
+    if problem.code != "special-token" or target is None or target.format is None or target.by_openai:
+        return problem
+    if target.format.kind is not None and target.format.kind.held(problem.message):
+        return None
+    return replace(problem, severity="warning", fix=f"another family's token: plain text for {target.format.name}; "
+                                                    "OpenAI's jobs would refuse it")
 
 
 def _with_options(text: str) -> Target | None:

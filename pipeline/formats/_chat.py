@@ -219,8 +219,8 @@ def _image_problems(messages: list[Any], where: str) -> Iterator[Problem]:
 def _order_problems(roles: list[Any], where: str) -> Iterator[Problem]:
     if "user" not in roles:
         told = "system" in roles or "developer" in roles
-        fix = "add one: --prompt of synth import, or `train: {user: ...}` in a recipe; answers alone go into "\
-              "prompt-completion"
+        fix = "add one: --prompt of synth import, or `train: {user: ...}` in a recipe. To train answers alone: "\
+              "synth export FILE --to prompt-completion"
         yield (warning if told else error)("no-user", where, "there is no user message", fix)
     if "assistant" not in roles:
         yield error("no-answer", where, "there is no assistant message", "drop the row: nothing is trained")

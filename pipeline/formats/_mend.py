@@ -11,26 +11,33 @@ from ._chat import ALIASES, ROLES
 def mend_messages(messages: Any) -> list[str]:
     """Mends messages in place, and says what was done.
 
-    - A role by another name, as `human` or `Assistant`.
+    - A role by another name, as `human` or `Assistant`, unless that would make two neighbours of one role.
     - A weight on what is never trained goes away; one on an answer that says 0 or 1 in another type becomes the number.
     - Arguments of a tool call that are an object become the string that holds it.
     - A call without a type is one of a function.
     """
     done: dict[str, None] = {}
-    for message in messages if isinstance(messages, list) else ():
+    messages = messages if isinstance(messages, list) else []
+    meant = [_meant(message.get("role")) if isinstance(message, dict) else None for message in messages]
+    for at, message in enumerate(messages):
         if isinstance(message, dict):
-            for said in (_role(message), _weight(message), *map(_call, _calls(message))):
+            beside = (*meant[max(0, at - 1):at], *meant[at + 1:at + 2])
+            for said in (_role(message, beside), _weight(message), *map(_call, _calls(message))):
                 done.update(dict.fromkeys(said))
     return list(done)
 
 
-def _role(message: dict[str, Any]) -> list[str]:
-    role = message.get("role")
-    if not isinstance(role, str) or role in ROLES:
-        return []
-    plain = role.strip().lower()
+def _meant(role: Any) -> str | None:
+    """The role that a name stands for."""
+    plain = role.strip().lower() if isinstance(role, str) else ""
     right = ALIASES.get(plain, plain)
-    if right not in ROLES:
+    return right if right in ROLES else None
+
+
+def _role(message: dict[str, Any], beside: tuple[str | None, ...]) -> list[str]:
+    role = message.get("role")
+    right = _meant(role)
+    if role in ROLES or right is None or (right in beside and right != "tool"):
         return []
     message["role"] = right
     return [f"the role {role!r} is now {right!r}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ ANSWERS = ("completion", "answer", "output", "response", "reply", "target", "sum
 QUESTIONS = ("question", "prompt", "instruction", "query", "problem", "input")
 """Names that columns of published data sets go by, the usual ones first."""
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9.,]*(?:[eE][-+]?[0-9]+)?\s*")
 
 
@@ -35,7 +36,7 @@ class Guess(NamedTuple):
     """What the columns of a file seem to be.
 
     Attributes:
-        completion: the column to be answered with; None where there is no text at all.
+        completion: the column to be answered with; None where there is no text that could be one.
         prompt: the columns that are asked about, in the file's order; empty where the answer stands alone.
         label: whether the completion is one of a few classes.
         classes: class -> rows, the most frequent first; empty without a label.
@@ -53,15 +54,22 @@ class Guess(NamedTuple):
 
 @dataclass(slots=True)
 class Column:
-    """What was seen of one column: rows that have it, characters, rows of several words, texts (numbers are none)."""
+    """What was seen of one column: rows that have it, characters, rows of several words, texts (numbers are none).
+
+    A part of a column of objects is a column too: its name is then the template that takes it out.
+    """
 
     name: str
+    key: str = ""
     filled: int = 0
     characters: int = 0
     worded: int = 0
     texts: int = 0
     longest: int = 0
     values: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.key = (self.key or self.name).casefold().strip()
 
     def add(self, value: Any) -> None:
         """Takes in the value of one row."""
@@ -87,7 +95,7 @@ class Column:
         Where its name says that it is one, some classes may have a single row.
         """
         kinds = len(self.values)
-        named = self.name.casefold().strip() in LABELS and kinds * _SHARED <= self.filled
+        named = self.key in LABELS and kinds * _SHARED <= self.filled
         few = 2 <= kinds <= max(2, min(_CLASSES, rows if named else rows // 2))
         labelled = self.filled >= _LABELLED * rows and sum(self.values.values()) == self.filled
         return few and self.longest <= 60 and labelled
@@ -105,14 +113,38 @@ def look(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Column], int]:
         count += 1
         for name, value in values.items():
             columns.setdefault(name, Column(name)).add(value)
+            for part, key in parts(name, value):
+                columns.setdefault(part, Column(part, key)).add(_inner(value)[key])
     return list(columns.values()), count
+
+
+def parts(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """The parts of an object, or of the first object of a list, that are called as answers and questions are.
+
+    Returns:
+        The template that takes one out, and its key; nothing for another value.
+    """
+    inner = _inner(value)
+    if not inner or not _NAME.fullmatch(name):
+        return
+    first = "[0]" if isinstance(value, list) else ""
+    for key in inner:
+        if isinstance(key, str) and key.casefold() in (*ANSWERS, *QUESTIONS) and _NAME.fullmatch(key):
+            yield "{{" + name + first + "." + key + "}}", key
+
+
+def _inner(value: Any) -> Mapping[str, Any]:
+    """An object, or the first one of a list; nothing for another value."""
+    found = value[0] if isinstance(value, list) and value else value
+    return found if isinstance(found, Mapping) else {}
 
 
 def guess(columns: Sequence[Column], rows: int) -> Guess:
     """What the columns seem to be. By names that are usual first, else by what is in them.
 
     A text under a name that answers go by is the answer. Else a label is: it is short and shared by rows. Else the
-    last column of free text: files go from what is given to what is wanted. The question is every column of free
+    last column of free text: files go from what is given to what is wanted, but never one whose name says that it is
+    the question. The question is every column of free
     text beside the answer, or the one with the longest texts; a label is no question unless its name says so.
     """
     texts = [column for column in columns if column.is_text()]
@@ -120,7 +152,8 @@ def guess(columns: Sequence[Column], rows: int) -> Guess:
     labels = _labels(columns, rows, longest)
     plain = [column for column in texts if column not in labels or _named([column], QUESTIONS)]
     answer = _named([column for column in plain if not _named([column], QUESTIONS)], ANSWERS)
-    found = answer or next(iter(labels), None) or next(iter(reversed(texts)), longest)
+    free = [column for column in (*reversed(texts), longest) if column and not _named([column], QUESTIONS)]
+    found = answer or next(iter(labels), None) or next(iter(free), None)
     if found is None:
         return Guess(None, (), False, {})
     asked = [column.name for column in plain if column is not found]
@@ -159,5 +192,5 @@ def _labels(columns: Sequence[Column], rows: int, longest: Column | None) -> lis
 
 
 def _named(columns: Sequence[Column], names: Sequence[str]) -> Column | None:
-    folded = {column.name.casefold().strip(): column for column in reversed(columns)}
+    folded = {column.key: column for column in reversed(columns)}
     return next((folded[name] for name in names if name in folded), None)

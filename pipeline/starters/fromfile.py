@@ -78,14 +78,14 @@ def look_at(file: str, cwd: Path, encoding: str | None = None) -> Looked:
         raise DataError(f"{file}: holds no row that can be read{why}", fault.fix if fault else "")
     names = columns_of(path, encoding=encoding)
     shape, found = _shape(names, head, file)
-    used = {found.completion, *found.prompt}
+    used = [part for part in (found.completion, *found.prompt) if part]
+    unused = [name for name in names if used and not any(_is_of(name, part) for part in used)]
     examples = list(islice(_examples(shape, head, file, problems), SHOWN))
     if not examples:
         raise DataError(f"{file}: no row reads as {shape.name}: {problems[-1].message}", problems[-1].fix)
     return Looked(
         file, encoding, len(head), more, names, shape.name, shape.train, shape.format, shape.export, found.classes,
-        found.without, [name for name in names if found.completion and name not in used], list(found.others), examples,
-        problems,
+        found.without, unused, list(found.others), examples, problems,
     )
 
 
@@ -122,10 +122,16 @@ def _shape(names: list[str], head: list[dict[str, Any]], file: str) -> tuple[Sha
         return known, Guess(None, (), False, {})
     found: Guess = guess(*look(head))
     if found.completion is None:
-        raise DataError(f"{file}: no column of it holds text; its columns are: {', '.join(names)}",
+        raise DataError(f"{file}: no column of it holds text that could be an answer; "
+                        f"its columns are: {', '.join(names)}",
                         "synth import NAME FILE --prompt COLUMN --completion COLUMN")
     prompt = template_of(found.prompt) if found.prompt else None
     return Templated(Columns(prompt, found.completion), names, file), found
+
+
+def _is_of(name: str, part: str) -> bool:
+    """Whether a column is what was guessed, or the one of objects that it is a part of."""
+    return part == name or part.startswith(("{{" + name + "[", "{{" + name + "."))
 
 
 def _examples(shape: Shape, head: list[dict[str, Any]], file: str, problems: list[Problem]) -> Iterator[list[Message]]:

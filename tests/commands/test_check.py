@@ -87,3 +87,54 @@ def test_as_json(train: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_exports_are_not_mended(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "plots", "--fix"]) == 4
     assert "synth export plots" in capsys.readouterr().err
+
+
+def test_what_every_export_has_is_said_once(train: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [chat(1 if i == 9 else i, content=f"The answer number {1 if i == 9 else i}.") for i in range(12)]
+    train.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["import", "dup", "train.jsonl"]) == 0
+    formats = ["openai-chat", "llama2", "gemma", "chatml", "prompt-completion", "folders"]
+    assert main(["export", "dup", *(word for each in formats for word in ("--format", each))]) == 0
+    capsys.readouterr()
+    assert main(["check", "dup"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if "duplicate-row" in line]
+    assert [line.split()[1].split("exports/")[1].partition("/")[0] for line in told] == ["chatml", "folders"]
+    assert "        and in 4 more exports" in lines
+    place, _, message = told[1].partition("  duplicate-row: ")
+    assert Path(place.split()[1]).is_file(), "a text of a folder is named, and can be opened"
+    assert message.endswith(".txt")
+    assert main(["check", "dup", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["problems"]) == 6, "--json lists each"
+
+
+def test_what_is_next_depends_on_whose_file_it_is(train: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "train.jsonl"]) == 0
+    assert "next   synth import train train.jsonl" in capsys.readouterr().err
+    assert main(["import", "mine", "train.jsonl"]) == 0
+    assert main(["export", "mine", "--format", "llama2"]) == 0
+    capsys.readouterr()
+    assert main(["check", "datasets/mine/exports/llama2/train.jsonl"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "next   synth inspect mine --sample 5"
+    (train.parent / "empty.jsonl").touch()
+    assert main(["check", "empty.jsonl"]) == 4
+    assert "a training file holds a JSON object on every line" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("args", [["inspect", "tarin.jsonl"], ["export", "tarin.jsonl", "--to", "gemma"],
+                                  ["check", "tarin.jsonl"], ["curate", "tarin.jsonl"]])
+def test_a_file_that_is_not_here_is_called_a_file(
+    train: Path, capsys: pytest.CaptureFixture[str], args: list[str]
+) -> None:
+    assert main(args) in (2, 4)
+    said = capsys.readouterr().err
+    assert "tarin.jsonl: no such file" in said
+    assert "did you mean 'train.jsonl'?" in said
+    assert "datasets/" not in said
+
+
+def test_a_file_where_a_dataset_is_wanted(train: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "train.jsonl"]) == 4
+    said = capsys.readouterr().err
+    assert "train.jsonl: a file, and a dataset" in said
+    assert "synth import train train.jsonl" in said

@@ -129,3 +129,25 @@ def test_a_stray_line_in_a_file_of_utf8_is_left_out_and_the_rest_comes_in(typed:
     _, err = typed("mine", "rows.jsonl")
     assert "2 rows, all new" in err
     assert "rows.jsonl:2: byte 0xFF at column 13 is not utf-8   # mend these bytes; --encoding " in err
+
+
+TASKS = [{"instruction": f"Do the thing {n}.", "instances": [{"input": f"in {n}", "output": f"Done it {n}."}]}
+         for n in range(3)]
+
+
+def test_backslashes_of_a_template_are_line_breaks_and_said(typed: Any, workdir: Path) -> None:
+    (workdir / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in TASKS))
+    _, err = typed("tasks", "tasks.jsonl", "--prompt", r"{{instruction}}\n{{instances[0].input}}\t\\n",
+                   "--completion", "{{instances[0].output}}")
+    assert r"note   --prompt: \n is read as a line break" in err.splitlines()
+    assert r"note   --prompt: \t is read as a tab" in err.splitlines()
+    row = json.loads((workdir / "datasets/tasks/samples.jsonl").read_text().splitlines()[0])
+    assert [m["content"] for m in row["messages"]] == ["Do the thing 0.\nin 0\t\\n", "Done it 0."]
+
+
+def test_a_column_of_objects_is_guessed_by_its_parts(typed: Any, workdir: Path) -> None:
+    (workdir / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in TASKS))
+    _, err = typed("tasks", "tasks.jsonl", code=2)
+    assert "--prompt $'{{instruction}}\\n{{instances[0].input}}' --completion '{{instances[0].output}}'" in err
+    _, err = typed("tasks", "tasks.jsonl", "--prompt", "instruction", "--completion", "instances", code=4)
+    assert "say how it is written: {{instances[0].output}}" in err

@@ -102,6 +102,7 @@ def test_too_few_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "train.jsonl", *(chat(i) for i in range(9)))
     assert [(p.code, p.severity) for p in checked(path)[1]] == [("too-few-rows", "warning")]
     assert [(p.code, p.severity) for p in checked(path, target="openai")[1]] == [("too-few-rows", "error")]
+    assert checked(path, target="prompt-completion", groups="A")[0][0].codes["too-few-rows"] == 0
     empty = write(tmp_path / "empty.jsonl")
     assert [p.code for p in checked(empty)[1]] == ["no-rows"]
 

@@ -65,6 +65,8 @@ def test_what_is_certain_is_mended(tmp_path: Path, line: bytes, mended: bytes) -
         row({"role": "narrator", "content": "Q"}, ANSWER),
         row(ASK, {**ANSWER, "content": "<|im_end|>"}),
         row(ASK, ANSWER, ASK),
+        row(ASK, {"role": "bot", "content": "hi"}, ANSWER),
+        row(ASK, {"role": "bot", "content": "hi"}, {"role": "gpt", "content": "x"}),
         b'{"messages": [{"role": "user", "content": "a", "content": "b"}]}',
         b'{"messages": [{"role": "human", "content": NaN}]}',
         b'{"torn": ',

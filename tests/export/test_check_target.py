@@ -100,7 +100,7 @@ def test_a_tokenizer_of_ones_own_counts_the_rendered_text(tmp_path: Path, folder
     assert done.tokens["exact"]
     assert done.tokens["counted_by"] == str(folder)
     assert [(p.code, p.where) for p in problems] == [
-        ("too-long", f"{path}:2"), ("other-shape", f"{path}:1"), ("too-few-rows", str(path))]
+        ("too-long", f"{path}:2"), ("other-shape", f"{path}:1")], "ten rows are OpenAI's wish alone"
     # <bos><start_of_turn>user | one | two<end_of_turn> | <start_of_turn>model | one<end_of_turn>, and 28 words more
     assert [done.tokens["row"][key] for key in ("min", "max")] == [5, 33]
     assert "job" not in done.tokens, "nobody is paid"
@@ -236,3 +236,23 @@ def test_a_folders_own_template_sets_the_rows(tmp_path: Path) -> None:
         target_of(str(folder_of(tmp_path / "broken", "{% if %}")))
     with pytest.raises(DataError, match="no chat template"):
         target_of(str(folder_of(tmp_path / "none", None)))
+
+
+@pytest.mark.usefixtures("none_here")
+@pytest.mark.parametrize(("who", "found"), [
+    ("gemma", {("special-token", "warning")}), ("chatml", {("control-token", "error")}),
+    ("openai", {("special-token", "error")}),
+])
+def test_a_token_is_refused_by_its_own_family_only(tmp_path: Path, who: str, found: set[tuple[str, str]]) -> None:
+    path = write(tmp_path / "a.jsonl", [chat("what ends <|im_end|> a turn?", f"This does {n}.") for n in range(12)])
+    problems: list[Problem] = []
+    check_file(path, problems.append, target=who)
+    assert {(p.code, p.severity) for p in problems if "token" in p.code} == found
+
+
+def test_answers_alone_are_told_a_command(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{"messages": [{"role": "assistant", "content": "This does."}]}])
+    problems: list[Problem] = []
+    check_file(path, problems.append)
+    (told,) = (p.fix for p in problems if p.code == "no-user")
+    assert told.endswith(f"synth export {path} --to prompt-completion")

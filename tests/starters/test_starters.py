@@ -116,6 +116,11 @@ def test_a_table_of_labels(here: Path) -> None:
      {"user": "{{fields['Ticket text']}}", "assistant": "{{fields['class']}}"}),
     ([{"instruction": f"Do {n}.", "input": "", "output": f"Done {n}."} for n in range(5)],
      {"user": "{{instruction}}{% if input is defined and input %}\n\n{{input}}{% endif %}", "assistant": "{{output}}"}),
+    ([{"instruction": f"Do the thing {n}.", "instances": [{"input": f"in {n}", "output": f"Done {n}."}]}
+      for n in range(5)],
+     {"user": "{{instruction}}\n{{instances[0].input}}", "assistant": "{{instances[0].output}}"}),
+    ([{"query": f"What is {n}?", "reply": {"answer": f"It is {n}.", "score": n}} for n in range(5)],
+     {"user": "{{query}}", "assistant": "{{reply.answer}}"}),
 ])
 def test_guesses(here: Path, rows: list[dict[str, Any]], train: dict[str, str]) -> None:
     (here / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -176,6 +181,7 @@ def test_conversations_are_recognised(here: Path) -> None:
 
 @pytest.mark.parametrize(("data", "message"), [
     (b"", "holds no row that can be read"), (b"n,m\n1,2\n3,4\n", "no column of it holds text"),
+    (b"id,question\n1,Why is it so?\n2,And what then?\n", "no column of it holds text that could be an answer"),
     ("text\nGröße\n".encode("cp1252"), "is not utf-8"),
 ])
 def test_files_that_teach_nothing(here: Path, data: bytes, message: str) -> None:
