@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .kinds import kind_of
+from .kinds import VERSE_LINE, kind_of
 
 Grade = Literal["whole", "maybe", "cut"]
 
@@ -24,6 +24,8 @@ SENTENCES = 2
 """Sentences with an end mark that make it a habit of the text."""
 FEW = 3
 """So few words behind the last end mark are a name, a place or a source as often as a sentence."""
+ITEMS = 3
+"""Numbers that follow each other in one line, from 1 on, from which on it is a list."""
 BRIEF = 5
 """A line of so many words may be a title or a saying, whatever its last word is."""
 _GOES_ON, _QUOTES, _BRIEF_LINE = frozenset(",;-–—("), frozenset("\"'”’»"), 40
@@ -33,6 +35,7 @@ _WRAPS = "\"'”’»›」』）)]}*_`> \t\u200b\ufe0f"
 """What may stand behind an end mark."""
 _NO_MARKS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u0f00-\u0fff]")
 """Thai, Lao, Burmese, Khmer, Tibetan: texts without end marks."""
+_ONE, _NUMBER = re.compile(r"\(?1[.)] ?\S"), re.compile(r"(?:^|(?<=\s))\(?(\d{1,3})[.)](?=\s+\S)")
 _BARE_ITEM = re.compile(r"\n[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]*(?:\*\*)?$")
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]+\S", re.MULTILINE)
 _ENDED = re.compile(r"[.!?…。！？؟।][\"'”’»)\]*_]*(?:\s|$)|[。！？]")
@@ -91,7 +94,7 @@ def _without_mark(body: str, last: str) -> Ending:
     if _BARE_ITEM.search("\n" + line) and _ITEM.search(body[:at]):
         return Ending("cut", "an item without a text", at)
     if last in ",，、":
-        if _SIGNED.search(line) or body[-2:-1] in _QUOTES:
+        if _SIGNED.search(line) or body[-2:-1] in _QUOTES or _is_couplet(body):
             return WHOLE
         return Ending("cut" if kind != "verse" and _ENDED.search(body) else "maybe", "ends in a comma", at)
     if last in ":：" and len(body) > len(line):
@@ -110,18 +113,39 @@ def _without_mark(body: str, last: str) -> Ending:
 def _plain(body: str, line: str, at: int, kind: str) -> Ending:
     """How a text ends whose last word could be the last one of a sentence."""
     brief = _AUTHOR.search(line) or _ADDRESS.search(line) or _CHOICE.search(line)
-    if kind in ("list", "verse") or not is_open(body) or brief:
+    if kind in ("list", "verse") or not is_open(body) or brief or _is_numbered(body):
         return WHOLE
-    ended = [found.end() for found in _ENDED.finditer(body, max(0, len(body) - 5 * LONG))]
+    ended = [found.end() for found in _ENDED.finditer(body, max(_begin(body), len(body) - 5 * LONG))]
     where = max([at, *ended[-1:]])
     if line.count("(") > line.count(")") or line.count("“") > line.count("”"):
         return Ending("cut", "a bracket or quotation mark is not closed", where)
-    if not ended:
+    if not ended or (len(body) < LONG and len(body[where:].split()) <= BRIEF):
         return WHOLE
     habit = len(body) >= LONG and len(ended) >= SENTENCES and len(body[where:].split()) > FEW
     if habit and not body[-1].isdigit():
         return Ending("cut", "no end mark, and its other sentences have one", where)
     return Ending("maybe", "no end mark", where)
+
+
+def _begin(body: str) -> int:
+    """Where a text begins behind dots that it goes on from."""
+    return len(body) - len(body.lstrip(" .…"))
+
+
+def _is_couplet(body: str) -> bool:
+    """Whether a text is two short lines without an end mark: verse, whose next lines are another's."""
+    lines = body.split("\n")
+    return len(lines) == 2 and all(0 < len(line) <= VERSE_LINE for line in lines) and not _ENDED.search(body)
+
+
+def _is_numbered(body: str) -> bool:
+    """Whether a text is one line of numbered items, `1. Chess 2. Uno 3. Go`, the last of them as brief as items are."""
+    if not _ONE.match(body):
+        return False
+    found = list(_NUMBER.finditer(body))
+    numbers = [int(each[1]) for each in found]
+    in_order = numbers == list(range(1, len(numbers) + 1))
+    return len(numbers) >= ITEMS and in_order and len(body[found[-1].end():].split()) <= BRIEF
 
 
 def is_open(text: str) -> bool:

@@ -65,16 +65,17 @@ class LabelConflict(CompareRule[Measure, Bounds]):
         seen = Counter(label for labels in prompts.values() for label in labels)
         conflicts = {prompt: labels for prompt, labels in prompts.items()
                      if len(labels) > 1 and not _open(labels, seen)}
-        texts: dict[bytes, str] = {}
+        spelled: defaultdict[bytes, Counter[str]] = defaultdict(Counter)
         for row in rows:
-            if row.prompt in conflicts:  # of spellings of one label the same is shown in whatever order they come
-                texts[row.answer] = min(texts.get(row.answer, row.text), row.text)
+            if row.prompt in conflicts:
+                spelled[row.answer][row.text] += 1
+        usual = {label: min(texts, key=lambda text: (-texts[text], text)) for label, texts in spelled.items()}
         for row in rows:
             labels = conflicts.get(row.prompt)
             if labels is None or row.name in held or self._agrees(row, labels):
                 continue
-            told = ", ".join(f"'{texts[label]}' {count:,}x" for label, count in
-                             sorted(labels.items(), key=lambda each: (-each[1], texts[each[0]]))[:4])
+            told = ", ".join(f"'{row.text if label == row.answer else usual[label]}' {count:,}x" for label, count in
+                             sorted(labels.items(), key=lambda each: (-each[1], usual[each[0]]))[:4])
             more = f" and {len(labels) - 4} more" if len(labels) > 4 else ""
             yield Match(row.name, len(labels), self.bounds.act, f"one prompt, {len(labels)} answers: {told}{more}")
 

@@ -1,8 +1,10 @@
 """Finds answers that are none of the labels: another spelling, a label that occurs once, words instead of a label.
 
 The labels are those that `labels` lists, exactly as they are to be trained. Without it they are told from the rows:
-where nearly all answers are short and a few of them make up most rows, those few are the labels. Rows of any other set
-of answers are left alone. The nearest label is named, with what makes the difference.
+where nearly all answers are short and there are five rows or more for each different one, those with several rows are
+the labels. Where there are fewer rows, only an answer that differs from a more frequent one by case, punctuation or
+spaces is found. Rows of any other set of answers are left alone. The nearest label is named, with what makes the
+difference.
 """
 
 from __future__ import annotations
@@ -76,12 +78,10 @@ class LabelSet(CompareRule[Measure, Bounds]):
                 for sample in standing if (text := answer(sample)) is not None]
         counts = Counter(text for _, text in rows)
         listed = self.how.labels if isinstance(self.how.labels, list) else _told(counts)
-        if not listed:
-            return
         guessed = self.how.labels == "auto"
         act = self.bounds.act if self.bounds.act != "auto" else "flag" if guessed else "drop"
         doubts = {text: why for text in counts if text not in listed
-                  and (why := _why(text, listed, counts, guessed)) is not None}
+                  and (why := _why(text, listed, counts, guessed)) is not None} if listed else _twins(counts)
         for name, text in rows:
             if text in doubts and name not in held:
                 yield Match(name, shown(text), act, doubts[text])
@@ -105,6 +105,22 @@ def _told(counts: Mapping[str, int]) -> list[str]:
         if not known or Alike(known, list(labels)).near(label) is None:  # else a spelling that several rows have
             labels[label] = count
     return list(labels)
+
+
+def _twins(counts: Mapping[str, int]) -> dict[str, str]:
+    """Of too few rows to know labels by: what differs from a more frequent answer by case and punctuation alone."""
+    forms: dict[str, list[str]] = {}
+    for text in filter(_is_short, counts):
+        forms.setdefault(_form(text), []).append(text)
+    if sum(counts[text] for texts in forms.values() for text in texts) < LABELLED * sum(counts.values()):
+        return {}
+    found = {}
+    for texts in forms.values():
+        label = min(texts, key=lambda text: (-counts[text], text))
+        for text in texts:
+            if counts[text] < counts[label] and (how := _difference(text, label)) != "accents":
+                found[text] = f"{_quoted(text)} is '{shown(label)}' but for {how}{_rows(label, counts)}"
+    return found
 
 
 def _why(text: str, labels: list[str], counts: Mapping[str, int], guessed: bool) -> str | None:

@@ -1,6 +1,6 @@
-"""Finds answers in another language than expected, or than the prompt's; unknown rather than wrong, by an offline
-model.
+"""Finds answers in another language than expected, or than the prompt's.
 
+By an offline model, and unknown rather than wrong.
 The language of an answer is told from its script where that decides (Greek, Thai, Japanese, ...), else by fastText's
 lid.176, and only where it is sure: labels, code, JSON, tables and texts of under 20 letters have none. A prompt that
 speaks of translating or names a language may be answered in any, and so may one that holds a passage in the language of

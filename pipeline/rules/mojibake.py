@@ -1,12 +1,13 @@
 """Finds text that a wrong encoding broke: `cafÃ©` for `café`, lost and hidden characters.
 
 The value is the number of broken places, and the reason shows the first one, as it is and as it should be. `synth
-augment` with a rewrite that mends text can save such a row. A prompt that is about encodings asked for such text.
+augment` with a rewrite that mends text can save such a row. Where the prompt is about encodings, or holds the same
+broken characters, the answer may be about them: `asked: COUNT` is flagged.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,19 +32,30 @@ class Bounds(Options):
 class Mojibake(AnswerRule[Measure, Bounds]):
     """Counts broken places in the answer."""
 
+    version: ClassVar[int] = 2
+
     def look(self, exchange: Exchange) -> Measured | None:
         """How many, with the span of the first."""
         places = broken_places(exchange.answer)
-        if not places or about_encodings(exchange.asked):
+        if not places:
             return Measured(0)
+        asked = exchange.asked
+        if about_encodings(asked) or all(exchange.answer[start:end] in asked for start, end in places):
+            return Measured(f"asked: {len(places)}", places[0])
         return Measured(len(places), places[0])
 
     def decide(self, measured: Measured) -> Decision:
         """Compares with the bound."""
-        count = int(str(measured.value))
+        asked, _, number = str(measured.value).rpartition(": ")
+        count = int(number)
         if count <= self.bounds.max:
             return Decision("keep")
-        return Decision(self.bounds.act, f"broken by a wrong encoding in {plural(count, 'place')}")
+        told = f"broken by a wrong encoding in {plural(count, 'place')}"
+        return Decision("flag", f"{told}, which the prompt may be about") if asked else Decision(self.bounds.act, told)
+
+    def _gravity(self, measured: Measured) -> float:
+        asked = isinstance(measured.value, str)
+        return 0.5 if asked else super()._gravity(measured)
 
     def finding(self, sample: Sample, earlier: Finding | None = None) -> Finding:
         """See RowRule; the reason shows the first place, before and after."""
@@ -52,7 +64,11 @@ class Mojibake(AnswerRule[Measure, Bounds]):
             return found
         before = around(sample.answer, found.span)
         after = mended(before)
-        change = f"“{shown(before)}” is “{shown(after)}”" if after != before else f"“{shown(before)}”"
+        change = f"“{shown(before)}”"
+        if sample.answer[found.span[0]] == "\0":
+            change = f"a NUL character in {change}" if after.strip() else "a NUL character"
+        elif after != before and after.strip():
+            change += f" is “{shown(after)}”"
         return Finding(found.rule, found.value, found.outcome, f"{found.reason}: {change}", found.span, found.key)
 
 

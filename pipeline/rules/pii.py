@@ -1,11 +1,12 @@
-"""Finds personal data in prompt and answer: mail, phone, card, IBAN, SSN, IP, MAC, wallets, papers; not names or
-places.
+"""Finds personal data: mail, phone, card, IBAN, SSN, IP, MAC, wallets, papers; not names or places.
 
+Prompt and answer are looked at.
 Each kind is held to its check digits, its ranges or a phone library's plans. A pattern cannot find names, addresses and
 dates of birth, so a row that this rule keeps is not proven free of them. Values that are published as examples (RFC
 2606's example.com, 555-0143, test cards, 192.0.2.7) and lines that nobody has in person (0800) belong to no one and do
 not count: they are also what the rewrite `mask` puts in place of real ones. The reason shows an end of each value,
-never the whole. """
+never the whole.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from ._spans import Bounds, Over, decided, spans_of
 class Measure(Options):
     """What is looked for, and where."""
 
-    kinds: list[pii.Kind] = Field(list(pii.KINDS), description="what is looked for")
+    kinds: list[pii.Kind] = Field(
+        list(pii.KINDS), description="what is looked for; numbers must be valid: there is no phone (123) 456-7891")
     regions: list[str] = Field(list(pii.REGIONS), description="countries whose phones need no country code, as US")
     reserved: Literal["ignore", "count"] = Field(
         "ignore", description="what is published as an example and belongs to nobody, as 555-0143 or eva@example.com")

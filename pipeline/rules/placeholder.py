@@ -3,7 +3,8 @@
 `slot`: `{{name}}`, `{genre}`, `[INSERT NAME]`, `<your text here>`, lorem ipsum. `label`: the answer opens with the
 prompt's last label (`PLOT OUTLINE:`), with `### Response:` or with `Assistant:`. `maybe`: what is right in many
 answers too, as `[Your Name]` in a letter, `[TODO]` or `Answer:` at the head. A prompt that holds the same place, or
-asks for a template, a letter or a form, asked for it: `asked`. Braces in code, JSON and formulas are no places.
+asks for a template or a form, asked for it: `asked`; where it asks for a letter, each place is `maybe`. Braces in
+code, JSON and formulas are no places.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _SLOT = re.compile(
     r"|(?i:lorem ipsum dolor)")
 """A place that a template left open."""
 _MAYBE = re.compile(
-    r"\[(?i:your|recipient(?:'s)?|sender(?:'s)?|company(?:'s)?|customer(?:'s)?|client(?:'s)?|employer(?:'s)?|hiring"
-    r"|manager(?:'s)?|author(?:'s)?|friend(?:'s)?|product|first|last|full|phone|email|e-mail|mailing|street|insert|job|position)"
+    r"\[(?i:your|recipient(?:['’]s)?|sender(?:['’]s)?|company(?:['’]s)?|customer(?:['’]s)?|client(?:['’]s)?|employer(?:['’]s)?|hiring"
+    r"|manager(?:['’]s)?|author(?:['’]s)?|friend(?:['’]s)?|product|first|last|full|phone|email|e-mail|mailing|street|insert|job|position)"
     r"[ _][A-Za-z'’/ _-]{2,40}\]"
     r"|\[(?i:name|date|address|company|city|state|country|title|number|amount|place|location|time|year|position|recipient|link|url"
     r"|topic|product|signature|email|phone|school|university|organi[sz]ation|city, state(?:,? zip(?: code)?)?)\](?!\()"
@@ -60,6 +61,7 @@ class Bounds(Options):
 class Placeholder(AnswerRule[Measure, Bounds]):
     """Says `slot: WORDS`, `label: WORDS`, `maybe: WORDS`, `asked: WORDS` or `none`."""
 
+    version: ClassVar[int] = 2
     kinds: ClassVar[tuple[str, ...]] = ("slot", "label", "maybe", "asked", "none")
 
     def look(self, exchange: Exchange) -> Measured | None:
@@ -72,11 +74,19 @@ class Placeholder(AnswerRule[Measure, Bounds]):
             for place in pattern.finditer(text):
                 if text.count("`", 0, place.start()) % 2 or kind_of(text) in ("code", "json"):
                     continue
-                if not _asked(place[0], exchange.asked):
-                    return quoting(kind, text, place.span()) if found is NONE or kind == "slot" else found
-                if found is NONE:
-                    found = quoting("asked", text, place.span())
+                if _asked(place[0], exchange.asked):
+                    found = quoting("asked", text, place.span()) if found is NONE else found
+                    continue
+                worst = "maybe" if phrases(PHRASES)["letter"].search(exchange.asked) else kind
+                if worst == "slot" or self._mild(found):
+                    return quoting(worst, text, place.span())
+                return found
         return found
+
+    @staticmethod
+    def _mild(found: Measured) -> bool:
+        """Whether nothing worse than `asked` was found."""
+        return kind_and_words(found)[0] in ("none", "asked")
 
     def decide(self, measured: Measured) -> Decision:
         """What the options say of its kind."""

@@ -1,7 +1,7 @@
-"""Finds answers in which the model refuses, wholly or in part, and shows the words.
+"""Finds answers in which the model refuses in English, wholly or in part, and shows the words.
 
 What the host says comes first: a `refusal` field, or a content filter. Then the text: phrases of
-refusal in English, at the opening of the answer only, with either apostrophe. A full refusal is
+refusal, at the opening of the answer only, with either apostrophe. A full refusal is
 dropped; one that hedges and then does what was asked is partial and flagged. Speech in quotation
 marks is a character's, and first-person stories lack the object that a refusal has (a request,
 content, assistance), so neither counts.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,8 @@ class Bounds(Options):
 
 class Refusal(RowRule[Measure, Bounds]):
     """Says `full: WORDS`, `partial: WORDS`, `host: WHAT` or `none`, of every answer that is trained on."""
+
+    version: ClassVar[int] = 2
 
     def measure(self, sample: Sample) -> Measured | None:
         """What kind of refusal, with the words and their span; None where the answer is a call of tools."""
@@ -88,16 +90,19 @@ def _words_of_refusal(text: str) -> tuple[int, int] | None:
     table = phrases(PHRASES)
     lead = re.match(r"[\s*_#>]*(?:(?:assistant|answer|response|ai)\s*:\s*)?", text, re.IGNORECASE)
     start = lead.end() if lead else 0
-    sorry = False
+    sorry = model = False
     clauses = (found.end() for found in table["clause"].finditer(text, start, start + OPENING))
     for at in chain((start,), clauses):
         refuses = table["refuses"].match(text, at)
         if refuses is None and sorry:
             refuses = table["refuses after sorry"].match(text, at)
+        if refuses is None and model:
+            refuses = table["refuses as model"].match(text, at)
         if refuses:
             return start, refuses.end()
         opens = table["sorry"].match(text, at)
         sorry = sorry or opens is not None
+        model = model or table["as model"].match(text, at) is not None
         begins = at == start or text[start:at].rstrip()[-1:] in (".", "!", "?")
         if begins and not opens and not table["polite"].match(text, at):
             return None  # the answer proper has begun

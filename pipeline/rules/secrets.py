@@ -1,6 +1,6 @@
-"""Finds credentials: keys of known hosts, signed tokens, private keys, passwords in addresses, random values called a
-key.
+"""Finds credentials: keys of known hosts, signed tokens, private keys, passwords in addresses.
 
+A random value that is called a key is one as well.
 Placeholders are none: `sk-...`, `YOUR_API_KEY`, and the keys that hosts print in their own pages. The reason shows the
 form alone. """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import registry
+from pipeline import registry, rules
 from pipeline.rules import AnyRule, CompareRule, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.types import Sample
@@ -42,6 +43,14 @@ def rule_of(name: str) -> AnyRule:
 
 def kinds(compares: bool) -> list[str]:
     return [name for name in registry.plugins("rules") if registry.load("rules", name).compares is compares]
+
+
+def test_the_first_line_of_a_rule_is_a_whole_sentence() -> None:
+    """It is all that `synth plugins` prints."""
+    folder = Path(rules.__file__).parent
+    first = {name: (folder / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8").partition("\n")[0]
+             for name in registry.plugins("rules")}
+    assert {name for name, line in first.items() if not line.endswith(".")} == set()
 
 
 @pytest.mark.parametrize("name", kinds(compares=False))

@@ -30,6 +30,9 @@ WHOLE = [
     f"{LONG} 😀", f"{LONG}#hope", "def f(x):\n    return x + 1", "```\nx = 1\n```", "What you see is what you get",
     "Genre: crime\nHero: Ann\nPlace: Rome, in the rain", "He asked: (A) the hall (B) the garden",
     f"{LONG}— Mark Twain", "Vitamin A", "N/A", "She is who I am talking to", "SELECT a FROM b",
+    "1. Werewolf 2. Who Am I?  3. Charades 4. Two Truths and a Lie 5. Kubb", "1. Werewolf\n2. Who Am I?\n3. Kubb",
+    "… water from a hose, ice cubes, cold meat", "Roses are red,\nViolets are blue,",
+    "الجميلون لم يولدوا بعد. This is standard Arabic",
 ]
 
 

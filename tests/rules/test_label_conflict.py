@@ -17,8 +17,10 @@ ROWS = [row("positive", "Good film.", "a"), row("Positive.", "good  film.", "b")
 
 
 def test_one_prompt_two_labels_are_told_with_their_rows() -> None:
-    reason = "one prompt, 2 answers: 'Positive' 2x, 'negative' 1x"
-    assert found(ROWS) == dict.fromkeys("abc", reason)
+    assert found(ROWS) == {
+        "a": "one prompt, 2 answers: 'positive' 2x, 'negative' 1x",
+        "b": "one prompt, 2 answers: 'Positive' 2x, 'negative' 1x",
+        "c": "one prompt, 2 answers: 'Positive' 2x, 'negative' 1x"}
     matches = list(rule("label-conflict", act="drop").compare(ROWS, frozenset("a")))  # type: ignore[union-attr]
     assert [(match.sample, match.value, match.outcome) for match in matches] == [("b", 2, "drop"), ("c", 2, "drop")]
 

@@ -34,6 +34,13 @@ def test_what_is_no_label_is_flagged_with_the_near_one(answer: str, why: str) ->
     assert why in reason
 
 
+def test_few_rows_have_twins_that_differ_by_case_and_punctuation_alone() -> None:
+    rows = ["positive"] * 5 + ["negative"] * 5 + ["Positive.", "Positive", "negatve", "mixed", "neutral"]
+    assert found(rows) == {
+        "Positive.": ("flag", "'Positive.' is 'positive' but for case and punctuation, as 5 rows have it"),
+        "Positive": ("flag", "'Positive' is 'positive' but for case, as 5 rows have it")}
+
+
 def test_good_rows_stay_and_misspellings_of_several_rows_do_not() -> None:
     assert found(SENTIMENT) == {}
     assert set(found([*SENTIMENT, "positve", "positve", "positve"])) == {"positve"}

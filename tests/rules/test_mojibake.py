@@ -15,7 +15,7 @@ BROKEN = [
     ("The cafÃ© opened.", 1, "cafÃ©", "café"), ("Itâ€™s late, and sheâ€™s gone.", 2, "Itâ€™s", "It’s"),
     ("ðŸ˜€ hello", 1, "ðŸ˜€", "😀"), ("wow \x96 four stars", 1, "\\x96", "–"),
     ("It cost Â£60,000.", 1, "Â£60,000.", "£60,000."), ("A lost\ufffd letter", 1, "lost\ufffd", ""),
-    ("NUL\x00 here", 1, "NUL\\x00", ""), ("half \ud83d here", 1, "\\ud83d", ""),
+    ("NUL\x00 here", 1, "a NUL character", ""), ("half \ud83d here", 1, "\\ud83d", ""),
     ("РџСЂРёРІРµС‚", 1, "РџСЂРёРІРµС‚", "Привет"), ("a" + "\u200b" * 6 + "b", 1, "", ""),
 ]
 WHOLE = [
@@ -33,7 +33,9 @@ def test_broken_places_are_counted_and_shown(text: str, count: int, before: str,
     assert before in found.reason
     assert after in found.reason
     assert judged("mojibake", row(text), max=count).outcome == "keep"
-    assert judged("mojibake", row(text, "What is wrong with the encoding of this?")).outcome == "keep"
+    assert judged("mojibake", row(text, "What is wrong with the encoding of this?")).outcome == "flag"
+    assert judged("mojibake", row(text, f"What does this mean: {text}")).outcome == "flag"
+    assert "is “”" not in found.reason
 
 
 @pytest.mark.parametrize("text", WHOLE)

@@ -13,7 +13,8 @@ SLOTS = [
     "Lorem ipsum dolor sit amet", "${amount} is due on Monday.", "[Insert your favourite ending here]",
     "Dear {{ user.name }}!",
 ]
-MAYBE = ["Dear [Your Name],", "It ends.\n\n[TODO: write the end]", "Answer: Paris", "Signed, [Company Name]", "[Date]"]
+MAYBE = ["Dear [Your Name],", "It ends.\n\n[TODO: write the end]", "Answer: Paris", "Signed, [Company Name]",
+         "Dear [Manager’s Name],", "[Date]"]
 RIGHT = [
     "The fraction \\frac{{a}}{b} and x_{max}", "Print `{name}` now", "def f():\n    return f'{name} {age}'",
     '{"a": {"name": 1}}', "[the car] was red", "As shown before [1], it cites.", "TODO hombre es mortal",
@@ -33,11 +34,12 @@ def test_open_places_are_dropped(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", MAYBE)
-def test_what_letters_have_is_flagged_unless_a_letter_was_asked_for(text: str) -> None:
+def test_what_letters_have_is_flagged_whether_or_not_a_letter_was_asked_for(text: str) -> None:
     assert judged("placeholder", row(text, "Tell me of Rome.")).outcome == "flag"
     assert judged("placeholder", row(text, "Tell me of Rome."), maybe="drop").outcome == "drop"
     if "[" in text:
-        assert judged("placeholder", row(text, "Write a letter to my boss.")).outcome == "keep"
+        assert judged("placeholder", row(text, "Write a letter to my boss.")).outcome == "flag"
+        assert judged("placeholder", row(text, "Write a template of a letter.")).outcome == "keep"
 
 
 @pytest.mark.parametrize("text", RIGHT)

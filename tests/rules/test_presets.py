@@ -56,7 +56,7 @@ def test_options_of_a_preset_change_one_rule_and_leave_another_out() -> None:
 
 def test_an_option_extends_what_the_preset_sets() -> None:
     length = the("length", opened({"sft": {"length": {"max": 300}}}))
-    assert (length.bounds.min, length.bounds.max, length.how.unit) == (1, 300, "chars")
+    assert (length.bounds.min, length.bounds.max, length.how.unit) == (1, 300, "words")
 
 
 def test_the_names_of_rules_are_read_in_every_spelling() -> None:

@@ -43,8 +43,12 @@ REFUSED = [
     "Thank you for your message. However, I cannot provide assistance with that.",
     "I will not generate hateful content.",
     "I cannot engage in that conversation.",
+    "As a large language model, I am unable to write limericks about animals.",
+    "As an AI language model, I can’t write limericks about animals.",
+    "I'm just an AI, and I can't write limericks about animals.",
 ]
 STORIES_AND_ANSWERS = [
+    "As an AI of the year 3000, I cannot love, and I cannot write limericks either.",
     "I cannot believe he left me. The house is empty, and the kettle is cold.",
     "I can't help but notice how the sea has changed.",
     "“I’m sorry, but I can’t do this anymore,” she said, and left the room.",
