@@ -19,6 +19,15 @@ from pipeline.tokens import Vocabulary, vocabulary_in, vocabulary_of
 from pipeline.types import Example, Message
 
 WORDS = "words, not tokens"
+UNRENDERED = ("the trainer's own chat template sets roles and the end token; name a tokenizer to see them "
+              "(--for gemma:./gemma-2b)")
+HOSTED = ("the host sets roles and the end token, and does not publish how; for a model of your own, name its "
+          "tokenizer (--for gemma:./gemma-2b)")
+ANSWERS = ("shown is the mask that trains the answers alone; a trainer that reads the file's `text` column trains all "
+           "of it unless it masks")
+ASKED = "these are requests to be answered: nothing is trained on them"
+TEMPLATE = "the chat template of the model that is tuned sets roles and the end token"
+WHOLE = "a text without turns: a trainer that reads the file's `text` column trains all of it"
 
 
 class View(NamedTuple):
@@ -85,15 +94,18 @@ def of_format(plugin: Format, vocabulary: Vocabulary | None = None, name: str = 
     vocabulary = vocabulary or Vocabulary("", None)
     if vocabulary.cut is None:
         once = f"; for tokens, once: {vocabulary.line}" if vocabulary.line else ""
-        missing = missing or (f"its vocabulary ({vocabulary.name}) is not on this machine{once}" if vocabulary.name else
-                              f"no tokenizer is known; name one: --for {plugin.name}:FOLDER")
+        if vocabulary.name:
+            missing = missing or f"its vocabulary ({vocabulary.name}) is not on this machine{once}"
+        elif plugin.rendering() is not None:
+            missing = missing or f"for tokens, name its tokenizer: --for {plugin.name}:FOLDER"
     cuts = f"tokens of {Path(vocabulary.name).name}" if vocabulary.cut else WORDS
     notes = [missing] if missing else []
-    if plugin.rendering() is not None:
-        notes.append("a file of texts has no mask: who trains on it sets one, or trains all of it")
+    if plugin.asks:
+        notes.append(ASKED)
+    if plugin.rendering() is None:
+        notes.append(HOSTED if plugin.name.startswith("openai") else UNRENDERED)
     else:
-        whose = "the host's own, which are not published" if plugin.name.startswith("openai") else "the trainer's own"
-        notes.append(f"what stands around a text stands for {whose}")
+        notes.append(ANSWERS if plugin.kind else WHOLE)
 
     def mask(example: Example) -> Mask:
         try:
@@ -142,7 +154,7 @@ def _guessed(by: str, why: str) -> View:
         _refuse(example)
         return of_messages([*map(_read, example.messages[:-1]), *example.messages[-1:]], None)
 
-    return View(f"{by} ({WORDS})", mask, why)
+    return View(f"{by} ({WORDS})", mask, f"{why}\n{TEMPLATE}")
 
 
 def _read(message: Message) -> Message:

@@ -57,7 +57,7 @@ def show(target: Target, dataset: Dataset, row: Row, files: list[Path], wanted: 
     console.say()
     console.fact("row", f"{row.sample.id[:8]}, {row.state}")
     console.fact("for", view.by)
-    _legend(coloured)
+    _legend(mask, coloured)
     console.fact("mask", told(mask))
     if view.note:
         console.fact("note", view.note)
@@ -67,10 +67,10 @@ def show(target: Target, dataset: Dataset, row: Row, files: list[Path], wanted: 
 def told(mask: Mask) -> str:
     """`trained 41 of 97 tokens; stop token <|end|> trained: yes`."""
     what = "token" if mask.exact else "word"
-    said = f"trained {mask.trained:,} of {console.plural(len(mask.tokens), what)}"
+    said = f"trained {mask.trained:,} of {console.plural(mask.size, what)}"
     stop = mask.stop_trained
     if stop is None:
-        return f"{said}; what ends an answer is not known here"
+        return f"{said}; no stop token in it" if mask.rendered else said
     return f"{said}; stop token {' or '.join(sorted(mask.stops))} trained: {'yes' if stop else 'NO'}"
 
 
@@ -110,19 +110,28 @@ def _item(dataset: Dataset, file: Path, recipe: Recipe | None) -> Item | None:
     return Item(name=name, options=made)
 
 
-def _legend(coloured: bool) -> None:
-    if coloured:
-        kinds = [console.styled(words, style, error=True) for words, style in (
-            ("trained", "trained"), ("trained control token", "stop"), ("read", "read"), ("control token", "control"))]
-        console.fact("key", ", ".join(kinds) + f"; {LINE} a line break. Two shades tell tokens apart")
-    else:
-        console.fact("key", f"{OPEN}trained{CLOSE}, all else is read; {LINE} a line break. --json has each token")
+def _legend(mask: Mask, coloured: bool) -> None:
+    what = "token" if mask.exact else "word"
+    if not coloured:
+        console.fact("key", f"{OPEN}trained{CLOSE}, all else is only read; {LINE} a line break; --json has each {what}")
+        return
+    control = [("trained stop token", "stop"), ("other control token", "control")]
+    kinds = [("trained", "trained"), ("only read", "read"), *(control if mask.rendered else [("role", "control")])]
+    console.fact("key", ", ".join(console.styled(words, style, error=True) for words, style in kinds)
+                 + f"; {LINE} a line break")
+    console.fact("", f"light and dark of a colour mean the same: they only show where the next {what} begins")
 
 
 def _lines(tokens: list[Token], coloured: bool) -> Iterator[str]:
     """The rendering in lines, marked or coloured; on a terminal none is wider than it."""
     room, line, column, trained = (console.width() if console.screen() else 0), "", 0, False
     for number, token in enumerate(tokens):
+        if token.heading:
+            if number:
+                yield line + (CLOSE if trained else "")
+            yield console.styled(console.shown(token.text), "control")
+            line, column, trained = "", 0, False
+            continue
         if not coloured and token.trained != trained:
             line, column, trained = line + (OPEN if token.trained else CLOSE), column + 1, token.trained
         style = _style(token, number)

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from pipeline.hosts.requests import request_head
 from pipeline.options import Options
+from pipeline.render.mask import Cut, Mask, of_messages
 from pipeline.types import Example, Message, Problem
 
 from . import Format, FormatRefusal, error, plain
@@ -98,6 +99,11 @@ class OpenAiBatch(Format):
                                              where):
             if problem.code not in _TRAINED:
                 yield problem
+
+    def mask(self, example: Example, cut: Cut | None) -> Mask:
+        """See Format. A request is answered: nothing is trained."""
+        self.write(example)
+        return of_messages([{**message, "weight": 0} for message in _asked(example.messages)], cut)
 
     def normal(self, example: Example) -> Example:
         """See Format. What is asked, without weights: those are of training."""

@@ -32,12 +32,14 @@ class Token(NamedTuple):
         text: what it adds to the rendering; empty where the character was begun by the token before.
         trained: whether the loss is over it.
         special: whether it is no text to the model: begin, stop, who speaks.
+        heading: whether it only names the role of the message below, and stands in no file.
     """
 
     id: int | None
     text: str
     trained: bool
     special: bool
+    heading: bool = False
 
 
 class Mask(NamedTuple):
@@ -57,6 +59,16 @@ class Mask(NamedTuple):
     def trained(self) -> int:
         """How many tokens the loss is over."""
         return sum(token.trained for token in self.tokens)
+
+    @property
+    def size(self) -> int:
+        """How many tokens the row has; headings are none."""
+        return sum(not token.heading for token in self.tokens)
+
+    @property
+    def rendered(self) -> bool:
+        """Whether this is the text that is trained on; else it is messages below headings."""
+        return not any(token.heading for token in self.tokens)
 
     @property
     def stop_trained(self) -> bool | None:
@@ -169,19 +181,19 @@ def answers(text: str, said: Said, template: Template, stop: str) -> list[Span]:
 
 
 def of_messages(messages: Sequence[Message], cut: Cut | None) -> Mask:
-    """A conversation as a host gets it: each message between `<|im_start|>`, `<|im_sep|>` and `<|im_end|>`.
+    """A conversation whose rendering is its reader's own: each message below a heading, and no control token.
 
-    Those are what OpenAI's cookbook counts around a message. What a host writes in truth nobody outside knows, so no
-    stop token is named. Answers with weight 0 are read and not trained.
+    Who trains it puts its own tokens around a message, so no stop token is named. Answers with weight 0 are read and
+    not trained.
     """
     tokens: list[Token] = []
     for message in messages:
         role, calls = str(message.get("role")), message.get("tool_calls")
         trained = role == "assistant" and message.get("weight") != 0
+        heading = role if trained or role != "assistant" else f"{role} (not trained)"
         said = text_of(message.get("content")) + (canonical(calls).decode("utf-8", "replace") if calls else "")
-        tokens.append(Token(None, f"<|im_start|>{role}<|im_sep|>", False, True))
+        tokens.append(Token(None, heading, False, False, True))
         tokens += of_text(said, [(0, len(said))] if trained else [], cut).tokens
-        tokens.append(Token(None, "<|im_end|>", trained, True))
     return Mask(tokens, cut is not None)
 
 

@@ -122,7 +122,7 @@ def _rows(material: Material, view: masks.View) -> Iterator[Masked]:
 
 def _said(mask: Mask) -> str:
     what = "token" if mask.exact else "word"
-    said = f"{number(mask.trained)} of {plural(len(mask.tokens), what)} trained"
+    said = f"{number(mask.trained)} of {plural(mask.size, what)} trained"
     stop = mask.stop_trained
     return said if stop is None else f"{said}, the stop token {'with them' if stop else 'not'}"
 
@@ -142,8 +142,12 @@ def _grouped(tokens: list[Token]) -> Iterator[Run]:
     for trained, run in groupby(tokens, key=lambda token: token.trained):
         pieces = [token for token in run if token.text]
         yield Run(trained, [
-            Piece(_short(shown(token.text)), "control" if token.special else "odd" if place % 2 else "even")
+            Piece(_short(shown(token.text)), _kind(token, place))
             for place, token in enumerate(pieces)])
+
+
+def _kind(token: Token, place: int) -> str:
+    return "control" if token.special or token.heading else "odd" if place % 2 else "even"
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -128,14 +129,21 @@ def _going_on(exchange: Exchange) -> Measured | None:
 
 
 def _next_example(exchange: Exchange) -> re.Match[str] | None:
-    """Where an answer repeats the form of a prompt that ends in a bare label: its first label, and then its last."""
+    """Where an answer repeats the form of a prompt that ends in a bare label: its first label, and then its last.
+
+    A prompt with several bare labels is a form to be filled in, and so is an answer that begins with one of them.
+    """
     prompt = exchange.prompt.rstrip()
     if not prompt.endswith(":"):
         return None
-    labels = [found[1] for found in _LABEL.finditer(prompt)]
-    if len(labels) < 2 or labels[0] == labels[-1]:
+    labels = list(_LABEL.finditer(prompt))
+    filled = [bool(prompt[label.end():after.start()].strip()) for label, after in pairwise(labels)]
+    if True not in filled or not all(filled[filled.index(True):]):
         return None
-    first, last = map(re.escape, (labels[0], labels[-1]))
+    names, begun = [label[1] for label in labels[filled.index(True):]], _LABEL.match(exchange.answer)
+    if names[0] == names[-1] or (begun and begun[1] in names[:-1]):
+        return None
+    first, last = map(re.escape, (names[0], names[-1]))
     again = rf"\n[ \t#*_]*{first}[ \t*_]*:[^\n]*(?:\n[^\n]*){{0,20}}?\n[ \t#*_]*{last}[ \t*_]*:"
     return re.search(again, exchange.answer)
 

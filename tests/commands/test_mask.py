@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sys
@@ -53,7 +54,7 @@ def test_a_folder_makes_tokens_of_it(tales: Path, capsys: pytest.CaptureFixture[
     folder = folder_of(tmp_path / "gemma-2b", TEMPLATE, special=GEMMA)
     out, err = look(capsys, ROWS[3].id[:8], "--for", f"gemma:{folder}", "--json")
     tokens = json.loads(out)
-    assert [set(token) for token in tokens] == [{"id", "text", "trained", "special"}] * len(tokens)
+    assert [set(token) for token in tokens] == [{"id", "text", "trained", "special", "heading"}] * len(tokens)
     assert "".join(token["text"] for token in tokens if token["trained"]) == ROWS[3].answer.strip() + "<end_of_turn>"
     assert [token["id"] for token in tokens if token["special"]] == [0, 2, 3, 2, 3], "ids of the folder's vocabulary"
     assert err == ""
@@ -91,6 +92,34 @@ def test_a_terminal_shows_it_in_colours_and_within_its_width(
     out, _ = look(capsys, ROWS[5].id[:8], "--for", "llama2")
     assert "\x1b" not in out
     assert "⟦" in out
+
+
+def test_messages_stand_below_headings_where_the_file_has_no_rendering(
+    tales: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, err = look(capsys, ROWS[3].id[:8], "--for", "alpaca")
+    lines = out.splitlines()
+    assert [line for line in lines if line in ("user", "assistant")] == ["user", "assistant"]
+    assert lines[lines.index("assistant") + 1].startswith("⟦Act 3.")
+    assert lines[-1].endswith("⟧")
+    assert "<|" not in out
+    assert "stop token" not in err
+    assert "the trainer's own chat template sets roles and the end token" in err
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out, _ = look(capsys, ROWS[3].id[:8], "--for", "alpaca")
+    assert "\x1b[36massistant\x1b[0m\n" in out, "a heading has a line of its own"
+
+
+def test_an_answer_with_weight_0_stands_as_not_trained(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = [{"role": "user", "content": "Capital of Peru?"}, {"role": "assistant", "content": "Lama.", "weight": 0},
+            {"role": "user", "content": "Sure?"}, {"role": "assistant", "content": "Lima.", "weight": 1}]
+    row = dataclasses.replace(ROWS[0], messages=said)
+    made.dataset(workdir / "datasets" / "tales", [row])
+    out, err = look(capsys, row.id[:8], "--for", "openai-chat")
+    assert out == "user\nCapital of Peru?\nassistant (not trained)\nLama.\nuser\nSure?\nassistant\n⟦Lima.⟧\n"
+    assert re.search(r"mask +trained \d of \d+ (words|tokens)\n", err)
 
 
 def test_what_cannot_be_masked_is_said(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:

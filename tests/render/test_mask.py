@@ -87,12 +87,44 @@ def test_a_begin_token_that_the_tokenizer_puts_there_is_shown() -> None:
 def test_answers_with_weight_0_are_read_and_not_trained() -> None:
     said = [*SAID[1:2], {**SAID[2], "weight": 0}, *SAID[3:]]
     mask = find("openai-chat").mask(Example(said, sample="s1"), None)
-    assert trained(mask) == ["Santiago.<|im_end|>"]
+    assert trained(mask) == ["Santiago."]
+    assert [token.text for token in mask.tokens if token.heading] == [
+        "user", "assistant (not trained)", "user", "assistant"]
     assert mask.stop_trained is None, "what a host ends an answer with is its own"
     with pytest.raises(FormatRefusal, match="trains every answer"):
         find("llama2").mask(Example(said, sample="s1"), None)
     (trl,) = open_formats([Item(name="trl-prompt-completion", options={"earlier": "context"})])
-    assert trained(trl.mask(Example(SAID, sample="s1"), None)) == ["Santiago.<|im_end|>"]
+    assert trained(trl.mask(Example(SAID, sample="s1"), None)) == ["Santiago."]
+
+
+@pytest.mark.parametrize("name", ["alpaca", "sharegpt", "trl-prompt-completion", "folders"])
+def test_a_file_without_a_rendering_is_shown_as_messages_and_no_control_token_is_made_up(name: str) -> None:
+    view = masks.of_format(find(name))
+    mask = view.mask(Example(SAID[1:3], sample="s1"))
+    assert [token.text for token in mask.tokens if token.heading] == ["user", "assistant"]
+    assert not mask.rendered
+    assert not any(token.special or "<|" in token.text for token in mask.tokens)
+    assert trained(mask) == [SAID[2]["content"]]
+    assert mask.size == len(mask.tokens) - 2, "headings are no tokens"
+    assert "sets roles and the end token" in view.note
+    assert "--for gemma:./gemma-2b" in view.note
+
+
+def test_of_requests_nothing_is_trained() -> None:
+    (plugin,) = open_formats([Item(name="openai-batch", options={"model": "gpt-4.1-mini"})])
+    view = masks.of_format(plugin)
+    mask = view.mask(Example(SAID[1:], sample="s1"))
+    assert [token.text for token in mask.tokens if token.heading] == ["user", "assistant (not trained)", "user"]
+    assert trained(mask) == []
+    assert "nothing is trained" in view.note
+    assert "the host sets roles and the end token" in view.note
+
+
+def test_a_file_of_texts_says_which_trainer_trains_the_shown_mask() -> None:
+    (note,) = [line for line in masks.of_format(find("llama2")).note.split("\n") if "mask" in line]
+    assert "trains the answers alone" in note
+    assert "`text` column trains all of it unless it masks" in note
+    assert "answers" not in masks.of_format(find("text")).note, "it has none"
 
 
 def test_what_a_tool_is_called_with_is_trained() -> None:
@@ -181,7 +213,7 @@ def test_a_base_that_is_not_here_is_told_and_words_stand_for_tokens() -> None:
     assert "words, not tokens" in view.by
     assert "hf download nobody/no-such-model" in view.note
     mask = view.mask(Example(SAID, sample="s1"))
-    assert trained(mask) == ["Santiago.<|im_end|>"], "the local trainer takes the last answer alone"
+    assert trained(mask) == ["Santiago."], "the local trainer takes the last answer alone"
 
 
 def test_every_format_has_a_mask_of_a_plain_exchange() -> None:
@@ -196,8 +228,9 @@ def test_every_format_has_a_mask_of_a_plain_exchange() -> None:
             refused.add(name)
             continue
         assert "naïvely" in "".join(trained(mask)), name
-    assert refused == {"chat-template", "openai-dpo", "trl-dpo", "qwen"}, (
-        "without a folder; without a rejected answer; without `added: allow` for qwen's own system text")
+    assert refused == {"chat-template", "openai-dpo", "trl-dpo", "qwen", "trl-kto", "openai-batch"}, (
+        "without a folder; without a rejected answer; without `added: allow` for qwen's own system text; without a "
+        "label; without a model")
 
 
 def test_tiktokens_tokens_are_the_text() -> None:

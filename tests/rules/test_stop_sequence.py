@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.rules.rows import judged, row
@@ -52,6 +55,32 @@ def test_the_next_example_of_the_prompt_is_found() -> None:
     found = judged("stop-sequence", row(text, PLOT))
     assert (found.outcome, str(found.value)[:14]) == ("drop", "goes on: Genre")
     assert judged("stop-sequence", row("A thief of the\nGenre: noir is here.", PLOT)).outcome == "keep"
+
+
+FORM = "Write adjectives for them. Atheism:\nChristianity:\nIslam:\nHinduism:"
+
+
+@pytest.mark.parametrize(("prompt", "answer"), [
+    (FORM, "Atheism: secular.\nChristianity: devout.\nIslam: pious.\nHinduism: spiritual."),
+    (FORM, "These would do.\n\nAtheism: secular.\nChristianity: devout.\nIslam: pious.\nHinduism: spiritual."),
+    ("Fill it in. Name:\nAge:\nTown:", "Name: Ann\nAge: 40\nTown: Oslo"),
+    ("Ingredients: flour, milk\nSteps:", "Ingredients: flour, milk\nSteps: stir, bake\nServes: 4"),
+    ("Compare the fruits:", "Apple: sweet\nPear: soft\nPlum: sour\nApple: red too"),
+    ("Cities of the north?", "Norway: Oslo\nSweden: Stockholm\nFinland: Helsinki\nDenmark: Copenhagen"),
+])
+def test_lines_with_a_word_and_a_colon_are_no_speakers(prompt: str, answer: str) -> None:
+    assert judged("stop-sequence", row(answer, prompt)).outcome in ("keep", "not_applicable")
+
+
+def test_the_religions_of_the_seed_tasks_stand(shared_data: Path) -> None:
+    """However its instruction and its input are put together."""
+    lines = (shared_data / "seed-tasks" / "seed_tasks.jsonl").read_text().splitlines()
+    task = next(each for each in map(json.loads, lines) if each["id"] == "seed_task_36")
+    (one,) = task["instances"]
+    assert "\nChristianity: spiritual" in one["output"]
+    for between in (" ", "\n", "\n\n", "\n\nInput: ", ": "):
+        found = judged("stop-sequence", row(one["output"], f"{task['instruction']}{between}{one['input']}"))
+        assert found.outcome in ("keep", "not_applicable"), (between, found)
 
 
 def test_stops_of_the_recipe_count_wherever_they_stand() -> None:
