@@ -335,12 +335,12 @@ def test_a_bound_of_a_preset_is_proposed_within_the_preset(ferry: Path, capsys: 
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.endswith("decides so, once the recipe says curate: [sft: {length: {min: 800}}]")
     recipe = ferry.parent.parent / "ferry.yaml"
-    recipe.write_text((ferry / "recipe.yaml").read_text() + "curate: [sft: {pii: off, length: {max: 9000}}, turns]\n")
+    recipe.write_text((ferry / "recipe.yaml").read_text() + "curate: [sft: {pii: off, length: {max: 9000}}, finish_reason]\n")
     assert main(["curate", "ferry"]) == 0
     capsys.readouterr()
     assert main(["curate", "ferry", "--what-if", "length.min=800"]) == 0
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("says curate: [sft: {pii: false, length: {max: 9000, min: 800}}, turns]")
+    assert said.endswith("says curate: [sft: {pii: false, length: {max: 9000, min: 800}}, finish_reason]")
 
 
 def test_rules_of_the_command_line_say_what_they_replace(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -361,7 +361,10 @@ def test_the_rows_behind_the_table_can_be_listed(ferry: Path, capsys: pytest.Cap
 
 
 def test_flagged_is_a_state_to_look_for(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["curate", "ferry", "--rule", "refusal: {act: flag}"]) == 0
+    root = ferry.parent.parent
+    (root / "goats.py").write_text(OWN)
+    (root / "ferry.yaml").write_text((ferry / "recipe.yaml").read_text() + "curate: [{rule: ./goats.py}]\n")
+    assert main(["curate", "ferry"]) == 0
     capsys.readouterr()
     for words, count in ((["--state", "flagged"], 1), (["--where", "state == 'flagged'"], 1),
                          (["--where", "state == 'kept'"], 3), (["--where", "state in ['flagged', 'new']"], 1),
