@@ -335,7 +335,8 @@ def test_a_bound_of_a_preset_is_proposed_within_the_preset(ferry: Path, capsys: 
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.endswith("decides so, once the recipe says curate: [sft: {length: {min: 800}}]")
     recipe = ferry.parent.parent / "ferry.yaml"
-    recipe.write_text((ferry / "recipe.yaml").read_text() + "curate: [sft: {pii: off, length: {max: 9000}}, finish_reason]\n")
+    recipe.write_text((ferry / "recipe.yaml").read_text()
+                      + "curate: [sft: {pii: off, length: {max: 9000}}, finish_reason]\n")
     assert main(["curate", "ferry"]) == 0
     capsys.readouterr()
     assert main(["curate", "ferry", "--what-if", "length.min=800"]) == 0
