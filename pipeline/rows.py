@@ -18,6 +18,10 @@ Standing = Literal["kept", "dropped", "new", "aside"]
 STANDINGS: tuple[Standing, ...] = ("kept", "dropped", "new", "aside")
 """`new`: not curated, or changed since. `aside`: no part of the set today, see `store.standing.WHY`."""
 
+FLAGGED: Literal["flagged"] = "flagged"
+"""Kept, though a rule flagged it or raised on it: what a filter takes beside the four."""
+STATES = (*STANDINGS, FLAGGED)
+
 PLAIN = ("id", "state", "bytes", "tokens", "cost_usd", "model", "finish_reason", "created")
 """Columns that every row has, beside cell.*, fields.* and measure.*."""
 
@@ -46,6 +50,31 @@ class Row(NamedTuple):
         return [found for found in self.verdict.findings if found.outcome in SPOKE_UP] if self.verdict else []
 
 
+    @property
+    def flagged(self) -> bool:
+        """Whether it is kept with a finding against it."""
+        return self.state == "kept" and bool(self.against)
+
+    @property
+    def dropped_by(self) -> list[str]:
+        """What drops it: rules, a review, a rewrite in its place."""
+        return list(dict.fromkeys(found.rule for found in self.against if found.outcome == "drop"))
+
+
+class _State(str):
+    """A row's state in a condition: of a flagged row both `state == 'kept'` and `state == 'flagged'` hold."""
+
+    flagged = False
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) is True or (self.flagged and other == FLAGGED)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
 def read(dataset: Dataset, problem: Callable[[Problem], None] | None = None) -> Iterator[Row]:
     """Every row as it stands today, in order of arrival."""
     aside = dataset.aside()
@@ -54,12 +83,14 @@ def read(dataset: Dataset, problem: Callable[[Problem], None] | None = None) -> 
 
 def joined(
     dataset: Dataset, problem: Callable[[Problem], None] | None = None, *, whole: bool = True, as_it_was: bool = False,
+    earlier: Callable[[Verdict], None] | None = None,
 ) -> Iterator[tuple[Sample, Verdict | None]]:
     """Every sample with its verdict, in order of arrival.
 
     Both files are read side by side, so that memory stays flat while they are in the same order;
-    verdicts that come early are held until their row does. A verdict on earlier content is left out, and a damaged
-    one where `whole` is False. `as_it_was`: the rows are known to be those that were judged, so no text is digested.
+    verdicts that come early are held until their row does. A verdict on earlier content is left out (`earlier` gets it,
+    before its row comes), and a damaged one where `whole` is False. `as_it_was`: the rows are known to be those that
+    were judged, so no text is digested.
     """
     verdicts, waiting = dataset.verdicts(whole=whole), dict[str, Verdict]()
     for sample in dataset.samples(problem):
@@ -69,7 +100,11 @@ def joined(
                 verdict = following
             else:
                 waiting[following.sample] = following
-        yield sample, verdict if verdict and (as_it_was or verdict.digest == sample.digest) else None
+        if verdict and not as_it_was and verdict.digest != sample.digest:
+            if earlier is not None:
+                earlier(verdict)
+            verdict = None
+        yield sample, verdict
 
 
 def measures(verdict: Verdict | None) -> dict[str, Any]:
@@ -128,6 +163,9 @@ def value(row: Row, name: str) -> Any:
 def context(row: Row) -> dict[str, Any]:
     """The variables of a `--where` condition: axes, fields and measures by name, and the plain columns."""
     plain = {name: value(row, name) for name in PLAIN}
+    plain["state"] = state = _State(row.state)
+    state.flagged = row.flagged
+    plain["dropped_by"] = row.dropped_by
     text = {"answer": row.sample.answer, "prompt": row.sample.prompt}
     return {**plain, **text, **row.sample.fields, **measures(row.verdict), **row.sample.cell}
 
@@ -138,20 +176,20 @@ class Filters(NamedTuple):
     Attributes:
         axes: axis -> the value that its cell holds, as text.
         rules: rules, one of which dropped or flagged it.
-        state: kept, dropped, new or aside.
+        state: kept, dropped, new, aside or flagged.
         texts: words that stand in its messages, in any case.
         where: a condition over `context`.
     """
 
     axes: tuple[tuple[str, str], ...] = ()
     rules: tuple[str, ...] = ()
-    state: Standing | None = None
+    state: Standing | Literal["flagged"] | None = None
     texts: tuple[str, ...] = ()
     where: Callable[[dict[str, Any]], bool] | None = None
 
     def hold(self, row: Row) -> bool:
         """Whether a row is one of those."""
-        if self.state and row.state != self.state:
+        if self.state and not (row.flagged if self.state == FLAGGED else row.state == self.state):
             return False
         if any(str(row.sample.cell.get(axis)) != wanted for axis, wanted in self.axes):
             return False

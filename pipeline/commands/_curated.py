@@ -11,6 +11,7 @@ from pipeline.commands import _outcome
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
     from pipeline.curate import Between, Change, Curation, Curve, Dropped, Tally, WhatIf
+    from pipeline.recipe import Recipe
     from pipeline.store import Dataset
 
 UNEVEN_SHOWN, PAIRS_SHOWN, CELLS_SHOWN, CHANGES_SHOWN, EACH_WAY = 5, 3, 3, 20, 3
@@ -19,7 +20,7 @@ BEFORE_A_TEXT = 10
 BAR = 20
 
 
-def show(done: Curation) -> None:
+def show(done: Curation, name: str) -> None:
     """Counts by rule, what the rules do to the mix, and three dropped rows."""
     tally = done.tally
     console.out(f"{tally.kept:,} kept, {tally.dropped:,} dropped, {tally.flagged:,} flagged, of {tally.rows:,} rows")
@@ -34,15 +35,32 @@ def show(done: Curation) -> None:
     if pairs := tally.overlap[:PAIRS_SHOWN]:
         both = (f"{one} and {other} {count:,}" for (one, other), count in pairs)
         console.fact("both", f"dropped by {', '.join(both)}")
+    _which(tally, name)
     for rule, count in tally.errors_by_rule.items():
         console.warn(f"{rule} raised on {console.plural(count, 'row')}, kept and flagged")
     _uneven(tally)
     if done.changed.back or done.changed.gone:
         back, gone = done.changed
-        told = done.overruled() or f"{console.plural(back, 'row')} back, {gone:,} newly dropped"
+        told = done.overruled() or f"{console.plural(back, 'row')} back, {gone:,} newly dropped{_edited(done)}"
         (console.warn if done.overruled() else _since)(told)
     _examples(tally.examples)
     console.say()
+
+
+def _which(tally: Tally, name: str) -> None:
+    """How the rows of the table's last columns are listed."""
+    if not any(tally.only_by_rule.values()) and not tally.overlap:
+        return
+    (first, second), _ = tally.overlap[0] if tally.overlap else (("", ""), 0)
+    rule = first or max(tally.only_by_rule, key=lambda each: tally.only_by_rule[each])
+    lines = [f"synth inspect {name} --where \"dropped_by == ['{rule}']\"   those that only {rule} drops"]
+    lines += [f"synth inspect {name} --where \"'{first}' in dropped_by and '{second}' in dropped_by\"   that both drop"
+              ] if second else []
+    console.fact("list", "\n".join(lines), "dim")
+
+
+def _edited(done: Curation) -> str:
+    return f" ({done.edited:,} of them edited by hand)" if done.edited else ""
 
 
 def _since(told: str) -> None:
@@ -76,18 +94,27 @@ def _uneven(tally: Tally) -> None:
         console.warn(f"{len(found) - UNEVEN_SHOWN:,} more such; --json has them all")
 
 
+def tell_replaced(recipe: Recipe, name: str) -> None:
+    """Says that rules of the command line stand in place of all that the recipe names."""
+    from pipeline.rules import expand
+
+    if count := len(expand(recipe.curate, str)):
+        console.say(f"--rule replaces {console.plural(count, 'rule')} of the recipe, which "
+                    f"`synth curate {name}` goes by", "dim")
+
+
 def tell_starved(done: Curation, dataset: Dataset, target: Target, goal: int | None) -> None:
     """Values and cells of which far too few rows are kept, and what fills them."""
     found = done.starved
     if found is None:
         return
-    told = [f"of {each.axis}={console.one_line(each.value)} {each.kept:,} of {each.wanted:,} wanted rows are kept"
-            for each in found.values[:CELLS_SHOWN]]
+    told = [f"{each.axis}={console.one_line(each.value)} has {console.plural(each.kept, 'kept row')} of the "
+            f"{each.share:,} that its share of the grid would be" for each in found.values[:CELLS_SHOWN]]
     if found.cells:
         some = "; ".join(console.one_line(console.pairs(cell)) for cell in found.cells[:CELLS_SHOWN])
         more = "; ..." if len(found.cells) > CELLS_SHOWN else ""
         told.append(f"{console.plural(len(found.cells), 'cell')} without a kept row: {some}{more}")
-    command = f"synth generate {target.name} --keep {goal or found.wanted}{_outcome.named(dataset, target)}"
+    command = f"synth generate {target.name} --keep {max(goal or 0, found.keep)}{_outcome.named(dataset, target)}"
     console.fact("lacks", "\n".join([*told, f"{target.told(command)}   fills them"]), "warn")
 
 
@@ -97,8 +124,8 @@ def show_changes(done: Curation) -> None:
     if not done.changes:
         console.out("no row would change its state")
         return
-    console.out(f"{console.plural(back, 'row')} would be back, {console.plural(gone, 'row')} dropped: "
-                f"{done.tally.kept:,} kept of {done.tally.rows:,}")
+    console.out(f"{console.plural(back, 'row')} would be back, {console.plural(gone, 'row')} dropped"
+                f"{_edited(done)}: {done.tally.kept:,} kept of {done.tally.rows:,}")
     _rules_then(done)
     _changes(done.changes, CHANGES_SHOWN, "would be")
 

@@ -14,7 +14,6 @@ from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
-    from pipeline.recipe import Recipe
     from pipeline.sections import Item
     from pipeline.store import Dataset
 
@@ -52,8 +51,12 @@ def command(
         return
     recipe = target.recipe()
     given = rules_of(rules)
-    if not given and not (recipe.curate and "curate" in recipe.model_fields_set):
-        given = _default(recipe)
+    if given:
+        _curated.tell_replaced(recipe, target.name)
+    elif "curate" not in recipe.model_fields_set:
+        _say_default()
+    elif not recipe.curate:
+        console.say("no rule: `curate: []` of the recipe keeps every row", "dim")
     with target.dataset() as dataset:
         _outcome.tell_edits(dataset, target)
         where = (lambda index: f"--rule {index + 1}") if given else None
@@ -62,7 +65,7 @@ def command(
         if diff and not given and not target.sets and not any(done.changed) and _last(dataset, json_):
             return
         if not json_ and not diff:
-            _curated.show(done)
+            _curated.show(done, target.name)
             _curated.tell_starved(done, dataset, target, recipe.sample.keep)
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
@@ -182,10 +185,8 @@ def rules_of(texts: Sequence[str]) -> list[Item]:
     return items_of("--rule", texts, "length: {min: 100, unit: chars}")
 
 
-def _default(recipe: Recipe) -> list[Item]:
-    """The rules where nobody names one; said in one line. None for a recipe that leaves them open: they are its own."""
+def _say_default() -> None:
+    """The rules where nobody names one, in one line."""
     from pipeline.rules import DEFAULT
-    from pipeline.sections import Item
 
     console.say(f"no rule is named: by the preset {DEFAULT}, which `synth plugins {DEFAULT}` shows", "dim")
-    return [] if recipe.curate else [Item(name=DEFAULT)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -28,6 +29,7 @@ OTHERS_WIDE, AXIS_WIDE = 62, 14
 """Columns of a terminal for id, state, measure and the answer's beginning, and for each axis."""
 TEXT_WIDE = 100
 """Columns of a terminal of a text in the table, also in a pipe."""
+_STATE = re.compile(r"""(?<![\w.])state\s*(?:[!=]=|(?:not\s+)?in\b)\s*([\[(][^\])]*|'[^']*'|"[^"]*")""")
 POLL_S = 0.5
 IDLE_POLLS = 3
 """So often in a row nobody is found at work before a run counts as ended."""
@@ -41,7 +43,7 @@ class Look:
     desc: bool
     axis: tuple[str, ...]
     rule: tuple[str, ...]
-    state: rows_.Standing | None
+    state: rows_.Standing | Literal["flagged"] | None
     text: tuple[str, ...]
     where: str | None
     sample: int | None
@@ -64,9 +66,11 @@ class Look:
 @click.option("--desc", is_flag=True, help="Largest first.")
 @click.option("--axis", multiple=True, metavar="NAME=VALUE", help="Rows of one axis value. Repeatable.")
 @click.option("--rule", multiple=True, metavar="RULE", help="Rows that this rule dropped or flagged. Repeatable.")
-@click.option("--state", type=click.Choice(rows_.STANDINGS), help="new: not curated yet; aside: not in the set today.")
+@click.option("--state", type=click.Choice(rows_.STATES),
+              help="new: not curated yet; aside: not in the set today; flagged: kept, with a finding against it.")
 @click.option("--text", multiple=True, metavar="WORD", help="Rows that say this, in any case. Repeatable.")
-@click.option("--where", metavar="CONDITION", help="As in a recipe: \"length < 900 and genre == 'horror'\".")
+@click.option("--where", metavar="CONDITION", help="As in a recipe: \"length < 900 and genre == 'horror'\"; "
+              "dropped_by lists rules: \"dropped_by == ['refusal']\".")
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="N rows at random.")
 @click.option("--seed", type=int, default=0, help="Of --sample: the same seed shows the same rows.")
 @click.option("--limit", type=click.IntRange(0), metavar="N", help="At most N rows; 0 for all. [20, with --json all]")
@@ -218,7 +222,9 @@ def _condition(text: str, known: list[str]) -> Callable[[dict[str, Any]], bool]:
     from pipeline.grid.template import Condition
 
     condition = Condition(text, "--where")
-    names = {name.split(".", 1)[-1] for name in known} | {"answer", "prompt"}
+    names = {name.split(".", 1)[-1] for name in known} | {"answer", "prompt", "dropped_by"}
+    if not any(name.endswith(".state") for name in known):  # else that column is meant
+        _check_states(text)
     for variable in sorted(condition.variables - names):
         raise RecipeError(f"--where: no column '{variable}'", did_you_mean(variable, sorted(names)))
     empty = dict.fromkeys(names)
@@ -233,6 +239,14 @@ def _condition(text: str, known: list[str]) -> Callable[[dict[str, Any]], bool]:
             raise
 
     return holds
+
+
+def _check_states(text: str) -> None:
+    """Raises RecipeError: a condition compares the state of a row with what is no state."""
+    for compared in _STATE.findall(text):
+        for word in re.findall(r"['\"]([^'\"]*)['\"]", compared):
+            if word not in rows_.STATES:
+                raise RecipeError(f"--where: no row's state is '{word}'", f"one of {', '.join(rows_.STATES)}")
 
 
 def _chosen(rows: _Counted, look: Look, sort: str | None) -> Iterator[Row] | list[Row]:
@@ -316,12 +330,15 @@ def _axes_that_fit(axes: list[str], sort: str | None) -> list[str]:
 
 
 def _state(row: Row) -> str:
-    """`kept`, `dropped length`, `kept, flagged repetition`, `aside earlier`."""
+    """`kept`, `dropped length`, `kept, flagged repetition`, `replaced by its rewrite k3v9...`, `aside earlier`."""
+    from pipeline.curate.run import REWRITTEN
+
     if row.aside is not None:
         return f"aside {row.aside}"
-    rules = ", ".join(dict.fromkeys(found.rule for found in row.against))
     if row.state == "dropped":
-        return f"dropped {rules}".strip()
+        rewrite = next((str(found.value) for found in row.against if found.rule == REWRITTEN), None)
+        return f"replaced by its rewrite {rewrite[:8]}" if rewrite else f"dropped {', '.join(row.dropped_by)}".strip()
+    rules = ", ".join(dict.fromkeys(found.rule for found in row.against))
     return f"{row.state}, flagged {rules}" if rules else row.state
 
 

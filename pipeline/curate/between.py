@@ -54,7 +54,7 @@ def between(dataset: Dataset, *, back: bool = False) -> Between | None:
         if aside(sample) is not None:
             continue
         digest, state, why = other.get(sample.id, ("", "", ""))
-        known = bool(state) and digest == sample.digest
+        known = bool(state) and (digest == sample.digest or not back)
         unjudged += not (known if back else verdict is not None)
         if verdict is None or not known or state == verdict.state:
             continue

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from pipeline import _yaml
 from pipeline.errors import DataError, RecipeError, did_you_mean
-from pipeline.options import own_folder
+from pipeline.options import BARE, own_folder
 from pipeline.recipe import Recipe
-from pipeline.registry import printed, resolve
-from pipeline.rules import AnyRule, open_rules
+from pipeline.registry import presets, printed, resolve
+from pipeline.rules import AnyRule, expand, open_rules
 from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.words import number
@@ -54,14 +54,14 @@ class Noted(NamedTuple):
     Attributes:
         items: as a recipe's list names them, with all options.
         rules: the same, opened.
-        places: where the recipe has each; empty where a rule was named otherwise.
+        origins: the recipe's item that each comes from, a rule or its preset; None where it was named otherwise.
         given: whether `--rule` named them.
         folder: where rules of one's own lie.
     """
 
     items: list[Item]
     rules: list[AnyRule]
-    places: list[str]
+    origins: list[int | None]
     given: bool
     folder: Path | None
 
@@ -75,12 +75,14 @@ def last_rules(dataset: Dataset, recipe: Recipe | None) -> Noted:
     """
     noted = dataset.manifest().get("curation") or {}
     listed = [rule for rule in noted.get("rules") or [] if isinstance(rule, dict)]
+    if noted and not listed:
+        raise DataError(f"{dataset.name}: the last curation had no rule", f"synth curate {dataset.name} --rule sft")
     if not listed:
         raise DataError(f"{dataset.name}: nothing was curated yet", f"synth curate {dataset.name}")
     items = [Item(name=_kind(rule), options=dict(rule.get("options") or {})) for rule in listed]
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, lambda index: f"{listed[index].get('rule')} of the last curation", folder)
-    return Noted(items, rules, _places(recipe, rules), noted.get("by") == GIVEN, folder)
+    return Noted(items, rules, _origins(recipe, rules), noted.get("by") == GIVEN, folder)
 
 
 def _kind(rule: Mapping[str, Any]) -> str:
@@ -94,14 +96,14 @@ def _kind(rule: Mapping[str, Any]) -> str:
         return re.sub(r"-\d+$", "", name)
 
 
-def _places(recipe: Recipe | None, rules: Sequence[AnyRule]) -> list[str]:
-    """`plots.yaml:12` of each rule."""
-    found: dict[str, str] = {}
-    for index, item in enumerate(recipe.curate if recipe else ()):
+def _origins(recipe: Recipe | None, rules: Sequence[AnyRule]) -> list[int | None]:
+    """The place in `recipe.curate` of each rule, or of the preset that holds it."""
+    found: dict[str, int] = {}
+    for item, place in expand(recipe.curate, str) if recipe else ():
         name = printed(Path(item.name).stem)
         again = sum(key == name or key.startswith(f"{name}-") for key in found)
-        found[f"{name}-{again + 1}" if again else name] = recipe.at("curate", index) if recipe else ""
-    return [found.get(rule.name, "") for rule in rules]
+        found[f"{name}-{again + 1}" if again else name] = int(place.partition(":")[0])
+    return [found.get(rule.name) for rule in rules]
 
 
 def read_moves(texts: Sequence[str], rules: Sequence[AnyRule], name: str) -> list[Move]:
@@ -165,8 +167,55 @@ def written(rule: AnyRule, more: Mapping[str, str] = {}) -> str:
     return f"{name}: {{{', '.join(f'{key}: {value}' for key, value in told.items())}}}" if told else name
 
 
+def decides(
+    recipe: Recipe | None, noted: Noted, moves: Sequence[Move], found: Sequence[Moved], then: Sequence[str],
+) -> list[tuple[str, str]]:
+    """Where to write moved bounds so that they are decided, and what: a rule, or the whole list where a preset has it.
+
+    Args:
+        recipe: with the rules, or presets of them.
+        noted: the last curation's rules.
+        moves: the bounds, as they were read.
+        found: the same, with their values.
+        then: each rule as a recipe would have it by itself.
+    """
+    if noted.given:
+        return []
+    told, items = list[tuple[str, str]](), list(recipe.curate if recipe else ())
+    preset = False
+    for move, to in zip(moves, found, strict=True):
+        origin = noted.origins[move.rule]
+        if recipe is None or origin is None:
+            told.append(("", then[move.rule]))
+        elif items[origin].name in presets("rules"):
+            items[origin], preset = _in_preset(items[origin], to), True
+        else:
+            told.append((recipe.at("curate", origin), then[move.rule]))
+    if preset and recipe is not None:
+        place = recipe.at("curate") if "curate" in recipe.model_fields_set else ""
+        told.append((place, f"curate: [{', '.join(map(_item, items))}]"))
+    return list(dict.fromkeys(told))
+
+
+def _in_preset(item: Item, to: Moved) -> Item:
+    """A preset with a bound of one of its rules elsewhere, all else as the recipe has it."""
+    key = next((key for key in item.options if printed(key) == to.rule), to.rule)
+    said = item.options.get(key)
+    said = said if isinstance(said, dict) else {} if said in (None, True) else {BARE: said}
+    return Item(name=item.name, options={**item.options, key: {**said, to.bound: to.then}})
+
+
+def _item(item: Item) -> str:
+    """A rule or a preset as a recipe's list has it."""
+    if item.name.endswith(".py"):
+        return _flow({"rule": item.name, **item.options})
+    return f"{item.name}: {_flow(item.options)}" if item.options else item.name
+
+
 def _flow(value: Any) -> str:
     """A value in YAML's flow style."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(each)}' for key, each in value.items())}}}"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.casefold() not in _WORDS:
         return value
     if isinstance(value, list):

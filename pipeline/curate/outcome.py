@@ -33,6 +33,7 @@ class Curation:
         changes: these rows, where they were asked for.
         before: the counts of the last curation, where changes were asked for.
         starved: what is kept far less often than it was wanted.
+        edited: of the rows that changed their state, those whose text a hand changed since.
         by: who named the rules: `recipe` or `--rule`.
         by_before: who named those of the last curation; empty where there was none.
     """
@@ -49,6 +50,7 @@ class Curation:
     by_before: str = ""
     before: Tally | None = None
     starved: Starved | None = None
+    edited: int = 0
 
     def overruled(self) -> str:
         """What a person wants to know whose `--rule` the recipe's rules have just undone; empty where nothing was."""

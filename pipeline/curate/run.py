@@ -28,6 +28,7 @@ from .outcome import GIVEN, RECIPE, Curation, against
 from .starved import KeptDraws
 from .tally import Change, Changed, Tally
 
+NOT_COMPARED = "not compared: dropped before"
 REVIEW, REWRITTEN = "review", "rewritten"
 """What decides beside rules: a person, and a rewrite that stands in its parent's place."""
 
@@ -66,7 +67,8 @@ class _Row(NamedTuple):
         findings: of the row rules, as verdicts.jsonl has them.
         spoke: rule, outcome and reason of those that drop, flag or are an error.
         decided: what a person decided: keep or drop.
-        before: the state after the last curation, and what dropped it; None where its text was not judged.
+        before: the state after the last curation, and what dropped it; None where it was not judged.
+        edited: whether its text is another than was judged then.
         draw: what it was made for.
     """
 
@@ -80,6 +82,7 @@ class _Row(NamedTuple):
     text: str
     before: tuple[str, str] | None
     draw: str | None
+    edited: bool
 
     @property
     def stands(self) -> bool:
@@ -112,6 +115,7 @@ class _Run:
     before: Tally = field(default_factory=Tally)
     draws: KeptDraws = field(default_factory=KeptDraws)
     changed: Changed = field(default_factory=Changed)
+    edited: int = 0
     changes: list[Change] = field(default_factory=list)
 
     def go(self) -> Curation:
@@ -132,7 +136,7 @@ class _Run:
         done = Curation(
             rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
             self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
-            self.draws.starved(self.dataset),
+            self.draws.starved(self.dataset), self.edited,
         )
         if not self.diff:
             judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
@@ -152,10 +156,15 @@ class _Run:
     def _judge_rows(self, as_it_was: bool) -> None:
         reviews, aside = self.dataset.reviews(), self.dataset.aside()
         parents: dict[str, str] = {}
-        rows = joined(self.dataset, self.problems.append, whole=False, as_it_was=as_it_was)
+        earlier: dict[str, tuple[str, str]] = {}  # of rows that were edited since
+
+        def note(verdict: Verdict) -> None:
+            earlier[verdict.sample] = verdict.state, against(verdict.findings)
+
+        rows = joined(self.dataset, self.problems.append, whole=False, as_it_was=as_it_was, earlier=note)
         for asked, judged in self.measuring.run(rows):
             sample = asked.sample
-            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample))
+            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None))
             marshal.dump(tuple(row), self.spool)
             self.reused += judged.reused
             if row.aside is not None:
@@ -236,6 +245,7 @@ class _Run:
             return
         gone = verdict.state == "dropped"
         self.changed = Changed(self.changed.back + (not gone), self.changed.gone + gone)
+        self.edited += row.edited
         if self.diff:
             why = against(verdict.findings) if gone else row.before[1]
             self.changes.append(Change(row.sample, verdict.state, why, row.text))
@@ -244,7 +254,7 @@ class _Run:
         outcome: Outcome
         match = self.matches[rule.name].get(row.sample)
         if not stands or row.aside is not None:
-            value, outcome, reason = None, "unmeasured", ""
+            value, outcome, reason = None, "unmeasured", "" if row.aside is not None else NOT_COMPARED
         elif rule.name in self.broken:
             value, outcome, reason = None, "error", self.broken[rule.name]
         elif match is None:
@@ -254,8 +264,10 @@ class _Run:
         return Finding(rule.name, value, outcome, reason, key=rule.key)
 
 
-def _judged_row(asked: Asked, judged: Judged, review: dict[str, Any] | None, aside: str | None) -> _Row:
-    """A row with what rules and a person say of it."""
+def _judged_row(
+    asked: Asked, judged: Judged, review: dict[str, Any] | None, aside: str | None, earlier: tuple[str, str] | None,
+) -> _Row:
+    """A row with what rules and a person say of it. `earlier`: what was decided on another text of it."""
     sample, verdict = asked
     findings, spoke = judged.findings, [(found.rule, found.outcome, found.reason) for found in judged.spoke]
     if review is not None:
@@ -267,7 +279,8 @@ def _judged_row(asked: Asked, judged: Judged, review: dict[str, Any] | None, asi
         sample.id, verdict.digest if verdict else sample.digest, findings, spoke,
         str(review["action"]) if review else None, aside,
         {axis: str(value) for axis, value in sample.cell.items()}, sample.answer[:200],
-        (verdict.state, against(verdict.findings)) if verdict else None, draw if isinstance(draw, str) else None,
+        (verdict.state, against(verdict.findings)) if verdict else earlier, draw if isinstance(draw, str) else None,
+        verdict is None and earlier is not None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 from pipeline.marks import Marks
@@ -24,12 +24,13 @@ CELLS = 1_000_000
 
 
 class Value(NamedTuple):
-    """A value of an axis: rows that the plan wants of it, and rows that are kept."""
+    """A value of an axis: rows that the plan wants of it, rows that are kept, and would be at an even loss."""
 
     axis: str
     value: str
     wanted: int
     kept: int
+    share: int
 
 
 class Starved(NamedTuple):
@@ -40,12 +41,14 @@ class Starved(NamedTuple):
         kept: of these, rows that are kept.
         values: those of which too little is kept, the worst first.
         cells: cells of which several rows were wanted and none is kept.
+        keep: rows kept in all, once each of these has its share and no other has lost a row.
     """
 
     wanted: int
     kept: int
     values: list[Value]
     cells: list[dict[str, Any]]
+    keep: int
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -91,7 +94,16 @@ class KeptDraws:
         empty = [dict(cell) for cell, (want, has) in cells.items() if want >= REPEATED and not has]
         if not there or not (values or empty):
             return None
-        return Starved(total, there, sorted(values, key=lambda each: (each.kept / each.wanted, each)), empty)
+        parts = [(sum(each.wanted for each in values if each.axis == axis),
+                  sum(each.kept for each in values if each.axis == axis)) for axis in wanted]
+        parts.append((sum(want for want, has in cells.values() if want >= REPEATED and not has), 0))
+        keep = max(_even(total, there, *part) for part in parts)
+        return Starved(total, there, sorted(values, key=lambda each: (each.kept / each.wanted, each)), empty, keep)
+
+
+def _even(total: int, there: int, wanted: int, kept: int) -> int:
+    """Rows in all, of which the lacking part has its share when all others stay as they are."""
+    return ceil((there - kept) * total / (total - wanted))
 
 
 def _lacking(axis: str, wanted: Mapping[str, int], kept: Mapping[str, int]) -> list[Value]:
@@ -104,5 +116,5 @@ def _lacking(axis: str, wanted: Mapping[str, int], kept: Mapping[str, int]) -> l
             continue
         share, of_others = kept[value] / of, (all_kept - kept[value]) / others
         if share <= HALF * of_others and (overall - share) / sqrt(overall * (1 - overall) / of) >= DEVIATIONS:
-            found.append(Value(axis, value, of, kept[value]))
+            found.append(Value(axis, value, of, kept[value], round(all_kept * of / all_wanted)))
     return found

@@ -40,7 +40,7 @@ class Dropped(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """Rows whose state is another than after the last curation; rows that are new or were edited are not among them.
+    """Rows whose state is another than after the last curation; rows that are new are not among them.
 
     Attributes:
         back: rows that were dropped and are kept.

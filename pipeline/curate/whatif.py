@@ -15,12 +15,14 @@ from pipeline.rules import CompareRule, Measured, RowRule
 from pipeline.store import Dataset
 from pipeline.types import Verdict
 
-from .moves import WHAT_IF, Move, Moved, Noted, last_rules, moved, read_moves, written
+from .moves import WHAT_IF, Move, Moved, Noted, decides, last_rules, moved, read_moves, written
 from .outcome import Curation
 from .run import REVIEW, curate
 
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 """Of the measured values: where a bound is tried."""
+OF_DROPPED = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+"""Of the values of rows that the rule drops, which may all lie between two of the others."""
 DIGITS = 4
 """Leading digits of a tried bound that is no whole number."""
 
@@ -94,9 +96,8 @@ def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> Wh
     items, found = moved(noted, moves)
     done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True)
     then = _opened(noted, items, moves)
-    places = [] if noted.given else [(noted.places[move.rule], then[move.rule]) for move in moves]
     return WhatIf(found, done, [rule.name for rule in noted.rules if isinstance(rule, CompareRule)],
-                  list(dict.fromkeys(places)), then)
+                  decides(recipe, noted, moves, found, then), then)
 
 
 def _opened(noted: Noted, items: Sequence[Any], moves: Sequence[Move]) -> list[str]:
@@ -166,22 +167,25 @@ def _tried(rule: RowRule[Any, Any], move: Move, values: Values, name: str) -> li
         return list(get_args(annotation))
     if bool in kinds:
         return [False, True]
-    numbers = Counter[float]()
-    for (value, _, _), count in values.items():
+    numbers, dropped = Counter[float](), Counter[float]()
+    for (value, speaks, _), count in values.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             numbers[value] += count
+            if speaks and not _stands(rule, value):
+                dropped[value] += count
     if not numbers or not {int, float} & set(kinds):
         raise RecipeError(f"{WHAT_IF} {move.text}: what {rule.name} measures is no number that {move.bound} cuts: give "
                           "it a value", f"synth curate {name} {WHAT_IF} {rule.name}.{move.bound}={now}")
     whole = float not in kinds
-    tried = {round(value) if whole else float(f"{value:.{DIGITS}g}") for value in _quantiles(numbers)}
+    tried = {round(value) if whole else float(f"{value:.{DIGITS}g}")
+             for value in (*_quantiles(numbers, QUANTILES), *_quantiles(dropped, OF_DROPPED))}
     return sorted(tried | ({now} if isinstance(now, int | float) else set()))
 
 
-def _quantiles(numbers: Counter[float]) -> list[float]:
-    """The measured values at QUANTILES, each the smallest with at least that share at or below it."""
+def _quantiles(numbers: Counter[float], shares: Sequence[float]) -> list[float]:
+    """The measured values at some shares, each the smallest with at least that share at or below it."""
     ranked, total, found, passed = sorted(numbers.items()), numbers.total(), list[float](), 0
-    wanted = list(QUANTILES)
+    wanted = list(shares)
     for value, count in ranked:
         passed += count
         while wanted and passed >= wanted[0] * total:

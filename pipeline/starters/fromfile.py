@@ -109,7 +109,7 @@ def write_from(name: str, cwd: Path, looked: Looked) -> Path:
         *(f"  {role}: {quoted(text)}" for role, text in looked.train.items()),
         *_class_comment(looked.classes),
         *([f"  # not used: {', '.join(looked.unused)}"] if looked.unused else []),
-        "curate: [exact_duplicate]",
+        "curate: [sft]               # synth plugins sft shows its rules",
         f"export: {{formats: [{looked.export}], validation: 0.1}}",
     ]
     return write_new(cwd / f"{name}.yaml", "\n".join(lines) + "\n")

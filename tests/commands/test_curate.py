@@ -70,11 +70,10 @@ def test_the_fault_names_the_rule_that_has_it(ferry: Path, capsys: pytest.Captur
     assert "--rule 2: length: which unit?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("sets", [[], ["--set", "curate=[]"]])
 def test_where_no_rule_is_named_the_preset_decides_and_is_named(
-    ferry: Path, capsys: pytest.CaptureFixture[str], sets: list[str]
+    ferry: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["curate", "ferry", *sets]) == 0
+    assert main(["curate", "ferry"]) == 0
     captured = capsys.readouterr()
     assert "no rule is named: by the preset sft, which `synth plugins sft` shows" in captured.err.splitlines()
     assert "near-duplicate" in captured.out
@@ -316,3 +315,78 @@ def test_a_rule_that_raises_on_a_row_stops_nothing(ferry: Path, capsys: pytest.C
     lines = [json.loads(line) for line in (ferry / "verdicts.jsonl").read_bytes().splitlines()]
     assert [line["findings"][0]["outcome"] for line in lines] == ["keep", "keep", "error"]
     assert lines[2]["findings"][0]["reason"] == "ValueError: a goat"
+
+
+def test_an_empty_list_of_rules_keeps_every_row(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("curate", "run"):
+        assert main([verb, "ferry", "--set", "curate=[]", "--json"]) == 0
+        captured = capsys.readouterr()
+        assert "the preset" not in captured.err
+        done = [json.loads(line) for line in (ferry / "verdicts.jsonl").read_bytes().splitlines()]
+        assert [line["state"] for line in done] == ["kept"] * 3
+    assert main(["curate", "ferry", "--set", "curate=[]"]) == 0
+    assert "no rule: `curate: []` of the recipe keeps every row" in capsys.readouterr().err.splitlines()
+
+
+def test_a_bound_of_a_preset_is_proposed_within_the_preset(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--what-if", "length.min=800"]) == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("decides so, once the recipe says curate: [sft: {length: {min: 800}}]")
+    recipe = ferry.parent.parent / "ferry.yaml"
+    recipe.write_text((ferry / "recipe.yaml").read_text()
+                      + "curate: [sft: {pii: off, length: {max: 9000}}, finish_reason]\n")
+    assert main(["curate", "ferry"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--what-if", "length.min=800"]) == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("says curate: [sft: {pii: false, length: {max: 9000, min: 800}}, finish_reason]")
+
+
+def test_rules_of_the_command_line_say_what_they_replace(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--rule", "refusal", "--diff"]) == 0
+    assert "--rule replaces 22 rules of the recipe" in capsys.readouterr().err
+
+
+def test_the_rows_behind_the_table_can_be_listed(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = ["--rule", "length: {min: 30, unit: words}", "--rule", "refusal"]
+    assert main(["curate", "ferry", *rules]) == 3
+    said = capsys.readouterr().err
+    assert "synth inspect ferry --where \"dropped_by == ['length']\"   those that only length drops" in said
+    for where, count in (("dropped_by == ['length']", 2), ("'length' in dropped_by and 'refusal' in dropped_by", 1)):
+        assert main(["inspect", "ferry", "--where", where, "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)) == count
+
+
+def test_flagged_is_a_state_to_look_for(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = ferry.parent.parent
+    (root / "goats.py").write_text(OWN)
+    (root / "ferry.yaml").write_text((ferry / "recipe.yaml").read_text() + "curate: [{rule: ./goats.py}]\n")
+    assert main(["curate", "ferry"]) == 0
+    capsys.readouterr()
+    for words, count in ((["--state", "flagged"], 1), (["--where", "state == 'flagged'"], 1),
+                         (["--where", "state == 'kept'"], 3), (["--where", "state in ['flagged', 'new']"], 1),
+                         (["--where", "state != 'flagged'"], 2)):
+        assert main(["inspect", "ferry", *words, "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)) == count, words
+    assert main(["inspect", "ferry", "--where", "state == 'flaged'"]) == 2
+    assert "no row's state is 'flaged'" in capsys.readouterr().err
+
+
+def test_rows_that_were_edited_into_another_state_are_counted_and_undone(
+    ferry: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["curate", "ferry", "--set", "curate=[refusal]"]) == 0
+    samples = ferry / "samples.jsonl"
+    samples.write_text(samples.read_text().replace("The ferry leaves at six, without the goat.",
+                                                   "I'm sorry, but I can't help with that."))
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--set", "curate=[refusal]", "--diff"]) == 0
+    assert "1 row dropped (1 of them edited by hand)" in capsys.readouterr().out
+    assert main(["curate", "ferry", "--set", "curate=[refusal]"]) == 0
+    told = "since the last curation: 0 rows back, 1 newly dropped (1 of them edited by hand)"
+    assert told in capsys.readouterr().err
+    assert main(["curate", "ferry", "--undo"]) == 0

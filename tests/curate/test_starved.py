@@ -28,6 +28,8 @@ def test_a_value_of_which_half_as_much_is_kept_is_starved(dataset: Dataset) -> N
     assert found is not None
     assert (found.wanted, found.kept) == (120, 89)
     assert [(each.axis, each.value, each.wanted, each.kept) for each in found.values] == [("genre", "noir", 40, 11)]
+    assert found.values[0].share == 30, "a third of the 89 that are kept"
+    assert found.keep == 117, "78 of the other two thirds stay, and 39 are a third"
     assert found.cells == []
 
 
