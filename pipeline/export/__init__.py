@@ -36,8 +36,9 @@ from .configure import configure
 from .options import ORDERS, Options, share
 from .order import place_of
 from .origins import Origins, sources
+from .placing import UNFINISHED
 from .split import Divided, divide, doubts_about
-from .write import UNFINISHED, File, Job, Written, refuse_empty, require_most, write_format
+from .write import File, Job, Written, refuse_empty, require_most, write_format
 
 if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset

@@ -29,7 +29,8 @@ from pipeline.words import plural
 from .check_across import NEAR_BYTES, Across, by_name, provenance
 from .check_target import OPENAI, Target, as_written, for_target, named, opened, target_of
 from .check_tokens import Tokens, rendered, spread
-from .write import MANIFEST, NAMES, measure, no_pair
+from .placing import MANIFEST, measure
+from .write import NAMES, no_pair
 
 if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset

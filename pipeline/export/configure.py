@@ -8,7 +8,8 @@ from pathlib import Path
 from pipeline.configs import Config, Made
 from pipeline.formats import Format
 
-from .write import NAMES, Written, list_configs
+from .placing import list_configs
+from .write import NAMES, Written
 
 
 def configure(configs: Sequence[Config], plugins: Sequence[Format], written: Sequence[Written]) -> list[Path]:
@@ -32,7 +33,7 @@ def configure(configs: Sequence[Config], plugins: Sequence[Format], written: Seq
             train, validation = (sides.get(name) for name in NAMES.values())
             files |= config.files(Made(plugin, str(train), validation, one.longest, one.weighted))
         if files:
-            list_configs(one, files)
+            list_configs(one.folder, files)
         one.stale = tuple(name for name in one.stale if name not in files)
         for name, text in files.items():
             (one.folder / name).write_text(text, encoding="utf-8", newline="\n")

@@ -34,8 +34,9 @@ from .configure import configure
 from .options import Options
 from .order import place_of
 from .origins import Origins, sources
+from .placing import REFUSED, measure
 from .split import Divided, divide, doubts_about
-from .write import REFUSED, Job, Written, refuse_empty, refused_line, write_format
+from .write import Job, Written, refuse_empty, refused_line, write_format
 
 Report = Callable[[Problem], None]
 
@@ -186,8 +187,6 @@ def _left(plugin: formats.Format, fields: Counter[str]) -> list[str]:
 
 def _about(path: Path, options: Options, divided: Divided, count: int) -> dict[str, Any]:
     """What a manifest says of the whole. No clock, no absolute path: the same rows, the same bytes."""
-    from .write import measure
-
     return {
         "source": {"file": path.name, "sha256": measure(path)[1]},
         "options": {"order": options.order, "ascii": options.ascii, "seed": options.seed,

@@ -21,7 +21,8 @@ import orjson
 from pipeline.errors import DataError, MissingExtra, ProviderError, RecipeError, RowsRehearsed, SynthError
 
 from .card import CARD
-from .write import MANIFEST, NAMES, configs_in
+from .placing import MANIFEST, configs_in
+from .write import NAMES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _OFF = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -18,18 +16,16 @@ import orjson
 from pipeline import tokens
 from pipeline.errors import DataError, YieldError
 from pipeline.formats import Format, FormatRefusal
-from pipeline.store.files import jsonl_bytes, sync_folder
+from pipeline.store.files import jsonl_bytes
 from pipeline.types import Example, Message, Problem, text_of
 
 from ._originals import Originals
 from ._spool import TRAIN, VALIDATION, Spool
 from .card import CARD, Story, card
 from .origins import Origins
+from .placing import MANIFEST, REFUSED, UNFINISHED, manifest_in, measure, put_in_place, remove
 
 NAMES = {TRAIN: "train", VALIDATION: "validation"}
-MANIFEST, REFUSED = "manifest.json", "refused.jsonl"
-UNFINISHED = ".new-"
-"""How the folder is called in which files are written before they are put in place."""
 
 COUNTED_AS = {"openai-chat": "gpt-4.1"}
 """Format -> the model whose encoding its rows are counted in; for others tokens are an estimate."""
@@ -157,7 +153,7 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
                 if _write_side(plugin, target, side, job, done, refused):
                     done.files.append(_proven(plugin, target, side, job.spool, done))
                 else:
-                    _remove(target)
+                    remove(target)
         if not (new / REFUSED).stat().st_size:
             (new / REFUSED).unlink()
         if not done.files or not done.files[0].path.name.startswith(NAMES[TRAIN]):
@@ -168,7 +164,9 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
             manifest = _manifest(done, plugin, job.about)
             _write_card(new / CARD, folder, plugin, (job, manifest), done)
             (new / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-            _put_in_place(new, folder, done)
+            done.stale = put_in_place(new, folder)
+            done.manifest = folder / MANIFEST
+            done.files = [file._replace(path=folder / file.path.name) for file in done.files]
         if (folder / REFUSED).is_file():
             done.reasons_in = folder / REFUSED
         return done
@@ -272,19 +270,6 @@ def _tokens(plugin: Format, example: Example) -> tokens.Count:
     return tokens.Count(sum(tokens.count(text, "").tokens for text in texts), False)
 
 
-def measure(path: Path) -> tuple[int, str]:
-    """Bytes and sha256 of a file; of a folder those of all its files, by their names."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
-    size, whole = 0, hashlib.sha256()
-    for each in sorted((found for found in path.rglob("*") if found.is_file()), key=lambda p: p.as_posix().encode()):
-        data = each.read_bytes()
-        size += len(data)
-        whole.update(f"{each.relative_to(path).as_posix()}\0{hashlib.sha256(data).hexdigest()}\n".encode())
-    return size, whole.hexdigest()
-
-
 def _manifest(done: Written, plugin: Format, about: dict[str, Any]) -> dict[str, Any]:
     rendering = plugin.rendering()
     options = plugin.how.model_dump(mode="json", exclude_defaults=True, exclude={"tokenizer"})  # a path of one machine
@@ -307,7 +292,7 @@ def _manifest(done: Written, plugin: Format, about: dict[str, Any]) -> dict[str,
 def _write_card(target: Path, folder: Path, plugin: Format, told: tuple[Job, dict[str, Any]], done: Written) -> None:
     """Writes README.md and notes its digest in the manifest; one that a hand wrote or changed there is left alone."""
     job, manifest = told
-    before, there = _manifest_in(folder).get("card"), folder / CARD
+    before, there = manifest_in(folder).get("card"), folder / CARD
     done.card = there
     if there.is_file() and (not isinstance(before, dict) or measure(there)[1] != before.get("sha256")):
         done.card_kept = True
@@ -318,82 +303,6 @@ def _write_card(target: Path, folder: Path, plugin: Format, told: tuple[Job, dic
     row = plugin.values(first.example) if first is not None else None
     target.write_text(card(job.story, manifest, row), encoding="utf-8", newline="\n")
     manifest["card"] = {"name": CARD, "sha256": measure(target)[1]}
-
-
-def _manifest_in(folder: Path) -> dict[str, Any]:
-    """The manifest of the export before; empty where there is none."""
-    try:
-        value = orjson.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _put_in_place(new: Path, folder: Path, done: Written) -> None:
-    """Moves files over those of the export before; files that only that one had are taken away."""
-    last = _manifest_in(folder)
-    done.stale = tuple(configs_in(folder, last))
-    before = {*_names_in(last), *(name for name in done.stale if _is_ours(folder, last, name))}
-    with suppress(FileNotFoundError):
-        (folder / MANIFEST).unlink()
-    made = sorted((path for path in new.iterdir() if path.name != MANIFEST), key=lambda path: path.name)
-    for name in {*before, REFUSED} - {path.name for path in made}:
-        _remove(folder / name)
-    for path in made:
-        _sync(path)
-        if (folder / path.name).is_dir():
-            _remove(folder / path.name)
-        path.replace(folder / path.name)
-    _sync(new / MANIFEST)
-    (new / MANIFEST).replace(folder / MANIFEST)
-    sync_folder(folder)
-    done.manifest = folder / MANIFEST
-    done.files = [file._replace(path=folder / file.path.name) for file in done.files]
-
-
-def _names_in(manifest: dict[str, Any]) -> set[str]:
-    """Names of the files that an export's manifest lists; only plain names, whatever stands there."""
-    try:
-        return {file["name"] for file in manifest["files"] if Path(file["name"]).name == file["name"]}
-    except (KeyError, TypeError):
-        return set()
-
-
-def configs_in(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    """Names of the config files that a manifest lists and that are there; only plain names, whatever stands there."""
-    listed = manifest.get("configs")
-    names = [each.get("name") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return [name for name in names if isinstance(name, str) and Path(name).name == name and (folder / name).is_file()]
-
-
-def _is_ours(folder: Path, manifest: dict[str, Any], name: str) -> bool:
-    """Whether a config file is as it was written, and no hand changed it since."""
-    return {"name": name, "sha256": measure(folder / name)[1]} in manifest["configs"]
-
-
-def list_configs(done: Written, files: dict[str, str]) -> None:
-    """Notes in the manifest which config files stand beside the rows, so that the next export takes them away."""
-    assert done.manifest is not None
-    manifest = _manifest_in(done.folder)
-    manifest["configs"] = [{"name": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-                           for name, text in files.items()]
-    new = done.folder / f"{UNFINISHED}{MANIFEST}"
-    new.write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-    _sync(new)
-    new.replace(done.manifest)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    if path.is_file():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def require_most(name: str, written: list[Written]) -> None:
