@@ -15,6 +15,7 @@ import yaml
 from pipeline.errors import SynthError
 from pipeline.recipe import Recipe
 from pipeline.sections import About
+from pipeline.words import printable
 
 from .origins import Origins, ranked
 
@@ -68,7 +69,7 @@ def card(story: Story, manifest: dict[str, Any], row: Any) -> str:
 def metadata(story: Story, manifest: dict[str, Any]) -> dict[str, Any]:
     """The front matter, in the keys of huggingface_hub's DatasetCardData."""
     about, rows = story.about or About(), sum(file["rows"] for file in manifest["files"])
-    found: dict[str, Any] = {"pretty_name": about.title or story.name}
+    found: dict[str, Any] = {"pretty_name": " ".join(printable(about.title or story.name).split()) or story.name}
     if about.license is not None:
         short = about.license.strip().lower()
         found |= {"license": short} if _SHORT_NAME.fullmatch(short) else \

@@ -177,8 +177,8 @@ def document_rows(stream: BufferedIOBase, bom: bytes, where: str, report: Report
         if values is not None:
             yield Row(values, number, start, start + size, data)
     if depth == 1:
-        report(Problem("warning", "json", f"{where}:{window.line}", "the array does not end: the file may be cut off",
-                       "check that the file is whole"))
+        report(Problem("warning" if number else "error", "json", f"{where}:{window.line}",
+                       "the array does not end: the file may be cut off", "check that the file is whole"))
 
 
 class _Window:

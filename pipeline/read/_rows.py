@@ -103,7 +103,7 @@ def _found(path: Path, report: Report, encoding: str | None, sound: Sound | None
             yield from parquet_rows(stream, path, report)
         elif what in ("csv", "tsv"):
             yield from table_rows(stream, how, name, where, report, "\t" if what == "tsv" else None)
-        elif name is None and _laid_out(stream, what):
+        elif name is None and _laid_out(stream, what, path):
             if what == "jsonl":
                 report(Problem("note", "not-lines", where, "one JSON document and not a row per line; read as such"))
             yield from document_rows(stream, how.bom, where, report)
@@ -119,8 +119,8 @@ def _begin(path: Path, encoding: str | None, stack: ExitStack) -> tuple[Buffered
         if path.name.lower().endswith(".gz"):
             stream = _unpacked(stream, stack)
         return stream, Breaks(b"\n", b"\r", b""), None
-    how, name = breaks(_peek(stream), codec(encoding))
-    if name is None and (wide := _wide(_peek(stream))):
+    how, name = breaks(_peek(stream, path), codec(encoding))
+    if name is None and (wide := _wide(_peek(stream, path))):
         raise DataError(f"{path}:1: every second byte is zero: {wide} without a byte order mark", f"--encoding {wide}")
     if what == "json" and name is not None:
         cure = f"iconv -f {name} -t utf-8 {path} > utf8.json"
@@ -128,17 +128,23 @@ def _begin(path: Path, encoding: str | None, stack: ExitStack) -> tuple[Buffered
     return stream, how, name
 
 
-def _peek(stream: BufferedIOBase) -> bytes:
-    """The first bytes, left where they are. Damage in a packed file shows when it is read."""
-    try:
-        return Chunks(stream, "", _quiet).read(_HEAD, 1)
-    finally:
-        stream.seek(0)
+def _peek(stream: BufferedIOBase, path: Path) -> bytes:
+    """The first bytes, left where they are. Damage behind them, in a packed file, shows when it is read.
+
+    Raises:
+        DataError: a packed file that is damaged before its first byte.
+    """
+    damage: list[Problem] = []
+    head = Chunks(stream, str(path), damage.append).read(_HEAD, 1)
+    if damage and not head:  # gzip's reader does not go back to a header that it could not read
+        raise DataError(f"{path}: {damage[0].message.partition(';')[0]}", damage[0].fix)
+    stream.seek(0)
+    return head
 
 
-def _laid_out(stream: BufferedIOBase, what: str) -> bool:
+def _laid_out(stream: BufferedIOBase, what: str, path: Path) -> bool:
     """Whether JSON is a document, so that its lines are not its rows."""
-    head = _peek(stream).removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = _peek(stream, path).removeprefix(b"\xef\xbb\xbf").lstrip()
     if what == "jsonl":
         return is_document(head)
     first, _, rest = head.partition(b"\n")

@@ -82,7 +82,7 @@ def test_where_no_rule_is_named_the_preset_decides_and_is_named(
 
 
 def test_what_an_item_of_a_preset_says_wins(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["curate", "ferry", "--rule", "sft: {length: {min: 10}, refusal: off}", "--json"]) == 0
+    assert main(["curate", "ferry", "--rule", "sft: {length: {min: 10, unit: bytes}, refusal: off}", "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
     assert value["by_rule"] == {"length": 1}
     assert "refusal" not in [rule["rule"] for rule in value["rules"]]

@@ -47,11 +47,11 @@ def test_presets_stand_behind_the_rules_and_one_shows_what_it_holds(capsys: pyte
     assert shown.index("near-duplicate") < shown.index("presets") < shown.index("  sft")
     assert main(["plugins", "sft"]) == 0
     told = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
-    assert "{min: 1, unit: chars}" in told["length"]
+    assert "{min: 1, unit: words}" in told["length"]
     assert plugins("rules")["refusal"].summary in told["refusal"]
     assert main(["plugins", "sft", "--json"]) == 0
     (value,) = json.loads(capsys.readouterr().out)
-    assert (value["family"], value["rules"]["length"]) == ("presets", {"min": 1, "unit": "chars"})
+    assert (value["family"], value["rules"]["length"]) == ("presets", {"min": 1, "unit": "words"})
 
 
 def test_one_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:

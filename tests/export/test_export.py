@@ -177,11 +177,11 @@ def test_tiny_sets_have_both_sides(tmp_path: Path, count: int, validation: float
         assert any("too few" in note for note in done.notes)
 
 
-def test_one_prompt_cannot_be_divided(tmp_path: Path) -> None:
+def test_one_prompt_is_divided_by_its_answers(tmp_path: Path) -> None:
     with dataset(tmp_path, [sample(f"{i}", "Q" if i else "q ") for i in range(5)]) as made:
         done = run(made, validation=0.5)
-        assert [file.path.name for file in done.written[0].files] == ["train.jsonl"]
-        assert any("share one cell or prompt" in note for note in done.notes)
+        assert [file.path.name for file in done.written[0].files] == ["train.jsonl", "validation.jsonl"]
+        assert any("by answer" in note for note in done.notes), done.notes
 
 
 def test_answers_alone_are_divided_too(tmp_path: Path) -> None:
