@@ -32,6 +32,7 @@ pairs:
   judge: {model: "openai:wise", max_tokens: 5, user: "Better, A or B? A: {{answer_a}} B: {{answer_b}}"}
 train: {user: "Tale {{who}}"}
 generate: {model: "openai:small", max_tokens: 200}
+curate: []
 export: {formats: [openai-dpo]}
 """
 KEY = {"OPENAI_API_KEY": "sk-loopback-e2e"}
