@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .views import THAI, TIBETAN
+
 Span = tuple[int, int]
 
 _LOST = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ud800-\udfff\ufffe\uffff]+")
@@ -27,9 +29,9 @@ _PAIR = re.compile(
     "|\xc3[^A-Za-z\xa0-\xff]|ï")
 """The same, roughly and fast."""
 _HIDDEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u202a-\u202e]")
-_FLOOD = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u202a-\u202e]{4,}")
-_SPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u0f00-\u0fff]")
-"""Thai, Lao, Burmese, Khmer, Tibetan: scripts that mark words by spaces of no width."""
+_FLOOD = re.compile(f"{_HIDDEN.pattern}{{4,}}")
+_SPACED = re.compile(f"[{THAI}{TIBETAN}]")
+"""Scripts that mark words by spaces of no width."""
 HIDDEN_SHARE, HIDDEN_MOST = 0.05, 10
 """Characters of no width are a flood at over 5% of a text and over 10, or 4 in a row. Chosen by us."""
 _TOPIC = re.compile(

@@ -74,14 +74,18 @@ def iban(text: str) -> bool:
 
 def nhs(digits: str) -> bool:
     """Whether ten digits are an NHS number: weights 10 to 2, modulo 11 (NHS Data Dictionary)."""
-    check = -sum(int(digit) * weight for digit, weight in zip(digits, range(10, 1, -1))) % 11
-    return check != 10 and check == int(digits[9])
+    return _nhs_check(digits) == int(digits[9])
 
 
 def nhs_check(nine: str) -> str:
     """Nine digits with their check digit; the last of the nine is raised where there is none."""
-    check = -sum(int(digit) * weight for digit, weight in zip(nine, range(10, 1, -1))) % 11
+    check = _nhs_check(nine)
     return f"{nine}{check}" if check < 10 else nhs_check(nine[:8] + str((int(nine[8]) + 1) % 10))
+
+
+def _nhs_check(digits: str) -> int:
+    """The check digit of the first nine; 10 where they have none."""
+    return -sum(int(digit) * weight for digit, weight in zip(digits, range(10, 1, -1))) % 11
 
 
 def ssn(digits: str) -> bool:
@@ -125,15 +129,18 @@ def bech32(text: str) -> list[int] | None:
     values = [_BECH32.find(char) for char in tail]
     if not head or len(values) < 7 or -1 in values:
         return None
-    constant = 1 if values[0] == 0 else 0x2BC830A3
-    return values[:-6] if _polymod(_spread(head) + values) == constant else None
+    return values[:-6] if _polymod(_spread(head) + values) == _constant(values) else None
 
 
 def to_bech32(head: str, values: list[int]) -> str:
     """Five-bit values, the witness version first, as a segwit address."""
-    constant = 1 if values[0] == 0 else 0x2BC830A3
-    check = _polymod(_spread(head) + values + [0] * 6) ^ constant
+    check = _polymod(_spread(head) + values + [0] * 6) ^ _constant(values)
     return f"{head}1" + "".join(_BECH32[each] for each in values + [check >> 5 * (5 - i) & 31 for i in range(6)])
+
+
+def _constant(values: list[int]) -> int:
+    """What a right checksum leaves, by the witness version."""
+    return 1 if values[0] == 0 else 0x2BC830A3
 
 
 def _spread(head: str) -> list[int]:

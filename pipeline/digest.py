@@ -101,6 +101,11 @@ def hash_int(*parts: Any) -> int:
     return int.from_bytes(hashlib.blake2b(canonical(list(parts)), digest_size=8).digest(), "big")
 
 
+def text_key(text: str) -> bytes:
+    """12 bytes that stand for a text in memory, lone surrogates or not."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+
+
 def normal_text(text: str) -> str:
     """NFC, case-folded, white space collapsed: what two texts share when only layout differs."""
     same = text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .kinds import VERSE_LINE, kind_of
+from .views import THAI, TIBETAN
 
 Grade = Literal["whole", "maybe", "cut"]
 
@@ -33,8 +34,8 @@ _MARKS = frozenset(".!?…。！？｡．؟۔।॥።᙮։⁇‼⁉‽~;")
 """End marks of many scripts; the Greek question mark is a semicolon, which is looked at apart."""
 _WRAPS = "\"'”’»›」』）)]}*_`> \t\u200b\ufe0f"
 """What may stand behind an end mark."""
-_NO_MARKS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u0f00-\u0fff]")
-"""Thai, Lao, Burmese, Khmer, Tibetan: texts without end marks."""
+_NO_MARKS = re.compile(f"[{THAI}{TIBETAN}]")
+"""Scripts whose texts have no end marks."""
 _ONE, _NUMBER = re.compile(r"\(?1[.)] ?\S"), re.compile(r"(?:^|(?<=\s))\(?(\d{1,3})[.)](?=\s+\S)")
 _BARE_ITEM = re.compile(r"\n[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]*(?:\*\*)?$")
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]+\S", re.MULTILINE)

@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+from .views import HAN, THAI
+
 Kind = Literal["label", "json", "code", "list", "table", "verse", "dialogue", "prose"]
 
 LABEL_WORDS, LABEL_CHARS = 3, 60
@@ -30,8 +32,7 @@ ITEMS, ITEM_WORDS, ITEM_HAN, ITEMS_CHARS = 3, 3, 6, 400
 """`China, the United States, and Brazil`: one line, so many items at least (one more with a full stop), of so many
 words or Han characters at most. Chosen by us on 5,000 sentences of curation/base.jsonl.gz: 4 are taken for lists, 2
 of them wrongly."""
-_HAN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_THAI = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+_HAN, _THAI = re.compile(f"[{HAN}]"), re.compile(f"[{THAI}]")
 _ITEM = re.compile(
     r"\s*(?:(?:[-*+•–·]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S|[-–•·][^\W\d_]|・|[①-⑳]|\(?\d{1,3}[.)．、][^\x00-\x7f]"
     r"|[一二三四五六七八九十]{1,3}[、．])")

@@ -129,11 +129,12 @@ def find(
     for kind in KINDS:
         needs, finder = finders[kind]
         if kind in kinds and has[needs]:
-            found += [span for span in finder(text, start) if not _claimed(span, found)]
+            found += [span for span in finder(text, start) if not claimed(span, found)]
     return sorted(span for span in found if reserved or not span.reserved)
 
 
-def _claimed(span: Span, found: list[Span]) -> bool:
+def claimed(span: Span, found: list[Span]) -> bool:
+    """Whether one of some spans holds a character of another."""
     return any(span.start < had.end and had.start < span.end for had in found)
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from .digest import normal_text
-from .views import character_class, words
+from .views import TABLED, character_class, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +28,6 @@ CHARS = 5
 texts of 49 letters or more, so that `2+2` and `2+3` stay apart."""
 TOGETHER = 32
 """Texts of a batch: of 8 to 256, the fastest on texts of 1.5 kB (their arrays stay in a core's cache)."""
-_TABLED = 0x2070
-"""Characters whose class is looked up in a table; it reaches to the punctuation of books."""
 _CHAR_SALT = 0xC2B2AE3D27D4EB4F
 _BASE = 0x9E3779B97F4A7C15
 """Of the polynomial; odd, so that it has an inverse modulo 2**64."""
@@ -125,8 +123,8 @@ def _classes(codes: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> Classes:
     """The class of each character: 0 between words, 1 within words, 2 a word by itself."""
     import numpy as np
 
-    found = _table()[np.minimum(codes, _TABLED)]
-    beyond = np.flatnonzero(codes >= _TABLED)
+    found = _table()[np.minimum(codes, TABLED)]
+    beyond = np.flatnonzero(codes >= TABLED)
     if len(beyond):
         kinds, where = np.unique(codes[beyond], return_inverse=True)
         found[beyond] = np.array([_class(chr(kind)) for kind in kinds.tolist()], np.uint8)[where]
@@ -137,7 +135,7 @@ def _classes(codes: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> Classes:
 def _table() -> Classes:
     import numpy as np
 
-    return np.array([*(character_class(chr(code)) for code in range(_TABLED)), 0], np.uint8)
+    return np.array([*(character_class(chr(code)) for code in range(TABLED)), 0], np.uint8)
 
 
 _class = lru_cache(maxsize=1 << 16)(character_class)

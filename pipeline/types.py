@@ -17,6 +17,8 @@ Cell = dict[str, Any]
 """One combination: axis name -> value. Values are JSON scalars."""
 Message = dict[str, Any]
 """An OpenAI chat message, as it is: role, content, and whatever else it carries."""
+SYSTEM_ROLES = ("system", "developer")
+"""Who tells a model how to behave: one role by its two names."""
 
 FailureClass = Literal[
     "rate_limit", "quota", "auth", "refused", "content_filter", "length", "parse", "timeout", "connection",

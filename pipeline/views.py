@@ -8,25 +8,30 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import Literal
 
-from .types import Message, Sample, text_of
+from .types import SYSTEM_ROLES, Message, Sample, text_of
 
-_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-"""Thai, Lao, Burmese, Khmer, kana and Han: scripts that put no space between words."""
+THAI = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Thai, Lao, Burmese and Khmer, as a class of a pattern has them."""
+TIBETAN = "\u0f00-\u0fff"
+HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Han and kana."""
+NO_SPACES = THAI + HAN
+"""Scripts that put no space between words."""
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
 """Accents and vowel signs that stand within words; `\\w` holds none of them."""
-_WORD = re.compile(rf"[{_NO_SPACES}]|(?:[^\W{_NO_SPACES}]|[{_MARKS}])+")
-_ALONE = re.compile(f"[{_NO_SPACES}]")
+_WORD = re.compile(rf"[{NO_SPACES}]|(?:[^\W{NO_SPACES}]|[{_MARKS}])+")
+_ALONE = re.compile(f"[{NO_SPACES}]")
 _BETWEEN = "\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u00a0"
 """Quotes, dashes, ellipsis, bullet and the space that does not break: never within a word."""
-_TABLED = 0x2070
+TABLED = 0x2070
 """The characters below are ASCII, alphabets, Thai to Khmer, and the punctuation of books."""
-_BEYOND = re.compile(f"[{chr(_TABLED)}-\U0010ffff]")
+_BEYOND = re.compile(f"[{chr(TABLED)}-\U0010ffff]")
 
 
 @cache
 def _table() -> list[str]:
     """What stands for each character: itself within words, a space between them."""
-    return [(" ", c, f" {c} ")[character_class(c)] for c in map(chr, range(_TABLED))]
+    return [(" ", c, f" {c} ")[character_class(c)] for c in map(chr, range(TABLED))]
 
 
 def character_class(character: str) -> Literal[0, 1, 2]:
@@ -61,6 +66,12 @@ def answers(sample: Sample) -> list[str]:
     return found
 
 
+def answered(sample: Sample) -> list[str] | None:
+    """The texts that `answers` has, else the last one; None where the answer is a call of tools, as `answer`."""
+    last = answer(sample)
+    return None if last is None else answers(sample) or [last]
+
+
 def said(sample: Sample) -> str | None:
     """All that the assistant says in a conversation, as `answers`; None where it only calls tools."""
     found = answers(sample)
@@ -77,7 +88,7 @@ def shown(message: Message) -> str:
 
 def asked(sample: Sample) -> str:
     """The prompt of one exchange; of a conversation all that was said and called before its last answer."""
-    spoken = [message for message in sample.messages if message.get("role") not in ("system", "developer")]
+    spoken = [message for message in sample.messages if message.get("role") not in SYSTEM_ROLES]
     if sum(message.get("role") == "user" for message in spoken) < 2 and not any("tool_calls" in m for m in spoken):
         return sample.prompt
     return "\n".join(f"{message.get('role')}: {shown(message)}" for message in spoken[:-1])
@@ -93,13 +104,18 @@ def words(text: str) -> list[str]:
 
 @lru_cache(maxsize=16)
 def _words(text: str) -> tuple[str, ...]:
+    return tuple(piece_words(text))
+
+
+def piece_words(text: str) -> list[str]:
+    """As `words`, and nothing is remembered: for the pieces of a text, which would drive the texts out."""
     if not text.isascii():  # often for the quotes of books alone, and ASCII is several times as fast
         for mark in _BETWEEN:
             text = text.replace(mark, " ")
     folded = text.casefold() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
     if folded.isascii() or not _BEYOND.search(folded):  # by a table: the same words, several times as fast
-        return tuple(folded.translate(_table()).split())
-    return tuple(_WORD.findall(folded))
+        return folded.translate(_table()).split()
+    return _WORD.findall(folded)
 
 
 def has_words(text: str, count: int) -> bool:

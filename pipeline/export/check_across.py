@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.digest import canonical, normal_text
 from pipeline.endings import is_open
 from pipeline.formats import plain
+from pipeline.rules import kind_and_words
 from pipeline.rules.refusal import refusal_in
 from pipeline.types import Example, Message, Problem, text_of
 from pipeline.words import plural
@@ -120,7 +121,7 @@ class Across:
         if len(said) >= TAIL * ROUNDS and (unit := _round(said)):
             what = f"the answer ends in “{' '.join(unit.split())[:SHOWN]}”, over and over"
             found.append(self._warn("goes-round", number, what, "drop the row: a model would learn to repeat itself"))
-        kind, _, words = str(refusal_in(said).value).partition(": ")
+        kind, words = kind_and_words(refusal_in(said))
         if kind == "full":
             what = f"the answer refuses: “{words}”"
             found.append(self._warn("refusal", number, what, "drop it, or keep it on purpose"))

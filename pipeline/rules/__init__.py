@@ -28,7 +28,7 @@ from ._presets import DEFAULT, expand, held
 
 __all__ = [
     "AnyRule", "CompareRule", "DEFAULT", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule",
-    "expand", "held", "open_rules", "rank",
+    "expand", "held", "kind_and_words", "open_rules", "rank",
 ]
 
 Measure = TypeVar("Measure", bound=Options)
@@ -45,6 +45,12 @@ class Measured(NamedTuple):
 
     value: Scalar
     span: tuple[int, int] | None = None
+
+
+def kind_and_words(measured: Measured) -> tuple[str, str]:
+    """The parts of a value `KIND: WORDS`; no words where it is a kind alone."""
+    kind, _, words = str(measured.value).partition(": ")
+    return kind, words
 
 
 class Decision(NamedTuple):
@@ -149,9 +155,14 @@ class RowRule(Rule[Measure, Bounds]):
             if measured is None:
                 return Finding(self.name, None, "not_applicable", key=self.key)
             decision = self.decide(measured)
+            reason = self.explain(sample, decision, measured.span)
         except Exception as error:  # a rule may be anyone's: its fault is a record on this row
             return Finding(self.name, None, "error", f"{type(error).__name__}: {error}"[:300], key=self.key)
-        return Finding(self.name, measured.value, decision.outcome, decision.reason, measured.span, self.key)
+        return Finding(self.name, measured.value, decision.outcome, reason, measured.span, self.key)
+
+    def explain(self, sample: Sample, decision: Decision, span: tuple[int, int] | None) -> str:
+        """The reason as a person reads it: the decision's, unless a rule shows more of the row."""
+        return decision.reason
 
     def _holds(self, earlier: Finding | None) -> bool:
         return earlier is not None and earlier.key == self.key and earlier.outcome not in ("error", "unmeasured")

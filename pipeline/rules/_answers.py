@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
-from ..types import Sample, text_of
+from ..types import SYSTEM_ROLES, Sample, text_of
 from ..words import shown
-from . import Bounds, Measure, Measured, RowRule
+from . import Bounds, Measure, Measured, RowRule, kind_and_words
 
 WORDS_SHOWN = 80
 """Characters of an answer that a value quotes."""
@@ -33,7 +33,7 @@ class Exchange(NamedTuple):
     @property
     def asked(self) -> str:
         """All that system and user said before it."""
-        roles = ("user", "system", "developer")
+        roles = ("user", *SYSTEM_ROLES)
         texts = (text_of(each.get("content")) for each in self.sample.messages[:self.at] if each.get("role") in roles)
         return "\n".join(texts)
 
@@ -96,9 +96,3 @@ def quoting(kind: str, text: str, span: tuple[int, int]) -> Measured:
     start, end = span
     words = " ".join(shown(text[start:min(end, start + 4 * WORDS_SHOWN)]).split())
     return Measured(f"{kind}: {words[:WORDS_SHOWN]}", span)
-
-
-def kind_and_words(measured: Measured) -> tuple[str, str]:
-    """What `quoting` put together."""
-    kind, _, words = str(measured.value).partition(": ")
-    return kind, words

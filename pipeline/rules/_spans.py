@@ -11,7 +11,7 @@ from pydantic import Field
 from ..pii import Span
 from ..types import Sample, text_of
 from ..views import shown
-from . import Decision, Measured, Options
+from . import Decision, Measured, Options, kind_and_words
 
 SHOWN = 5
 """So many are named by an excerpt; the others are counted."""
@@ -64,7 +64,7 @@ def spans_of(
 
 def decided(measured: Measured, bounds: Bounds) -> Decision:
     """Compares the count with what is let through."""
-    count, _, told = str(measured.value).partition(": ")
+    count, told = kind_and_words(measured)
     if count == "none" or int(count) <= bounds.max:
         return Decision("keep")
     return Decision(bounds.act, told)

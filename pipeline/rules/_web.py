@@ -1,8 +1,9 @@
 """What the rules for web crawls share: several measures of a text in one value, each with its published bound.
 
 They are made for pages, not for answers: they drop good labels, JSON, code, lists and verse. `curate: [sft]` holds none
-of them. A value is compact JSON, measure -> number, so that any bound can be moved without measuring again; `decide`
-names every bound that a text is beyond, in the order in which the filters of datatrove look, by their names.
+of them. A value is compact JSON, measure -> number, a list of such where a row has several answers, so that any bound
+can be moved without measuring again; `decide` names every bound that the worst of them is beyond, in the order in which
+the filters of datatrove look, by their names.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
 from ..types import Sample
-from ..views import answer, answers
-from . import Bounds, Decision, Measure, Measured, Options, RowRule
+from ..views import answered
+from . import Decision, Measure, Measured, Options, RowRule
 
 
 class WebBounds(Options):
     """What becomes of a row that is beyond a bound."""
 
     act: Literal["drop", "flag"] = Field("drop", description="what becomes of a row that is beyond a bound")
+
+
+Web = TypeVar("Web", bound=WebBounds)
 
 
 class Limit(NamedTuple):
@@ -37,9 +41,10 @@ class Limit(NamedTuple):
     told: str
 
 
-class WebRule(RowRule[Measure, Bounds]):
+class WebRule(RowRule[Measure, Web]):
     """Measures the answers that are trained on, decides by a table of limits; the answer beyond most of them speaks."""
 
+    version: ClassVar[int] = 2
     limits: ClassVar[Sequence[Limit]] = ()
 
     @abstractmethod
@@ -48,16 +53,17 @@ class WebRule(RowRule[Measure, Bounds]):
 
     def measure(self, sample: Sample) -> Measured | None:
         """All measures as JSON; None where the answer is a call of tools."""
-        if answer(sample) is None:
+        texts = answered(sample)
+        if texts is None:
             return None
-        found = [self.measures(text) for text in answers(sample) or [sample.answer]]
-        worst = max(found, key=lambda each: len(self._beyond(each))) if len(found) > 1 else found[0]
-        return Measured(json.dumps(worst, separators=(",", ":")))
+        found = [self.measures(text) for text in texts]
+        return Measured(json.dumps(found if len(found) > 1 else found[0], separators=(",", ":")))
 
     def decide(self, measured: Measured) -> Decision:
-        """Every bound that the text is beyond."""
-        told = self._beyond(json.loads(str(measured.value)))
-        return Decision(getattr(self.bounds, "act", "drop"), "; ".join(told)) if told else Decision("keep")
+        """Every bound that the text is beyond; of several, the one that is beyond most."""
+        found = json.loads(str(measured.value))
+        told = max(map(self._beyond, found if isinstance(found, list) else [found]), key=len)
+        return Decision(self.bounds.act, "; ".join(told)) if told else Decision("keep")
 
     def _beyond(self, values: Mapping[str, float]) -> list[str]:
         found = []
@@ -73,7 +79,7 @@ def _number(value: float) -> str:
 
 
 def share(part: float, whole: float) -> float:
-    """A share in three places behind the point, for values that are written to a file; 0 of nothing."""
+    """A share in five places behind the point, for values that are written to a file; 0 of nothing."""
     return round(part / whole, 5) if whole else 0.0
 
 

@@ -14,8 +14,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from . import Decision, Measured, Options, Rule
-from ._answers import NONE, AnswerRule, Exchange, kind_and_words, quoting
+from . import Decision, Measured, Options, Rule, kind_and_words
+from ._answers import NONE, AnswerRule, Exchange, quoting
 from ._phrases import phrases
 
 PHRASES = Path(__file__).with_name("api_error.phrases")

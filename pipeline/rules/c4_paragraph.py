@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..types import Sample
-from ..views import answer, answers
+from ..views import answered
 from . import Decision, Measured, Options, RowRule, Rule
 from ._web import WebBounds
 
@@ -30,11 +30,11 @@ class C4Paragraph(RowRule[Measure, Bounds]):
 
     def measure(self, sample: Sample) -> Measured | None:
         """How many lines are long enough; None where the answer is a call of tools."""
-        if answer(sample) is None:
+        texts = answered(sample)
+        if texts is None:
             return None
         least = self.how.min_paragraph_len
-        return Measured(min(sum(len(line) >= least for line in text.split("\n"))
-                            for text in answers(sample) or [sample.answer]))
+        return Measured(min(sum(len(line) >= least for line in text.split("\n")) for text in texts))
 
     def decide(self, measured: Measured) -> Decision:
         """Compares with the bound, which is still kept."""

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ..render import families, places
 from ..types import Sample, text_of
-from . import Decision, Measured, OptionFault, Options, RowRule, Rule
+from . import Decision, Measured, OptionFault, Options, RowRule, Rule, kind_and_words
 
 ALSO_TEXT = frozenset((
     "<s>", "</s>", "<unk>", "<pad>", "[IMG]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[TOOL_CALLS]", "<think>", "</think>",
@@ -61,7 +61,7 @@ class ControlTokens(RowRule[Measure, Bounds]):
 
     def decide(self, measured: Measured) -> Decision:
         """As the options say."""
-        kind, _, words = str(measured.value).partition(": ")
+        kind, words = kind_and_words(measured)
         if kind == "none":
             return Decision("keep")
         if kind == "maybe":

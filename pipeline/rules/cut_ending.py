@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ..endings import STOPPED, ending_of
-from . import Decision, Measured, Options, Rule
-from ._answers import AnswerRule, Exchange, kind_and_words
+from . import Decision, Measured, Options, Rule, kind_and_words
+from ._answers import AnswerRule, Exchange
 
 
 class Measure(Options):

@@ -16,8 +16,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ..views import words
-from . import Decision, Measured, Options, Rule
-from ._answers import NONE, AnswerRule, Exchange, kind_and_words, quoting
+from . import Decision, Measured, Options, Rule, kind_and_words
+from ._answers import NONE, AnswerRule, Exchange, quoting
 from ._phrases import phrases
 from ._voice import another_voice
 
@@ -75,16 +75,17 @@ class Identity(AnswerRule[Measure, Bounds]):
     def look(self, exchange: Exchange) -> Measured | None:
         """The first words of the worst kind, with their span."""
         text = exchange.answer
-        asked = NONE
-        for kind in _possible(text):
-            for found in islice(phrases(PHRASES)[kind].finditer(text), MOST):
-                if another_voice(text, found.start()):
-                    continue
-                if not _wanted(kind, found[0], exchange.asked):
+        places = [(kind, found) for kind in _possible(text)
+                  for found in islice(phrases(PHRASES)[kind].finditer(text), MOST)
+                  if not another_voice(text, found.start())]
+        if not places:
+            return NONE
+        prompt = exchange.asked
+        if not phrases(PHRASES)["who"].search(prompt):
+            for kind, found in places:
+                if not _wanted(kind, found[0], prompt):
                     return quoting(kind, text, found.span())
-                if asked is NONE:
-                    asked = quoting("asked", text, found.span())
-        return asked
+        return quoting("asked", text, places[0][1].span())
 
     def decide(self, measured: Measured) -> Decision:
         """What the options say of its kind."""
@@ -107,10 +108,8 @@ def _possible(text: str) -> list[str]:
 
 
 def _wanted(kind: str, told: str, prompt: str) -> bool:
-    """Whether a prompt asks for such words."""
+    """Whether a prompt that does not ask who speaks asks for such words."""
     table = phrases(PHRASES)
-    if table["who"].search(prompt):
-        return True
     if kind == "nature":
         return table["machines"].search(prompt) is not None
     named = [each[0].lower() for group in ("lab", "model", "also a name")

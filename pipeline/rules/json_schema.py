@@ -18,7 +18,7 @@ from ..json_schema import broken, check_schema
 from ..json_text import Unread, json_alone, json_in
 from ..types import Sample
 from ..views import answers
-from . import Decision, Measured, OptionFault, Options, RowRule, Rule
+from . import Decision, Measured, OptionFault, Options, RowRule, Rule, kind_and_words
 
 HOLDS, BROKEN = "holds", "broken"
 _BEGUN = re.compile(r'\s*(?:\[\s*)*\{\s*"[^"\\\n]{0,200}"\s*:')
@@ -29,7 +29,7 @@ _FENCED = re.compile(r"```(?:json)?[ \t]*\r?\n.*?\r?\n?[ \t]*```", re.DOTALL | r
 class Measure(Options):
     """What the answer is held to."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, serialize_by_alias=True)
+    model_config = ConfigDict(serialize_by_alias=True)
     schema_: dict[str, Any] | None = Field(
         None, alias="schema", description="JSON Schema, or a file of one beside the recipe; none: that it is JSON")
     around: Literal["nothing", "fence", "text"] = Field(
@@ -65,7 +65,7 @@ class JsonSchema(RowRule[Measure, Bounds]):
 
     def decide(self, measured: Measured) -> Decision:
         """Drops or flags what is broken."""
-        state, _, what = str(measured.value).partition(": ")
+        state, what = kind_and_words(measured)
         return Decision("keep") if state == HOLDS else Decision(self.bounds.act, what)
 
     def _fault(self, text: str) -> str | None:

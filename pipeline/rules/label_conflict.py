@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator
-from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from ..digest import normal_text
+from ..digest import normal_text, text_key
 from ..kinds import kind_of
-from ..types import Sample, text_of
+from ..types import SYSTEM_ROLES, Sample, text_of
 from ..views import answer, asked
 from ..words import shown
 from . import CompareRule, Match, Options, Rule
@@ -88,10 +87,10 @@ class LabelConflict(CompareRule[Measure, Bounds]):
             return None
         said = " ".join(text.split()).strip(_AROUND) or text.strip()
         system = "\x1f".join(text_of(message.get("content")) for message in sample.messages
-                             if message.get("role") in ("system", "developer"))
+                             if message.get("role") in SYSTEM_ROLES)
         prompt = f"{normal_text(system)}\x1e{normal_text(asked(sample))}"
         short = shown(said if len(said) <= SHOWN else f"{said[: SHOWN - 1]}…")
-        return _Row(sample.id, _digest(prompt), _digest(normal_text(said)), short)
+        return _Row(sample.id, text_key(prompt), text_key(normal_text(said)), short)
 
     def _fits(self, text: str) -> bool:
         if self.how.of == "any":
@@ -106,10 +105,6 @@ def _open(labels: Counter[bytes], seen: Counter[bytes]) -> bool:
     """Whether a prompt asks for something that every row may answer in its own words."""
     most = labels.total() >= OPEN and 2 * len(labels) > labels.total()
     return most and all(seen[label] == 1 for label in labels)
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
 plugin: type[Rule[Measure, Bounds]] = LabelConflict

@@ -9,7 +9,6 @@ the answer. """
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field
@@ -17,8 +16,9 @@ from pydantic import Field
 from ..kinds import kind_of
 from ..languages import LETTERS, language_of, names_language, same
 from ..options import listed
-from ..types import Sample, text_of
+from ..types import SYSTEM_ROLES, Sample, text_of
 from . import Decision, Measured, OptionFault, Options, RowRule, Rule
+from ._answers import exchanges
 
 NO_LANGUAGE = frozenset({"label", "json", "code", "table"})
 """Kinds of answer that are in no language."""
@@ -62,14 +62,14 @@ class Language(RowRule[Measure, Bounds]):
         found: dict[str, None] = {}
         other = ""
         spoken = False
-        for prompt, answer in _exchanges(sample):
-            if _of_none(answer):
+        for exchange in exchanges(sample):
+            if _of_none(exchange.answer):
                 continue
             spoken = True
-            code = language_of(answer)
+            code = language_of(exchange.answer)
             if code is not None:
                 found[code] = None
-                other = other or _mismatch(sample, prompt, code)
+                other = other or _mismatch(sample, exchange.prompt, code)
         if not spoken:
             return None
         return Measured((" ".join(found) or "unknown") + other)
@@ -94,23 +94,12 @@ def _of_none(answer: str) -> bool:
     return kind in NO_LANGUAGE or (kind == "list" and len(answer.split()) < ITEM_WORDS * (answer.count("\n") + 1))
 
 
-def _exchanges(sample: Sample) -> Iterator[tuple[str, str]]:
-    """Each answer that is trained on, with what the user said last before it."""
-    prompt = ""
-    for message in sample.messages:
-        text = text_of(message.get("content"))
-        if message.get("role") == "user":
-            prompt = text
-        elif message.get("role") == "assistant" and message.get("weight") != 0 and text.strip():
-            yield prompt, text
-
-
 def _mismatch(sample: Sample, prompt: str, code: str) -> str:
     """`; de to en` where a prompt has another language than its answer, and nothing in the row asks for that."""
     asked = language_of(prompt)
     if asked is None or same(asked, code):
         return ""
-    asking = (each for each in sample.messages if each.get("role") in ("system", "developer", "user"))
+    asking = (each for each in sample.messages if each.get("role") in (*SYSTEM_ROLES, "user"))
     if any(names_language(text_of(each.get("content"))) for each in asking):
         return ""
     parts = (part for part in re.split(r"[\n\"“”«»]+|(?<=[.!?:])\s", prompt) if len(part) >= LETTERS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import Field
 
 from ..types import Sample, Scalar
-from ..views import answer, answers
+from ..views import answered
 from ..words import plural
 from . import Decision, Measured, OptionFault, Options, RowRule, Rule
 
@@ -87,10 +87,10 @@ class Length(RowRule[Measure, Bounds]):
 
     def measure(self, sample: Sample) -> Measured | None:
         """The count, a whole number; None where the answer is a call of tools."""
-        last = answer(sample)
-        if last is None:
+        texts = answered(sample)
+        if texts is None:
             return None
-        counts = [self._count(text) for text in ([last] if self.how.of == "last" else answers(sample) or [last])]
+        counts = [self._count(text) for text in ([sample.answer] if self.how.of == "last" else texts)]
         return Measured({"shortest": min, "longest": max}.get(self.how.of, sum)(counts))
 
     def _count(self, text: str) -> int:

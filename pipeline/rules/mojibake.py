@@ -2,7 +2,8 @@
 
 The value is the number of broken places, and the reason shows the first one, as it is and as it should be. `synth
 augment` with a rewrite that mends text can save such a row. Where the prompt is about encodings, or holds the same
-broken characters, the answer may be about them: `asked: COUNT` is flagged.
+broken characters, the answer may be about them: `asked: COUNT`, which
+is flagged where it is above `max`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ..broken_text import about_encodings, around, broken_places, mended
-from ..types import Finding, Sample
+from ..types import Sample
 from ..words import plural, shown
 from . import Decision, Measured, Options, Rule
 from ._answers import AnswerRule, Exchange
@@ -57,19 +58,18 @@ class Mojibake(AnswerRule[Measure, Bounds]):
         asked = isinstance(measured.value, str)
         return 0.5 if asked else super()._gravity(measured)
 
-    def finding(self, sample: Sample, earlier: Finding | None = None) -> Finding:
-        """See RowRule; the reason shows the first place, before and after."""
-        found = super().finding(sample, earlier)
-        if found.span is None or found.outcome not in ("drop", "flag"):
-            return found
-        before = around(sample.answer, found.span)
+    def explain(self, sample: Sample, decision: Decision, span: tuple[int, int] | None) -> str:
+        """The reason, and the first place before and after."""
+        if span is None or decision.outcome == "keep":
+            return decision.reason
+        before = around(sample.answer, span)
         after = mended(before)
         change = f"“{shown(before)}”"
-        if sample.answer[found.span[0]] == "\0":
+        if sample.answer[span[0]] == "\0":
             change = f"a NUL character in {change}" if after.strip() else "a NUL character"
         elif after != before and after.strip():
             change += f" is “{shown(after)}”"
-        return Finding(found.rule, found.value, found.outcome, f"{found.reason}: {change}", found.span, found.key)
+        return f"{decision.reason}: {change}"
 
 
 plugin: type[Rule[Measure, Bounds]] = Mojibake

@@ -16,8 +16,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ..kinds import kind_of
-from . import Decision, Measured, Options, Rule
-from ._answers import NONE, AnswerRule, Exchange, kind_and_words, quoting
+from . import Decision, Measured, Options, Rule, kind_and_words
+from ._answers import NONE, AnswerRule, Exchange, quoting
 from ._phrases import phrases
 
 PHRASES = Path(__file__).with_name("placeholder.phrases")
@@ -70,17 +70,20 @@ class Placeholder(AnswerRule[Measure, Bounds]):
         found = _label(exchange) or NONE
         if not any(hint in text for hint in _HINTS):
             return found
-        for kind, pattern in (("slot", _SLOT), ("maybe", _MAYBE)):
-            for place in pattern.finditer(text):
-                if text.count("`", 0, place.start()) % 2 or kind_of(text) in ("code", "json"):
-                    continue
-                if _asked(place[0], exchange.asked):
-                    found = quoting("asked", text, place.span()) if found is NONE else found
-                    continue
-                worst = "maybe" if phrases(PHRASES)["letter"].search(exchange.asked) else kind
-                if worst == "slot" or self._mild(found):
-                    return quoting(worst, text, place.span())
-                return found
+        places = [(kind, place) for kind, pattern in (("slot", _SLOT), ("maybe", _MAYBE))
+                  for place in pattern.finditer(text)]
+        if not places or kind_of(text) in ("code", "json"):
+            return found
+        prompt, table = exchange.asked, phrases(PHRASES)
+        template, letter = table["template"].search(prompt), table["letter"].search(prompt)
+        for kind, place in places:
+            if text.count("`", 0, place.start()) % 2:
+                continue
+            if template or place[0] in prompt:
+                found = quoting("asked", text, place.span()) if found is NONE else found
+                continue
+            worst = "maybe" if letter else kind
+            return quoting(worst, text, place.span()) if worst == "slot" or self._mild(found) else found
         return found
 
     @staticmethod
@@ -99,11 +102,6 @@ class Placeholder(AnswerRule[Measure, Bounds]):
         return Decision(self.bounds.act, f'{what}: "{words}"')
 
 
-def _asked(place: str, prompt: str) -> bool:
-    """Whether a prompt has the same place, or wants a text that has such places."""
-    return place in prompt or phrases(PHRASES)["template"].search(prompt) is not None
-
-
 def _label(exchange: Exchange) -> Measured | None:
     """The label that an answer opens with, if it is one."""
     text, prompt = exchange.answer, exchange.prompt.rstrip()
@@ -117,11 +115,12 @@ def _label(exchange: Exchange) -> Measured | None:
     found = _HEAD.match(text)
     if found is None:
         return None
-    talk = phrases(PHRASES)["talk"].search(exchange.asked)
+    prompt = exchange.asked
+    talk = phrases(PHRASES)["talk"].search(prompt)
     if found["own"]:
         asked = bool(talk) or kind_of(text) == "dialogue"
         return quoting("asked" if asked else "label", text, found.span("own"))
-    told = talk or re.search(rf"\b{found['word']}\s*:", exchange.asked)
+    told = talk or re.search(rf"\b{found['word']}\s*:", prompt)
     return quoting("asked" if told else "maybe", text, found.span("word"))
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ..digest import normal_text
 from ..kinds import kind_of
-from ..views import words
+from ..views import piece_words, words
 from . import Decision, Measured, Options, Rule
 from ._answers import AnswerRule, Exchange
 from ._phrases import phrases
@@ -76,14 +76,14 @@ class PromptEcho(AnswerRule[Measure, Bounds]):
     def _share(self, prompt: str, text: str) -> Measured:
         """How much of the prompt, or of its first or last line, the opening repeats."""
         start = _start(text)
-        said = words(text[start:])
+        said = piece_words(text[start:])
         lines = [line for line in prompt.splitlines() if line.strip()]
         best, place = 0.0, (start, start)
         for part in dict.fromkeys((prompt, lines[0], lines[-1])):
-            asked = words(part)
+            asked = piece_words(part)
             run = _run(asked, said) if len(asked) >= self.how.min_words else 0
             span = _whole_sentences(text, _span(text, start, run)) if run else place
-            share = min(1.0, len(words(text[slice(*span)])) / len(asked)) if run else 0.0
+            share = min(1.0, len(piece_words(text[slice(*span)])) / len(asked)) if run else 0.0
             if share > best:
                 best, place = share, span
         return Measured(round(best, 3), place if best else None)
@@ -92,7 +92,7 @@ class PromptEcho(AnswerRule[Measure, Bounds]):
 def _opening(text: str) -> list[str]:
     """The first words of a text, behind a label such as `Question:`, quotation marks and headings."""
     start = _start(text)
-    return words(text[start:start + OPENING_WITHIN])[:OPENING]
+    return piece_words(text[start:start + OPENING_WITHIN])[:OPENING]
 
 
 def _start(text: str) -> int:
@@ -116,7 +116,7 @@ def _span(text: str, start: int, count: int) -> tuple[int, int]:
     """The place of so many words."""
     end = start
     for found in _WORDS.finditer(text, start):
-        count -= len(words(found[0]))
+        count -= len(piece_words(found[0]))
         end = found.end()
         if count <= 0:
             break

@@ -17,8 +17,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ..types import Sample
-from ..views import answer, answers
-from . import Decision, Measured, Options, RowRule, Rule
+from ..views import answered
+from . import Decision, Measured, Options, RowRule, Rule, kind_and_words
 from ._phrases import phrases
 
 PHRASES = Path(__file__).with_name("refusal.phrases")
@@ -50,16 +50,16 @@ class Refusal(RowRule[Measure, Bounds]):
         said = _by_host(sample)
         if said:
             return Measured(f"host: {said}")
-        if answer(sample) is None:
+        texts = answered(sample)
+        if texts is None:
             return None
-        found = [refusal_in(text)._replace(span=None) if text != sample.answer else refusal_in(text)
-                 for text in answers(sample) or [sample.answer]]
-        kinds = [str(each.value).partition(":")[0] for each in found]
+        found = [refusal_in(text)._replace(span=None) if text != sample.answer else refusal_in(text) for text in texts]
+        kinds = [kind_and_words(each)[0] for each in found]
         return next((found[kinds.index(kind)] for kind in ("full", "partial") if kind in kinds), Measured("none"))
 
     def decide(self, measured: Measured) -> Decision:
         """Drops full refusals; partial ones as the options say."""
-        kind, _, words = str(measured.value).partition(": ")
+        kind, words = kind_and_words(measured)
         if kind == "none":
             return Decision("keep")
         if kind == "host":

@@ -8,12 +8,11 @@ answers, drops the same rows and does not say why. Same prompts are the matter o
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from hashlib import blake2b
 from typing import Literal
 
 from pydantic import Field
 
-from ..digest import normal_text
+from ..digest import normal_text, text_key
 from ..kinds import kind_of
 from ..types import Sample
 from ..views import answer, asked, has_words
@@ -52,7 +51,7 @@ class SameAnswer(CompareRule[Measure, Bounds]):
             said = self._said(sample)
             if said is None:
                 continue
-            group, prompt = _digest(said), _digest(normal_text(asked(sample)))
+            group, prompt = text_key(said), text_key(normal_text(asked(sample)))
             order = (sample.id not in held, *rank(sample))
             first[group] = min(first.get(group, (order, prompt)), (order, prompt))
             if group in prompts and group not in fits:  # few answers come twice; by the text without layout, which is
@@ -71,10 +70,6 @@ class SameAnswer(CompareRule[Measure, Bounds]):
         if text is None:
             return None
         return normal_text(text) if has_words(text, self.how.words) else None
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
 plugin: type[Rule[Measure, Bounds]] = SameAnswer

@@ -18,8 +18,8 @@ from pydantic import Field
 
 from ..kinds import kind_of
 from ..render import stops
-from . import Decision, Measured, Options, Rule
-from ._answers import NONE, AnswerRule, Exchange, kind_and_words, quoting
+from . import Decision, Measured, Options, Rule, kind_and_words
+from ._answers import NONE, AnswerRule, Exchange, quoting
 from ._phrases import phrases
 
 PHRASES = Path(__file__).with_name("stop_sequence.phrases")

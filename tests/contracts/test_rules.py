@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import registry, rules
-from pipeline.rules import AnyRule, CompareRule, RowRule, open_rules
+from pipeline.rules import AnyRule, CompareRule, Decision, Measured, Options, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.types import Sample
 
@@ -51,6 +51,21 @@ def test_the_first_line_of_a_rule_is_a_whole_sentence() -> None:
     first = {name: (folder / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8").partition("\n")[0]
              for name in registry.plugins("rules")}
     assert {name for name, line in first.items() if not line.endswith(".")} == set()
+
+
+def test_a_reason_that_cannot_be_told_is_an_error_on_the_row() -> None:
+    class Fails(RowRule[Options, Options]):
+        def measure(self, sample: Sample) -> Measured:
+            return Measured(1, (5, 6))
+
+        def decide(self, measured: Measured) -> Decision:
+            return Decision("drop", "one")
+
+        def explain(self, sample: Sample, decision: Decision, span: tuple[int, int] | None) -> str:
+            return sample.answer[(span or (0, 0))[0]]
+
+    found = Fails("fails", Options(), Options()).finding(Sample("a", []))
+    assert (found.outcome, found.reason) == ("error", "IndexError: string index out of range")
 
 
 @pytest.mark.parametrize("name", kinds(compares=False))

@@ -69,6 +69,22 @@ def test_a_bound_moves_without_measuring_again(name: str, bound: str, moved: flo
     assert (again.outcome == "keep") == (name == "gopher_quality")
 
 
+def test_a_bound_moves_between_the_answers_of_a_conversation() -> None:
+    """The answer that is worst by other bounds speaks, though it was not the worst where the row was measured."""
+    messages = [{"role": "user", "content": "Tell me."}, {"role": "assistant", "content": "# ... # ..."},
+                {"role": "user", "content": "Now more."}, {"role": "assistant", "content": PROSE}]
+    other = dict.fromkeys(("min_doc_words", "max_symbol_word_ratio", "max_ellipsis_lines_ratio",
+                           "max_non_alpha_words_ratio", "min_stop_words"))
+    (before,), (after,) = (open_rules([Item(name="gopher_quality", options=options)])
+                           for options in ({}, {**other, "max_doc_words": 50}))
+    sample = Sample("a", messages)
+    finding = before.finding(sample)  # type: ignore[union-attr]
+    assert (finding.outcome, finding.reason.partition(":")[0]) == ("drop", "gopher_short_doc")
+    again = after.finding(sample, earlier=finding)  # type: ignore[union-attr]
+    assert again == after.finding(sample)  # type: ignore[union-attr]
+    assert (again.outcome, again.reason.partition(":")[0]) == ("drop", "gopher_long_doc")
+
+
 def test_null_switches_a_bound_off_and_an_act_flags() -> None:
     short = row("The cat sat with the dog.")
     assert judged("gopher_quality", short).outcome == "drop"
