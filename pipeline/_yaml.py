@@ -19,6 +19,19 @@ class _Loader(yaml.SafeLoader):
     """YAML's own, but that a time of day stays a text: YAML 1.1 reads 14:00 as 840, by sixties."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML's own, without aliases, and with escapes where a text has several lines."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """What stands twice is written twice."""
+        return True
+
+    def text(self, data: str) -> yaml.ScalarNode:
+        """A text, on one line."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, '"' if "\n" in data else None)
+
+
+_Dumper.add_representer(str, _Dumper.text)
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, re.compile(f"(?![^:]*:){pattern.pattern}", pattern.flags) if tag.endswith((":int", ":float"))
              else pattern) for tag, pattern in found]
@@ -87,6 +100,13 @@ def _walk(node: yaml.Node, where: tuple[str | int, ...], lines: Lines, name: str
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _walk(item, (*where, index), lines, name)
+
+
+def flow(value: Any) -> str:
+    """A value on one line, in flow style: as it is read back within a list or a mapping."""
+    text: str = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, sort_keys=False,
+                          width=1_000_000)
+    return text.strip()[1:-1]
 
 
 def override(value: dict[str, Any], text: str, lines: Lines) -> None:

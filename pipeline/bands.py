@@ -9,7 +9,7 @@ they make more than a tenth are `common`, and whoever asks joins those among the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .shingles import Grams
 
     Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+    Counter = TypeVar("Counter", np.uint8, np.uint16)
+    Counts = np.ndarray[tuple[int], np.dtype[Counter]]
     Signatures = np.ndarray[tuple[int, int], np.dtype[np.uint32]]
 
 FLOOR = 0.7
@@ -33,7 +35,7 @@ WINDOW = 16
 DOUBT = 6
 """Standard errors by which signatures may agree less than sets do, before a pair is not verified."""
 _BUCKETS = 2**27
-"""Counters of shingles at most, two bytes each."""
+"""Counters of shingles at most."""
 
 
 class Held(Protocol):
@@ -71,7 +73,7 @@ def candidates(sets: Held, order: Sequence[int], threshold: float) -> Candidates
     """
     import numpy as np
 
-    counts, mask = _held_by(sets, order)
+    counts, mask = held_by(sets, order, np.uint16)
     signed = np.empty((len(order), ROWS * BANDS), np.uint32)
     common = np.zeros(len(order), bool)
     most, steps = max(HELD_BY, int(HELD_BY_SHARE * len(order))), _steps()
@@ -83,18 +85,19 @@ def candidates(sets: Held, order: Sequence[int], threshold: float) -> Candidates
     return Candidates(_pairs(signed, threshold), np.flatnonzero(common))
 
 
-def _held_by(sets: Held, order: Sequence[int]) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint16]], np.uint64]:
-    """How many sets hold a shingle, at most: counters are shared. And the mask that leads to a shingle's counter."""
+def held_by(sets: Held, order: Sequence[int], kind: type[Counter]) -> tuple[Counts[Counter], np.uint64]:
+    """How many sets hold a shingle, at most: counters are shared, and stop at the most that their `kind` holds. And
+    the mask that leads to a shingle's counter."""
     import numpy as np
 
     size = 1 << 16
     while size < min(2 * sets.tokens, _BUCKETS):
         size *= 2
     mask = np.uint64(size - 1)
-    counts = np.zeros(size, np.uint16)
+    counts, full = np.zeros(size, kind), int(np.iinfo(kind).max)
     for number in order:
         buckets = sets[number] & mask
-        counts[buckets] = np.minimum(counts[buckets], 65534) + 1
+        counts[buckets] = np.minimum(counts[buckets], full - 1) + 1
     return counts, mask
 
 

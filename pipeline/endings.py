@@ -10,7 +10,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .kinds import VERSE_LINE, kind_of
 from .views import THAI, TIBETAN
@@ -83,6 +83,11 @@ def ending_of(text: str) -> Ending:
     if not body or _NO_MARKS.match(last) or (last in _WRAPS and last != "*"):
         return WHOLE
     return _without_mark(body, last)
+
+
+def was_cut(text: str, reason: Any) -> bool:
+    """Whether a text was cut, by its host's finish reason; where that says neither, by its ending."""
+    return reason == "length" or (reason not in (*STOPPED, "content_filter") and ending_of(text).grade == "cut")
 
 
 def _without_mark(body: str, last: str) -> Ending:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .locate import dataset_path, no_dataset
-from .rows import Row, measures, read
+from .rows import Row, measures, read, spelled
 from .settings import load_settings
 from .store import Dataset
 
@@ -65,7 +65,7 @@ def load(name: str | Path, *, datasets: str | Path | None = None) -> pandas.Data
         noted = dataset.manifest().get("curation") or {}
     frame = pandas.DataFrame(table.ordered()).astype({"cost_usd": "float64", "rehearsal": "bool"})
     frame.attrs["path"] = str(path)
-    frame.attrs["rules"] = {rule["rule"].replace("-", "_"): rule.get("bounds", rule.get("options", {}))
+    frame.attrs["rules"] = {spelled(rule["rule"]): rule.get("bounds", rule.get("options", {}))
                             for rule in noted.get("rules", ())}
     return frame
 

@@ -28,6 +28,8 @@ PLAIN = ("id", "state", "bytes", "tokens", "cost_usd", "model", "finish_reason",
 SHORT = {"cost": "cost_usd", "finish": "finish_reason"}
 SPOKE_UP = ("drop", "flag", "error")
 """Outcomes by which a rule has something to say about a row."""
+REVIEW, REWRITTEN = "review", "rewritten"
+"""What decides beside rules: a person, and a rewrite that stands in its parent's place."""
 
 
 class Row(NamedTuple):
@@ -48,7 +50,6 @@ class Row(NamedTuple):
     def against(self) -> list[Finding]:
         """The findings that dropped it or flagged it."""
         return [found for found in self.verdict.findings if found.outcome in SPOKE_UP] if self.verdict else []
-
 
     @property
     def flagged(self) -> bool:
@@ -109,7 +110,12 @@ def joined(
 
 def measures(verdict: Verdict | None) -> dict[str, Any]:
     """Rule -> what it measured. Hyphens become underscores: near_duplicate, length_2."""
-    return {finding.rule.replace("-", "_"): finding.value for finding in verdict.findings} if verdict else {}
+    return {spelled(finding.rule): finding.value for finding in verdict.findings} if verdict else {}
+
+
+def spelled(rule: str) -> str:
+    """A rule's name as a column's: near_duplicate."""
+    return rule.replace("-", "_")
 
 
 def columns(dataset: Dataset, look: int = 20) -> list[str]:
@@ -133,7 +139,7 @@ def column(name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     wanted = SHORT.get(name, name)
-    under = wanted.replace("-", "_")
+    under = spelled(wanted)
     for candidate in (wanted, f"cell.{wanted}", f"measure.{under}", f"fields.{wanted}"):
         if candidate in names:
             return candidate

@@ -15,7 +15,7 @@ from pipeline.providers import provider_for
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset
-from pipeline.words import causes
+from pipeline.words import causes, ranked
 
 if TYPE_CHECKING:
     from pipeline.augment import AugmentPlan
@@ -214,8 +214,6 @@ def _together(before: Generated, later: Generated) -> Generated:
 
 def _hopeless(recipe: Recipe, dataset: Dataset, ahead: Outlook, curation: Curation, dry: int) -> SynthError:
     """Row after row is dropped: why, and what to look at."""
-    from pipeline.curate import ranked
-
     rules = ranked(curation.tally.by_rule)
     why = ", ".join(f"{rule} {count:,}" for rule, count in rules.items()) or "none had an answer"
     skipped = (dataset.manifest().get("generate") or {}).get("skipped")

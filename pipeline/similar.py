@@ -16,19 +16,15 @@ from fractions import Fraction
 from math import ceil
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from .bands import FLOOR, candidates
+from .bands import FLOOR, candidates, held_by
 
 if TYPE_CHECKING:
-    import numpy as np
 
+    from .bands import Numbers
     from .shingles import Grams
-
-    Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 MANY = 5000
 """Sets from which on pairs are found by signatures: the time of the join grows with the text that sets share."""
-_BUCKETS = 2**27
-"""Counters of shingles at most, a byte each."""
 _TOGETHER = 1 << 14
 """So many candidates are sorted out at once."""
 
@@ -156,19 +152,10 @@ class _Join:
         self.order = sorted(order, key=self.sizes.__getitem__)
         self.seen = np.full(len(sets), -1, np.int64)
         self.index: dict[int, _Posting] = {}
-        size = 1 << 16
-        while size < min(2 * sets.ends[-1], _BUCKETS):
-            size *= 2
-        self.mask = np.uint64(size - 1)
-        self.counts = np.zeros(size, np.uint8)
+        self.counts, self.mask = held_by(sets, order, np.uint8)
 
     def run(self) -> Iterator[Link]:
-        """Counts tokens, then looks every set up among the ones that are not larger."""
-        import numpy as np
-
-        for number in self.order:  # an upper bound on how many sets hold a token: buckets are shared
-            buckets = self.sets[number] & self.mask
-            self.counts[buckets] = np.minimum(self.counts[buckets], 254) + 1
+        """Looks every set up among the ones that are not larger."""
         for number in self.order:
             grams = self.sets[number]
             probe, stored = self._prefixes(grams)

@@ -22,6 +22,7 @@ from .store.finetunes import finetunes, tuned_usd
 from .store.foreseen import Reckoning, reckon
 from .store.locks import holders
 from .store.plan import WANTED
+from .words import ranked
 
 _REWRITE = re.compile(rb',"parent":"[a-z2-7]{26}"')
 _WRITER = re.compile(rb'"writer":"([a-z2-7]{26})"')
@@ -170,8 +171,6 @@ def _curated(noted: dict[str, Any], dataset: Dataset) -> _Curated:
     if "kept" in noted:
         judged = noted["kept"] + noted["dropped"] + sum(noted.get("aside", {}).values())
         return _Curated(noted["kept"], noted["dropped"], judged, noted.get("by_rule", {}))
-    from .curate import ranked
-
     states: Counter[str] = Counter()
     by_rule: Counter[str] = Counter()
     for verdict in dataset.verdicts():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+Name = TypeVar("Name", str, tuple[str, str])
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """Control characters, overrides of direction, and what UTF-8 cannot hold. Line breaks and tabs may stand."""
@@ -59,11 +61,15 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def ranked(counts: Mapping[Name, int]) -> dict[Name, int]:
+    """Counts with the largest first, equal ones by name: the same in whatever order rows arrived."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def causes(counts: Mapping[str, int]) -> str:
     """`7: 5 by premise|length < 80, 2 by refusal`, the most frequent first; `5 by refusal` where there is one cause."""
-    ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    told = ", ".join(f"{count:,} by {why}" for why, count in ranked)
-    return f"{sum(counts.values()):,}: {told}" if len(ranked) > 1 else told
+    told = ", ".join(f"{count:,} by {why}" for why, count in ranked(counts).items())
+    return f"{sum(counts.values()):,}: {told}" if len(counts) > 1 else told
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from pipeline.commands import _outcome
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
-    from pipeline.curate import Between, Change, Curation, Curve, Dropped, Tally, WhatIf
+    from pipeline.curate import Between, Change, Curation, Curve, Dropped, Starved, Tally, WhatIf
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
 
@@ -103,9 +103,8 @@ def tell_replaced(recipe: Recipe, name: str) -> None:
                     f"`synth curate {name}` goes by", "dim")
 
 
-def tell_starved(done: Curation, dataset: Dataset, target: Target, goal: int | None) -> None:
+def tell_starved(found: Starved | None, dataset: Dataset, target: Target, goal: int | None) -> None:
     """Values and cells of which far too few rows are kept, and what fills them."""
-    found = done.starved
     if found is None:
         return
     told = [f"{each.axis}={console.one_line(each.value)} has {console.plural(each.kept, 'kept row')} of the "
@@ -186,7 +185,7 @@ def _unseen(found: WhatIf) -> None:
                              "before")
 
 
-def what_if_json(found: WhatIf) -> dict[str, Any]:
+def what_if_json(found: WhatIf, starved: Starved | None) -> dict[str, Any]:
     """As `--json` prints it."""
     done, now = found.curation, found.curation.before
     keys = ("kept", "dropped", "by_rule", "only_by_rule", "flagged")
@@ -194,7 +193,7 @@ def what_if_json(found: WhatIf) -> dict[str, Any]:
     counts = {"kept": now.kept, "dropped": now.dropped, "by_rule": now.by_rule, "only_by_rule": now.only_by_rule,
               "flagged": now.flagged} if now else {}
     return {"moved": [each._asdict() for each in found.moved], "rows": done.tally.rows, "now": counts,
-            "then": {key: then[key] for key in keys} | done.told(), "changed": done.changed._asdict(),
+            "then": {key: then[key] for key in keys} | done.told(starved), "changed": done.changed._asdict(),
             "compared": found.compared, "changes": [change._asdict() for change in done.changes]}
 
 

@@ -89,14 +89,14 @@ def tell(done: Augmented) -> None:
 
 def table(done: Augmented) -> None:
     """What each rewrite did."""
-    wide = max(len(name) for name in done.by)
-    heads = f"{'rewrite':<{wide}}  {'rows':>6} {'calls':>6} {'gained':>6} {'refused':>7}  a row gained"
-    console.say(f"       {heads}", "dim")
+    rows = []
     for name, tally in done.by.items():
         usd = tally.usd_per_row
         price = "unknown" if tally.usd is None else "-" if usd is None else console.money(usd) if usd else "$0"
-        console.say(f"       {name:<{wide}}  {tally.touched:>6,} {tally.calls:>6,} {tally.gained:>6,} "
-                    f"{tally.refused.total():>7,}  {price}")
+        rows.append((name, tally.touched, tally.calls, tally.gained, tally.refused.total(), price))
+    columns = ("rewrite", "rows", "calls", "gained", "refused", "a row gained")
+    for line in console.table(rows, columns, right=columns[1:-1], indent=7):
+        console.say(line)
 
 
 def _price(done: Augmented) -> str:

@@ -47,7 +47,10 @@ def command(
     _one_of(target, rules, {"--what-if": bool(what_ifs), "--diff": diff, "--undo": undo})
     if undo or what_ifs:
         with target.dataset() as dataset:
-            (_undo if undo else _what_if)(dataset, target, what_ifs, json_)
+            if undo:
+                _undo(dataset, target, json_)
+            else:
+                _what_if(dataset, target, what_ifs, json_)
         return
     recipe = target.recipe()
     given = rules_of(rules)
@@ -64,13 +67,14 @@ def command(
         exported = shipped(dataset)
         if diff and not given and not target.sets and not any(done.changed) and _last(dataset, json_):
             return
+        starved = done.draws.starved(dataset) if json_ or not diff else None
         if not json_ and not diff:
             _curated.show(done, target.name)
-            _curated.tell_starved(done, dataset, target, recipe.sample.keep)
+            _curated.tell_starved(starved, dataset, target, recipe.sample.keep)
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
         written = {} if diff else {"verdicts": done.verdicts}
-        console.as_json({**done.as_json(), **done.told(), "changed": done.changed._asdict(), **changes, **written})
+        console.as_json({**done.as_json(), **done.told(starved), "changed": done.changed._asdict(), **changes, **written})
     elif diff:
         _curated.show_changes(done)
     for problem in done.problems[:5]:
@@ -133,7 +137,7 @@ def _values(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool)
 
     found = what_if(dataset, texts, target.recipe())
     if json_:
-        console.as_json(_curated.what_if_json(found))
+        console.as_json(_curated.what_if_json(found, found.curation.draws.starved(dataset)))
     else:
         _curated.show_what_if(found)
     if not any(found.curation.changed):
@@ -162,7 +166,7 @@ def _last(dataset: Dataset, json_: bool) -> bool:
     return True
 
 
-def _undo(dataset: Dataset, target: Target, _: Sequence[str], json_: bool) -> None:
+def _undo(dataset: Dataset, target: Target, json_: bool) -> None:
     """Back to what was decided before the last curation."""
     from pipeline.curate import undo
     from pipeline.status import shipped

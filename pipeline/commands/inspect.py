@@ -17,7 +17,7 @@ from pipeline.commands import _console as console
 from pipeline.commands import _row
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import DataError, RecipeError, did_you_mean
-from pipeline.rows import Filters, Row
+from pipeline.rows import REWRITTEN, Filters, Row
 from pipeline.views import shown as says
 
 if TYPE_CHECKING:
@@ -331,8 +331,6 @@ def _axes_that_fit(axes: list[str], sort: str | None) -> list[str]:
 
 def _state(row: Row) -> str:
     """`kept`, `dropped length`, `kept, flagged repetition`, `replaced by its rewrite k3v9...`, `aside earlier`."""
-    from pipeline.curate.run import REWRITTEN
-
     if row.aside is not None:
         return f"aside {row.aside}"
     if row.state == "dropped":

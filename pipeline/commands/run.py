@@ -16,6 +16,7 @@ from pipeline.commands._doing import Doing
 from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.commands._panel import Panel
 from pipeline.errors import RecipeError
+from pipeline.words import ranked
 
 if TYPE_CHECKING:
     from pipeline.augment import Augmented, AugmentPlan
@@ -194,8 +195,6 @@ class _Screen:
 
 def _curated(done: Curation, asked_for: int) -> str:
     """`26 of 29 (24 asked for, 5 no longer asked for), 3 dropped (length 2, refusal 1)`."""
-    from pipeline.curate import ranked
-
     tally = done.tally
     more = {"rewritten": tally.rewritten, "no longer asked for": tally.rows - tally.rewritten - asked_for}
     parts = [f"{count:,} {what}" for what, count in {"asked for": asked_for, **more}.items() if count > 0]

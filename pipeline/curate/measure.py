@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from pipeline.rows import SPOKE_UP
 from pipeline.rules import RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store.verdicts import findings_bytes
@@ -25,7 +26,6 @@ ROWS, BYTES = 250, 1_000_000
 """What is sent at once, at most."""
 PROCESSES = 8
 """More than this and reading the rows is what takes the time."""
-SPOKE = ("drop", "flag", "error")
 
 Answer = Callable[[], bytes | None]
 Earlier = dict[str, Finding]
@@ -47,6 +47,10 @@ class Asked(NamedTuple):
     verdict: Verdict | None
 
 
+Known = tuple[Asked, Earlier, int]
+"""A row, what is known of it, and how many of today's rules that spares."""
+
+
 def judge(rules: Sequence[RowRule[Any, Any]], sample: Sample, earlier: Earlier) -> tuple[bytes, tuple[Finding, ...]]:
     """The findings of all rules on one row, as bytes, and those that drop, flag or are an error."""
     findings = [rule.finding(sample, earlier.get(rule.key)) for rule in rules]
@@ -55,7 +59,7 @@ def judge(rules: Sequence[RowRule[Any, Any]], sample: Sample, earlier: Earlier) 
     except (TypeError, ValueError):  # a rule may be anyone's: what is no JSON is a record on this row
         findings = [_written(found) for found in findings]
         line = findings_bytes(findings)
-    return line, tuple(found for found in findings if found.outcome in SPOKE)
+    return line, tuple(found for found in findings if found.outcome in SPOKE_UP)
 
 
 def _written(found: Finding) -> Finding:
@@ -95,14 +99,14 @@ class Measuring:
             row = next(left, None)
             if row is None:
                 return
-            yield Asked(*row), self._here(Asked(*row))
+            asked = Asked(*row)
+            yield asked, self._here(asked, *self._known(asked))
         yield from self._spread(left)
 
     def _worth(self) -> bool:
         return self._processes > 1 and self._rows >= self._look and self._seconds > WORTH_S * self._rows
 
-    def _here(self, row: Asked) -> Judged:
-        earlier, reused = self._known(row)
+    def _here(self, row: Asked, earlier: Earlier, reused: int) -> Judged:
         started = self._clock()
         found = judge(self._rules, row.sample, earlier)
         if reused < len(self._keys):
@@ -122,10 +126,11 @@ class Measuring:
     def _spread(self, rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
         """Lots go out while those before are awaited; a lot that does not come back is measured here."""
         pool = Pool(self._processes, measurer, (list(self._items), self._folder))
-        waiting: deque[tuple[list[Asked], Answer | None]] = deque()
+        waiting: deque[tuple[list[Known], Answer | None]] = deque()
         try:
             for lot in _lots(rows):
-                waiting.append((lot, self._send(pool, lot)))
+                known = [(row, *self._known(row)) for row in lot]
+                waiting.append((known, self._send(pool, known)))
                 if len(waiting) > 2 * self._processes:
                     yield from self._fetch(*waiting.popleft())
             while waiting:
@@ -133,21 +138,19 @@ class Measuring:
         finally:
             pool.close()
 
-    def _send(self, pool: Pool, lot: list[Asked]) -> Answer | None:
+    def _send(self, pool: Pool, lot: list[Known]) -> Answer | None:
         """None where all is known, or a row holds what is no JSON."""
-        unknown = [_plain(row.sample, earlier) for row in lot
-                   for earlier, reused in [self._known(row)] if reused < len(self._keys)]
+        unknown = [_plain(row.sample, earlier) for row, earlier, reused in lot if reused < len(self._keys)]
         with suppress(ValueError):
             return pool.ask(marshal.dumps(unknown)) if unknown else None
         return None
 
-    def _fetch(self, lot: list[Asked], answer: Answer | None) -> Iterator[tuple[Asked, Judged]]:
+    def _fetch(self, lot: list[Known], answer: Answer | None) -> Iterator[tuple[Asked, Judged]]:
         data = answer() if answer else None
         found = deque(marshal.loads(data)) if data is not None else None
-        for row in lot:
-            _, reused = self._known(row)
+        for row, earlier, reused in lot:
             if found is None or reused == len(self._keys):
-                yield row, self._here(row)
+                yield row, self._here(row, earlier, reused)
             else:
                 line, spoke = found.popleft()
                 yield row, Judged(line, tuple(_finding(each) for each in spoke), reused)

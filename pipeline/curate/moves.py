@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,8 @@ from pipeline import _yaml
 from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.options import BARE, own_folder
 from pipeline.recipe import Recipe
-from pipeline.registry import presets, printed, resolve
-from pipeline.rules import AnyRule, expand, open_rules
+from pipeline.registry import plugins, presets, printed
+from pipeline.rules import AnyRule, named, open_rules, resolved
 from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.words import number
@@ -22,8 +21,6 @@ from pipeline.words import number
 from .outcome import GIVEN
 
 WHAT_IF = "--what-if"
-_PLAIN = re.compile(r"[A-Za-z][\w./-]*( [\w./-]+)*")
-_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 
 
 class Move(NamedTuple):
@@ -82,28 +79,17 @@ def last_rules(dataset: Dataset, recipe: Recipe | None) -> Noted:
     items = [Item(name=_kind(rule), options=dict(rule.get("options") or {})) for rule in listed]
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, lambda index: f"{listed[index].get('rule')} of the last curation", folder)
-    return Noted(items, rules, _origins(recipe, rules), noted.get("by") == GIVEN, folder)
+    known = named(recipe.curate, str) if recipe else {}
+    origins = [known[rule.name].index if rule.name in known else None for rule in rules]
+    return Noted(items, rules, origins, noted.get("by") == GIVEN, folder)
 
 
 def _kind(rule: Mapping[str, Any]) -> str:
     """The plug-in of a rule as the note has it: of `length-2` it is `length`."""
     if rule.get("file"):
         return str(rule["file"])
-    name = str(rule.get("rule"))
-    try:
-        return resolve("rules", name)
-    except RecipeError:
-        return re.sub(r"-\d+$", "", name)
-
-
-def _origins(recipe: Recipe | None, rules: Sequence[AnyRule]) -> list[int | None]:
-    """The place in `recipe.curate` of each rule, or of the preset that holds it."""
-    found: dict[str, int] = {}
-    for item, place in expand(recipe.curate, str) if recipe else ():
-        name = printed(Path(item.name).stem)
-        again = sum(key == name or key.startswith(f"{name}-") for key in found)
-        found[f"{name}-{again + 1}" if again else name] = int(place.partition(":")[0])
-    return [found.get(rule.name) for rule in rules]
+    name = resolved(str(rule.get("rule")))
+    return name if name in plugins("rules") else re.sub(r"-\d+$", "", name)
 
 
 def read_moves(texts: Sequence[str], rules: Sequence[AnyRule], name: str) -> list[Move]:
@@ -162,9 +148,15 @@ def written(rule: AnyRule, more: Mapping[str, str] = {}) -> str:
     """A rule as a recipe has it, what is default left out: `length: {unit: bytes, min: 800}`."""
     options = {**rule.how.model_dump(mode="json", exclude_defaults=True),
                **rule.bounds.model_dump(mode="json", exclude_defaults=True)}
-    told = {**{key: _flow(value) for key, value in options.items()}, **more}
-    name = re.sub(r"-\d+$", "", rule.name) if rule.name[-1].isdigit() else rule.name
-    return f"{name}: {{{', '.join(f'{key}: {value}' for key, value in told.items())}}}" if told else name
+    return _said(rule.plugin, {**{key: _yaml.flow(value) for key, value in options.items()}, **more})
+
+
+def _said(plugin: str, options: Mapping[str, str]) -> str:
+    """A rule or a preset as a recipe's list has it."""
+    own = plugin.endswith(".py")
+    told = {"rule": _yaml.flow(plugin), **options} if own else options
+    braces = f"{{{', '.join(f'{key}: {value}' for key, value in told.items())}}}"
+    return braces if own else f"{plugin}: {braces}" if told else plugin
 
 
 def decides(
@@ -188,7 +180,7 @@ def decides(
         if recipe is None or origin is None:
             told.append(("", then[move.rule]))
         elif items[origin].name in presets("rules"):
-            items[origin], preset = _in_preset(items[origin], to), True
+            items[origin], preset = _in_preset(items[origin], noted.rules[move.rule].plugin, to), True
         else:
             told.append((recipe.at("curate", origin), then[move.rule]))
     if preset and recipe is not None:
@@ -197,34 +189,20 @@ def decides(
     return list(dict.fromkeys(told))
 
 
-def _in_preset(item: Item, to: Moved) -> Item:
+def _in_preset(item: Item, rule: str, to: Moved) -> Item:
     """A preset with a bound of one of its rules elsewhere, all else as the recipe has it."""
-    key = next((key for key in item.options if printed(key) == to.rule), to.rule)
+    key = next((key for key in item.options if resolved(key) == rule), rule)
     said = item.options.get(key)
     said = said if isinstance(said, dict) else {} if said in (None, True) else {BARE: said}
     return Item(name=item.name, options={**item.options, key: {**said, to.bound: to.then}})
 
 
 def _item(item: Item) -> str:
-    """A rule or a preset as a recipe's list has it."""
-    if item.name.endswith(".py"):
-        return _flow({"rule": item.name, **item.options})
-    return f"{item.name}: {_flow(item.options)}" if item.options else item.name
+    return _said(item.name, {key: _yaml.flow(value) for key, value in item.options.items()})
 
 
-def _flow(value: Any) -> str:
-    """A value in YAML's flow style."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_flow(each)}' for key, each in value.items())}}}"
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.casefold() not in _WORDS:
-        return value
-    if isinstance(value, list):
-        return f"[{', '.join(map(_flow, value))}]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def moved(noted: Noted, moves: Sequence[Move]) -> tuple[list[Item], list[Moved]]:
-    """The last curation's rules with some bounds elsewhere."""
+def moved(noted: Noted, moves: Sequence[Move]) -> tuple[list[Item], list[AnyRule], list[Moved]]:
+    """The last curation's rules with some bounds elsewhere, the same opened, and the bounds."""
     items = list(noted.items)
     for move in moves:
         item = items[move.rule]
@@ -232,7 +210,8 @@ def moved(noted: Noted, moves: Sequence[Move]) -> tuple[list[Item], list[Moved]]
     texts = {move.rule: move.text for move in moves}
     then = open_rules(items, lambda index: f"{WHAT_IF} {texts.get(index, '')}".strip(), noted.folder)
     pairs = [(noted.rules[move.rule], then[move.rule], move.bound) for move in moves]
-    return items, [Moved(rule.name, bound, rule.options[bound], other.options[bound]) for rule, other, bound in pairs]
+    found = [Moved(rule.name, bound, rule.options[bound], other.options[bound]) for rule, other, bound in pairs]
+    return items, then, found
 
 
 def differences(before: Any, now: Any) -> list[str]:

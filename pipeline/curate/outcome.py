@@ -9,10 +9,10 @@ from typing import Any
 
 from pipeline.errors import YieldError
 from pipeline.types import Finding, Problem
-from pipeline.words import plural, shown
+from pipeline.words import plural, ranked, shown
 
-from .starved import Starved
-from .tally import Change, Changed, Tally, ranked
+from .starved import KeptDraws, Starved
+from .tally import Change, Changed, Tally
 
 RECIPE, GIVEN = "recipe", "--rule"
 """Who names rules."""
@@ -32,7 +32,7 @@ class Curation:
         changed: how many rows changed their state since the last curation.
         changes: these rows, where they were asked for.
         before: the counts of the last curation, where changes were asked for.
-        starved: what is kept far less often than it was wanted.
+        draws: what kept rows were made for.
         edited: of the rows that changed their state, those whose text a hand changed since.
         by: who named the rules: `recipe` or `--rule`.
         by_before: who named those of the last curation; empty where there was none.
@@ -49,7 +49,7 @@ class Curation:
     by: str = RECIPE
     by_before: str = ""
     before: Tally | None = None
-    starved: Starved | None = None
+    draws: KeptDraws = field(default_factory=KeptDraws)
     edited: int = 0
 
     def overruled(self) -> str:
@@ -79,7 +79,7 @@ class Curation:
             f"synth inspect {name} --rule {worst}",
         )
 
-    def told(self) -> dict[str, Any]:
+    def told(self, starved: Starved | None) -> dict[str, Any]:
         """Beside `as_json`: which rules drop the same rows, what is dropped of each axis value, and what is starved."""
         tally = self.tally
         axes: dict[str, dict[str, Any]] = {}
@@ -89,7 +89,7 @@ class Curation:
         uneven = [{**one._asdict(), "test": one.test._asdict()} for one in tally.uneven]
         together = [{"rules": list(pair), "rows": count} for pair, count in tally.overlap]
         return {"together": together, "axes": axes, "uneven": uneven,
-                "starved": self.starved.as_json() if self.starved else None}
+                "starved": starved.as_json() if starved else None}
 
     def as_json(self) -> dict[str, Any]:
         """Counts and options, as `--json` prints them and manifest.json keeps them."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import marshal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
-from pipeline.registry import printed
-from pipeline.rows import joined
+from pipeline.rows import REVIEW, REWRITTEN, joined
 from pipeline.rules import AnyRule, CompareRule, Match, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store import Dataset
@@ -29,8 +27,6 @@ from .starved import KeptDraws
 from .tally import Change, Changed, Tally
 
 NOT_COMPARED = "not compared: dropped before"
-REVIEW, REWRITTEN = "review", "rewritten"
-"""What decides beside rules: a person, and a rewrite that stands in its parent's place."""
 
 
 def curate(
@@ -55,9 +51,8 @@ def curate(
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, places, folder)
     measuring = Measuring([rule for rule in rules if isinstance(rule, RowRule)], items, folder, processes)
-    files = {printed(Path(item.name).stem): item.name for item in items if item.name.endswith(".py")}
     with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
-        return _Run(dataset, rules, measuring, spool, files, GIVEN if where else RECIPE, diff).go()
+        return _Run(dataset, rules, measuring, spool, GIVEN if where else RECIPE, diff).go()
 
 
 class _Row(NamedTuple):
@@ -100,7 +95,6 @@ class _Run:
     rules: list[AnyRule]
     measuring: Measuring
     spool: IO[bytes]
-    files: Mapping[str, str]
     by: str = RECIPE
     diff: bool = False
     standing: set[str] = field(default_factory=set)
@@ -136,7 +130,7 @@ class _Run:
         done = Curation(
             rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
             self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
-            self.draws.starved(self.dataset), self.edited,
+            self.draws, self.edited,
         )
         if not self.diff:
             judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
@@ -144,12 +138,12 @@ class _Run:
             self.dataset.notes({"curation": {**done.as_json(), "judged": judged}, **before})
         return done
 
-    def _note(self, rule: AnyRule) -> dict[str, Any]:
+    @staticmethod
+    def _note(rule: AnyRule) -> dict[str, Any]:
         """A rule as the manifest has it; which of its options are bounds, so that a finding's threshold is found."""
-        file = next((path for name, path in self.files.items() if rule.name in (name, *_numbered(name, rule.name))), "")
         told = {"rule": rule.name, "options": rule.options, "bounds": rule.bounds.model_dump(mode="json"),
                 "key": rule.key}
-        return {**told, "file": file} if file else told
+        return {**told, "file": rule.plugin} if rule.plugin.endswith(".py") else told
 
     # -- first pass ------------------------------------------------------------------------------
 
@@ -233,7 +227,7 @@ class _Run:
                 spoke = tuple(Finding(rule, None, outcome, reason) for rule, outcome, reason in row.spoke)
                 verdict = Verdict(row.sample, row.digest, state, (*spoke, *more))
                 self.tally.add(verdict, row.cell, row.text)
-                if stands or child in self.standing:
+                if row.draw is not None and (stands or child in self.standing):
                     self.draws.add(row.draw)
                 self._compare_with(row, verdict)
             parts = () if self.diff else (row.findings, findings_bytes(more))
@@ -282,11 +276,6 @@ def _judged_row(
         (verdict.state, against(verdict.findings)) if verdict else earlier, draw if isinstance(draw, str) else None,
         verdict is None and earlier is not None,
     )
-
-
-def _numbered(name: str, found: str) -> tuple[str, ...]:
-    """The rule's own name where it is the second of its kind, as `goats-2`."""
-    return (found,) if found.startswith(f"{name}-") and found[len(name) + 1:].isdigit() else ()
 
 
 def _settings(rules: Any) -> list[tuple[Any, Any]]:

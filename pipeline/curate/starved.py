@@ -61,10 +61,9 @@ class KeptDraws:
     def __init__(self) -> None:
         self._kept = Marks()
 
-    def add(self, draw: Any) -> None:
+    def add(self, draw: str) -> None:
         """One kept row; rewrites carry the draw of the row that they were made from."""
-        if isinstance(draw, str):
-            self._kept.add(draw)
+        self._kept.add(draw)
 
     def starved(self, dataset: Dataset) -> Starved | None:
         """What the plan wants and the kept rows lack; None where nothing does, or where there is no plan of axes."""

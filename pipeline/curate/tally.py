@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pipeline.independence import Uneven, uneven
 from pipeline.types import Verdict
+from pipeline.words import ranked
 
 VALUES = 200
 """An axis with more distinct values is not counted by value: no value has enough rows to say anything."""
@@ -58,11 +59,6 @@ class Change(NamedTuple):
     state: str
     why: str
     text: str
-
-
-def ranked(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts with the largest first, equal ones by name: the same in whatever order rows arrived."""
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 class Tally:
@@ -148,7 +144,7 @@ class Tally:
     @property
     def overlap(self) -> list[tuple[tuple[str, str], int]]:
         """Pairs of rules and how many rows both dropped, the most first."""
-        return sorted(self.together.items(), key=lambda item: (-item[1], item[0]))
+        return list(ranked(self.together).items())
 
     @property
     def examples(self) -> list[Dropped]:

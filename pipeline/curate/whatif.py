@@ -10,14 +10,14 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pipeline.errors import RecipeError
 from pipeline.options import OptionFault
 from pipeline.recipe import Recipe
-from pipeline.rows import joined
+from pipeline.rows import REVIEW, joined
 from pipeline.rules import CompareRule, Measured, RowRule
 from pipeline.store import Dataset
 from pipeline.types import Verdict
 
-from .moves import WHAT_IF, Move, Moved, Noted, decides, last_rules, moved, read_moves, written
+from .moves import WHAT_IF, Move, Moved, decides, last_rules, moved, read_moves, written
 from .outcome import Curation
-from .run import REVIEW, curate
+from .run import curate
 
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 """Of the measured values: where a bound is tried."""
@@ -93,18 +93,11 @@ def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> Wh
     """
     noted = last_rules(dataset, recipe)
     moves = read_moves(texts, noted.rules, dataset.name)
-    items, found = moved(noted, moves)
+    items, rules, found = moved(noted, moves)
     done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True)
-    then = _opened(noted, items, moves)
+    then = [written(rule) for rule in rules]
     return WhatIf(found, done, [rule.name for rule in noted.rules if isinstance(rule, CompareRule)],
                   decides(recipe, noted, moves, found, then), then)
-
-
-def _opened(noted: Noted, items: Sequence[Any], moves: Sequence[Move]) -> list[str]:
-    """Each rule as a recipe would have it."""
-    from pipeline.rules import open_rules
-
-    return [written(rule) for rule in open_rules(items, lambda index: noted.rules[index].name, noted.folder)]
 
 
 def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:

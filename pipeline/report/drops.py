@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from pipeline.independence import Uneven, numbers, uneven
-from pipeline.words import number, percent, plural
+from pipeline.rows import REVIEW, REWRITTEN
+from pipeline.words import number, percent, plural, ranked
 
 from ._svg import share_bar
 from ._text import brief
-from .gather import REWRITTEN
 from .material import Material, rules_of, within
 
-WORDS = {"review": "decided by a person", REWRITTEN: "its rewrite stands in its place"}
+WORDS = {REVIEW: "decided by a person", REWRITTEN: "its rewrite stands in its place"}
 """What decides beside rules -> what a reader is told about it."""
 RULES, FALLS, PAIRS = 20, 8, 6
 
@@ -73,7 +73,7 @@ def drops(material: Material) -> Drops | None:
     ]
     falls, tested = _falls(material)
     even = f"On no axis does a rule fall on one value more than chance explains ({plural(tested, 'test')})."
-    pairs = sorted(found.together.items(), key=lambda each: (-each[1], each[0]))[:PAIRS]
+    pairs = list(ranked(found.together).items())[:PAIRS]
     both = ", ".join(f"{brief(one)} and {brief(other)} {number(count)}" for (one, other), count in pairs)
     return Drops(_lead(material), rules, falls, even if tested and not falls else "",
                  f"Dropped by two rules at once: {both}." if both else "")

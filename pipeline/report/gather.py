@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from pipeline.digest import hash_unit
-from pipeline.rows import Row, read
+from pipeline.rows import REWRITTEN, Row, read
 from pipeline.store import Dataset
 
 VALUES = 200
@@ -22,8 +22,6 @@ KEPT, DROPPED = 4, 4
 SEED = "report"
 DIGITS = 4
 """Leading digits of a length that are kept, so that few numbers stand for many rows."""
-REWRITTEN = "rewritten"
-"""By what name `curate` drops a row whose rewrite stands in its place."""
 LABEL = "label"
 """What stands for an axis where rows have labels and no cell."""
 
@@ -150,7 +148,7 @@ class Gathered:
         if row.state == "kept":
             self.flagged_by_rule.update(dict.fromkeys(rules, 1))
         elif row.state == "dropped":
-            against = against_of(row)
+            against = row.dropped_by
             self.by_rule.update(against)
             if len(against) == 1:
                 self.only_by_rule.update(against)
@@ -171,7 +169,7 @@ class Gathered:
 
     def _place(self, row: Row) -> None:
         """Counts where in the grid a first-hand row stands."""
-        sample, against = row.sample, against_of(row)
+        sample, against = row.sample, row.dropped_by
         kept = row.state == "kept" or REWRITTEN in against
         cell = {axis: str(value) for axis, value in sample.cell.items()}
         if not cell and sample.label is not None:
@@ -206,7 +204,7 @@ class Gathered:
 
     def _pick(self, row: Row) -> None:
         """Keeps the rows with the smallest hashes, a few of each kind: the same rows whatever their order."""
-        against = against_of(row)
+        against = row.dropped_by
         kind = against[0] if row.state == "dropped" and against else ""
         queue = self.shown.setdefault(row.state, {}).setdefault(kind, [])
         queue.append(Picked(hash_unit(SEED, row.sample.id), row.sample.id, row))
@@ -238,11 +236,6 @@ def chosen(found: Gathered, state: str, most: int) -> Iterator[Row]:
     turns = [(turn, place, picked.row) for place, rule in enumerate(ranked)
              for turn, picked in enumerate(sorted(kinds[rule], key=_place))]
     yield from (row for _, _, row in sorted(turns, key=lambda each: each[:2])[:most])
-
-
-def against_of(row: Row) -> list[str]:
-    """The rules that dropped a row, each once; none for a row that stands."""
-    return list(dict.fromkeys(found.rule for found in row.against if found.outcome == "drop"))
 
 
 def _place(picked: Picked) -> tuple[float, str]:

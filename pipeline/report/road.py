@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from pipeline.rows import REWRITTEN
 from pipeline.store.plan import SURPLUS, WANTED
 from pipeline.store.standing import WHY
 from pipeline.words import number, percent, plural
@@ -14,7 +15,6 @@ from pipeline.words import number, percent, plural
 from ._svg import share_bar
 from ._text import brief
 from .exports import sides
-from .gather import REWRITTEN
 from .material import Material, whole, within
 
 HOW = {"random": "at random", "product": "the whole grid", "pairwise": "every pair of values at least once",

@@ -12,7 +12,7 @@ from pipeline.views import asked
 from pipeline.words import money, number, plural
 
 from ._text import Cut, brief, cut, moment
-from .gather import DROPPED, KEPT, against_of, chosen
+from .gather import DROPPED, KEPT, chosen
 from .material import Material
 
 PROMPT, ANSWER = 600, 900
@@ -89,7 +89,7 @@ def _shown(material: Material, row: Row) -> Shown:
 
 def _speaking(row: Row) -> list[Finding]:
     """The findings that dropped a row; of a kept one those that flagged it."""
-    dropped = against_of(row)
+    dropped = row.dropped_by
     return [found for found in row.against if not dropped or found.outcome == "drop"]
 
 

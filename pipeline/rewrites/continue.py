@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from ..endings import STOPPED, ending_of
+from ..endings import ending_of, was_cut
 from ..openers import opener_of
 from ..shingles import Shingler
 from ..types import Call, Message, Sample
@@ -50,8 +50,7 @@ class Continue(Rewrite[How]):
         said = answer(sample)
         if not said or not said.strip() or sample.provenance.get("augmentation") == self.name:
             return False
-        reason = sample.provenance.get("finish_reason")
-        return reason == "length" or (reason not in (*STOPPED, "content_filter") and ending_of(said).grade == "cut")
+        return was_cut(said, sample.provenance.get("finish_reason"))
 
     def messages(self, sample: Sample) -> list[Message]:
         """The conversation with the cut answer, and the wish."""

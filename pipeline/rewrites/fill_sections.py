@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from ..endings import STOPPED, ending_of
+from ..endings import was_cut
 from ..headings import (
     EMPTY,
     Place,
@@ -148,8 +148,7 @@ class FillSections(Rewrite[How]):
         last = max(there)
         later = [place.begin for number, place in parts.places.items() if number in parts.missing and place > last]
         body = text[: min(later)] if later else text
-        reason = sample.provenance.get("finish_reason")
-        if reason == "length" or (reason not in STOPPED and ending_of(body).grade == "cut"):
+        if was_cut(body, sample.provenance.get("finish_reason")):
             return Refused("was-cut", "the text was cut within a section: `continue` goes on from there")
         for number, place in parts.places.items():
             digits = _digits(text[place.begin:place.name])

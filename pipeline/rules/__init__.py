@@ -24,11 +24,11 @@ from ..json_schema import read_schema
 from ..options import OptionFault, Options, read_options
 from ..sections import Item
 from ..types import Finding, Outcome, Sample, Scalar
-from ._presets import DEFAULT, expand, held
+from ._presets import DEFAULT, Placed, expand, held, resolved
 
 __all__ = [
     "AnyRule", "CompareRule", "DEFAULT", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule",
-    "expand", "held", "kind_and_words", "open_rules", "rank",
+    "expand", "held", "kind_and_words", "named", "open_rules", "rank", "resolved",
 ]
 
 Measure = TypeVar("Measure", bound=Options)
@@ -76,6 +76,8 @@ class Rule(Generic[Measure, Bounds]):
 
     Attributes:
         name: the printed name; `length-2` for the second of two length rules.
+        plugin: the plug-in's printed name, or the path of its file, as a recipe names it.
+        item: the place in the list of what named it: itself or its preset.
         how: measure options.
         bounds: what the measurement is compared with.
         version: raised when `measure` would give another value for the same text.
@@ -87,6 +89,8 @@ class Rule(Generic[Measure, Bounds]):
     compares: ClassVar[bool] = False
     models: ClassVar[tuple[type[Options], ...]] = (Options, Options)
     files: ClassVar[tuple[str, ...]] = ()
+    plugin: str = ""
+    item: int = 0
 
     def __init_subclass__(cls) -> None:
         for base in getattr(cls, "__orig_bases__", ()):
@@ -209,18 +213,33 @@ def open_rules(
         RecipeError: an unknown rule or option, with line and what to write instead.
     """
     found: list[AnyRule] = []
-    for item, place in expand(items, where):
+    for name, (item, place, index) in named(items, where).items():
         kind = _load(item.name, place, folder)
-        own = item.name.endswith(".py")
-        name = registry.printed(Path(item.name).stem) if own else registry.resolve("rules", item.name)
+        plain = _plain(item.name)
         options = _read_files(kind, item.options, place, folder)
-        how, bounds = read_options(name, options, place, kind.models, kind.prepare)
-        again = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", rule.name) is not None for rule in found)
+        how, bounds = read_options(plain, options, place, kind.models, kind.prepare)
         try:
-            found.append(kind(f"{name}-{again + 1}" if again else name, how, bounds))
+            rule = kind(name, how, bounds)
         except OptionFault as fault:
-            raise RecipeError(f"{place}: {name}: {fault.message}", fault.hint) from None
+            raise RecipeError(f"{place}: {plain}: {fault.message}", fault.hint) from None
+        rule.plugin, rule.item = resolved(item.name), index
+        found.append(rule)
     return found
+
+
+def named(items: Sequence[Item], where: Callable[[int], str]) -> dict[str, Placed]:
+    """The rules of a list by the names that they get, presets expanded: `length-2` for the second length rule."""
+    found: dict[str, Placed] = {}
+    for each in expand(items, where):
+        name = _plain(each.item.name)
+        again = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", other) is not None for other in found)
+        found[f"{name}-{again + 1}" if again else name] = each
+    return found
+
+
+def _plain(name: str) -> str:
+    """The printed name of a plug-in, or of the file of one's own."""
+    return registry.printed(Path(name).stem) if name.endswith(".py") else resolved(name)
 
 
 def _read_files(kind: type[AnyRule], options: dict[str, Any], place: str, folder: Path | None) -> dict[str, Any]:

@@ -21,10 +21,11 @@ DEFAULT = "sft"
 
 
 class Placed(NamedTuple):
-    """A rule to open, and where a fault of it is reported."""
+    """A rule to open, where a fault of it is reported, and which item of the list names it or its preset."""
 
     item: Item
     place: str
+    index: int
 
 
 @cache
@@ -53,14 +54,15 @@ def expand(items: Sequence[Item], where: Callable[[int], str]) -> list[Placed]:
     """
     known = registry.presets("rules")
     if not any(item.name in known for item in items):
-        return [Placed(item, where(index)) for index, item in enumerate(items)]
-    own = {_resolved(item.name) for item in items if item.name not in known}
+        return [Placed(item, where(index), index) for index, item in enumerate(items)]
+    own = {resolved(item.name) for item in items if item.name not in known}
     found: list[Placed] = []
     at: dict[str, int] = {}
     for index, item in enumerate(items):
-        for each in _of(item, where(index)) if item.name in known else (Placed(item, where(index)),):
+        preset = item.name in known
+        for each in _of(item, where(index), index) if preset else (Placed(item, where(index), index),):
             name = each.item.name
-            if item.name not in known:
+            if not preset:
                 found.append(each)
             elif name in at:
                 found[at[name]] = each
@@ -70,10 +72,10 @@ def expand(items: Sequence[Item], where: Callable[[int], str]) -> list[Placed]:
     return found
 
 
-def _of(preset: Item, place: str) -> Iterator[Placed]:
+def _of(preset: Item, place: str, index: int) -> Iterator[Placed]:
     """The rules of one preset, with the options that an item changes."""
     rules = held(preset.name)
-    changed = {_resolved(name): options for name, options in preset.options.items()}
+    changed = {resolved(name): options for name, options in preset.options.items()}
     for name in changed.keys() - rules.keys():
         raise RecipeError(*_stranger(preset.name, name, changed[name], place, rules))
     for name, options in rules.items():
@@ -84,10 +86,10 @@ def _of(preset: Item, place: str) -> Iterator[Placed]:
             options = {**options, **change}
         elif change not in (None, True):
             options = {BARE: change}
-        yield Placed(Item(name=name, options=options), f"{place}: {preset.name}")
+        yield Placed(Item(name=name, options=options), f"{place}: {preset.name}", index)
 
 
-def _resolved(name: str) -> str:
+def resolved(name: str) -> str:
     """The printed name of a rule, also from an alias; as it stands where there is none of that name."""
     try:
         return registry.resolve("rules", name)

@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import yaml
 
+from pipeline._yaml import flow
 from pipeline.errors import DataError
 from pipeline.store.files import refusal, write_atomic
 from pipeline.types import Scalar
-
-from ._new import scalar
 
 ROOM = 118
 """Columns of a line within a list between brackets."""
@@ -46,7 +45,7 @@ def with_values(text: str, added: Mapping[str, Sequence[Scalar]], weights: Mappi
     try:
         root = yaml.compose(text, yaml.SafeLoader)
         for axis, values in added.items():
-            puts += _puts(text, root, axis, [scalar(value) for value in values], weights.get(axis))
+            puts += _puts(text, root, axis, [flow(value) for value in values], weights.get(axis))
         after = text
         for put in sorted(puts, reverse=True):
             after = after[: put.at] + put.text + after[put.at :]

@@ -9,7 +9,6 @@ import yaml
 from pipeline.errors import DataError, RecipeError
 from pipeline.locate import find_recipe
 from pipeline.recipe import NAME
-from pipeline.types import Scalar
 
 
 def free_name(name: str, cwd: Path) -> str:
@@ -25,12 +24,6 @@ def free_name(name: str, cwd: Path) -> str:
     if there is not None:
         raise DataError(f"{there.relative_to(cwd)}: is there already; nothing was written", f"synth run {name}")
     return name
-
-
-def scalar(name: Scalar) -> str:
-    """A text as YAML reads it back within a list: in quotes where it would be a number, a date or a truth value."""
-    text: str = yaml.safe_dump([name], default_flow_style=True, allow_unicode=True, width=1_000_000).strip()
-    return text[1:-1]
 
 
 def write_new(path: Path, text: str) -> Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._new import free_name, scalar, write_new
+from pipeline._yaml import flow
+
+from ._new import free_name, write_new
 
 BLANK = """\
 # A recipe says what the rows are. Change anything and run it again: only what is new is asked for.
@@ -33,5 +35,5 @@ def write_blank(name: str, cwd: Path) -> Path:
         RecipeError: not a name.
         DataError: a recipe of this name is there; nothing was written.
     """
-    text = BLANK.replace("name: @", f"name: {scalar(name)}").replace("@", name)
+    text = BLANK.replace("name: @", f"name: {flow(name)}").replace("@", name)
     return write_new(cwd / f"{free_name(name, cwd)}.yaml", text)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pipeline._yaml import flow
 from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.locate import shipped
 
-from ._new import free_name, scalar, write_new
+from ._new import free_name, write_new
 
 _NAME_KEY = re.compile(r"^name:[^\n]*$", re.MULTILINE)
 
@@ -43,7 +44,7 @@ def copy_starter(name: str, cwd: Path, template: str | None = None) -> list[Path
     for path in sorted(files, key=lambda path: path.name != "recipe.yaml"):
         text = path.read_text(encoding="utf-8")
         if path.name == "recipe.yaml" and wanted != name:
-            text = _NAME_KEY.sub(f"name: {scalar(name)}", text, count=1)
+            text = _NAME_KEY.sub(f"name: {flow(name)}", text, count=1)
         written.append(write_new(target / path.relative_to(home), text))
     return written
 

@@ -7,8 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from pipeline._yaml import flow
 from pipeline.errors import DataError
 from pipeline.read import columns as columns_of
 from pipeline.read import rows
@@ -17,7 +16,7 @@ from pipeline.read.source import refuse_encoding
 from pipeline.shapes import Columns, Shape, Templated, example_of, shape_of, template_of
 from pipeline.types import Message, Problem
 
-from ._new import free_name, quoted, scalar, write_new
+from ._new import free_name, quoted, write_new
 
 SHOWN = 3
 _CLASSES = 12
@@ -103,8 +102,8 @@ def write_from(name: str, cwd: Path, looked: Looked) -> Path:
         f"# Made from {looked.file}: {seen}. Columns: {', '.join(looked.columns)}.",
         f"# synth run {name}               curate and export",
         "synth: 1",
-        f"name: {scalar(free_name(name, cwd))}",
-        f"source: {_flow(source)}",
+        f"name: {flow(free_name(name, cwd))}",
+        f"source: {flow(source)}",
         "train:                       # what the tuned model will see; any column: {{name}}",
         *(f"  {role}: {quoted(text)}" for role, text in looked.train.items()),
         *_class_comment(looked.classes),
@@ -146,8 +145,3 @@ def _class_comment(classes: Mapping[str, int]) -> Iterator[str]:
         shown = ", ".join(f"{name} {count:,}" for name, count in list(classes.items())[:_CLASSES])
         rest = f", {len(classes) - _CLASSES} more" if len(classes) > _CLASSES else ""
         yield "  # " + " ".join(f"classes: {shown}{rest}".split())
-
-
-def _flow(value: dict[str, Any]) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000)
-    return text.strip()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pipeline._yaml import flow
 from pipeline.alike import distinct
 from pipeline.errors import RecipeError, did_you_mean
 from pipeline.grid.axes import load_axes
@@ -17,7 +18,6 @@ from pipeline.types import Scalar
 from pipeline.words import printable
 
 from ._insert import edit, in_lines, with_lines, with_values
-from ._new import scalar
 from ._question import Question
 from .idea import LONGEST
 
@@ -181,8 +181,8 @@ def line_of(recipe: Recipe, more: More) -> str:
     if axis.file is not None:
         return "\n".join(more.values)
     if in_lines(recipe.text, more.axis):
-        return "\n".join(f"- {scalar(value)}" for value in more.values)
-    return ", ".join(map(scalar, more.values))
+        return "\n".join(f"- {flow(value)}" for value in more.values)
+    return ", ".join(map(flow, more.values))
 
 
 def write_more(recipe: Recipe, more: Sequence[More]) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from pipeline import _yaml
 from pipeline.errors import RecipeError
 from pipeline.grid.axes import load_axes
 from pipeline.grid.check import check_templates
@@ -14,7 +15,7 @@ from pipeline.json_text import Unread
 from pipeline.recipe import parse_recipe
 from pipeline.types import Scalar
 
-from ._new import free_name, quoted, scalar, write_new
+from ._new import free_name, quoted, write_new
 from .idea import Proposal
 
 ROWS = 200
@@ -47,7 +48,7 @@ def recipe_text(name: str, idea: str, writer: str, proposal: Proposal) -> str:
         f"#   {plan:<{len(more)}}   what a run asks for and costs; --explain for every default",
         f"#   {more}   further values for an axis; --write adds them",
         "synth: 1",
-        f"name: {scalar(name)}",
+        f"name: {_yaml.flow(name)}",
         "",
         "axes:",
         *(line for key, values in proposal.axes.items() for line in _axis(key, values)),
@@ -107,7 +108,7 @@ def flow(values: Iterable[Scalar], column: int, room: int = WIDTH) -> list[str]:
     """Values of a list between brackets, `one, two`, in lines that begin in a column and end before `room`."""
     lines: list[str] = []
     for value in values:
-        text = scalar(value)
+        text = _yaml.flow(value)
         if lines and column + len(lines[-1]) + len(text) + 3 <= room:
             lines[-1] += f", {text}"
         else:

@@ -44,7 +44,7 @@ LAYOUT = 1
 
 _OURS = frozenset(
     {"recipe.yaml", "plan.jsonl", "calls", "samples.jsonl", "written.jsonl", "manifest.json", "verdicts.jsonl",
-     "verdicts.before.jsonl", "reviews.jsonl", "failures.jsonl", "exports", "finetunes", "evaluations",
+     BEFORE, "reviews.jsonl", "failures.jsonl", "exports", "finetunes", "evaluations",
      "report.html", ".locks"}
 )
 """Names that a recipe's own files do not take when they are copied in."""

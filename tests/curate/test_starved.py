@@ -24,7 +24,7 @@ def grid(found: Dataset, short: dict[tuple[str, str], int], repeats: int = 20) -
 
 def test_a_value_of_which_half_as_much_is_kept_is_starved(dataset: Dataset) -> None:
     grid(dataset, {("noir", "Oslo"): 14, ("noir", "Lima"): 15, ("epic", "Oslo"): 2})
-    found = run(dataset, LENGTH).starved
+    found = run(dataset, LENGTH).draws.starved(dataset)
     assert found is not None
     assert (found.wanted, found.kept) == (120, 89)
     assert [(each.axis, each.value, each.wanted, each.kept) for each in found.values] == [("genre", "noir", 40, 11)]
@@ -35,7 +35,7 @@ def test_a_value_of_which_half_as_much_is_kept_is_starved(dataset: Dataset) -> N
 
 def test_a_cell_without_a_row_is_starved(dataset: Dataset) -> None:
     grid(dataset, {("noir", "Oslo"): 20})
-    found = run(dataset, LENGTH).starved
+    found = run(dataset, LENGTH).draws.starved(dataset)
     assert found is not None
     assert found.cells == [{"genre": "noir", "place": "Oslo"}]
     assert found.as_json()["cells"] == found.cells
@@ -43,21 +43,21 @@ def test_a_cell_without_a_row_is_starved(dataset: Dataset) -> None:
 
 def test_losses_that_are_even_starve_nothing(dataset: Dataset) -> None:
     grid(dataset, dict.fromkeys(product(GENRES, PLACES), 9))
-    assert run(dataset, LENGTH).starved is None
+    assert run(dataset, LENGTH).draws.starved(dataset) is None
 
 
 def test_where_nothing_is_kept_or_nothing_was_planned_there_is_nothing_to_fill(dataset: Dataset) -> None:
     grid(dataset, dict.fromkeys(product(GENRES, PLACES), 20), repeats=20)
-    assert run(dataset, LENGTH).starved is None
+    assert run(dataset, LENGTH).draws.starved(dataset) is None
 
 
 def test_a_rewrite_fills_the_draw_of_its_parent(dataset: Dataset) -> None:
     grid(dataset, {("noir", "Oslo"): 20})
     fill(dataset, [row(f"again{number}", STORY, parent=f"r{number}", provenance={"replaces": f"r{number}"})
                    for number in range(20)])
-    assert run(dataset, LENGTH).starved is None
+    assert run(dataset, LENGTH).draws.starved(dataset) is None
 
 
 def test_rows_of_a_file_have_no_plan(dataset: Dataset) -> None:
     fill(dataset, [row("a", "short"), row("b", STORY)])
-    assert run(dataset, LENGTH).starved is None
+    assert run(dataset, LENGTH).draws.starved(dataset) is None

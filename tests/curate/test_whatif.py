@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline._yaml import parse
 from pipeline.curate import curate, curve, what_if
 from pipeline.errors import DataError, RecipeError
 from pipeline.recipe import parse_recipe
@@ -15,6 +16,28 @@ from pipeline.store import Dataset
 from tests.curate.test_curate import LENGTH, OWN, STORY, dataset, fill, row, run
 
 __all__ = ["dataset"]
+LONG_GOATS = '''"""Drops short answers."""
+from pipeline.rules import Decision, Measured, Options, RowRule
+
+
+class Bounds(Options):
+    """What is dropped."""
+
+    min: int = 0
+
+
+class Goats(RowRule[Options, Bounds]):
+    """Counts characters."""
+
+    def measure(self, sample):
+        return Measured(len(sample.answer))
+
+    def decide(self, measured):
+        return Decision("keep" if measured.value >= self.bounds.min else "drop")
+
+
+plugin = Goats
+'''
 GOLDEN = Path(__file__).parents[1] / "golden" / "dataset-v1" / "tales"
 
 
@@ -93,6 +116,22 @@ def test_a_recipe_says_where_to_write_it(dataset: Dataset, tmp_path: Path) -> No
     assert found.decides == [("plots.yaml:7", "length: {unit: chars, min: 800}")]
     assert found.curation.tally.kept == 0
     assert found.curation.tally.errors_by_rule == {"goats": 1}
+
+
+def test_a_rule_of_ones_own_is_proposed_by_its_path(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "long_goats.py").write_text(LONG_GOATS)
+    text = ("synth: 1\nname: plots\nsource: {file: rows.jsonl}\ntrain: {user: x}\ncurate:\n"
+            "  - rule: ./long_goats.py\n    min: 3\n  - rule: ./long_goats.py\n")
+    recipe = parse_recipe(text, tmp_path / "plots.yaml")
+    fill(dataset, [row("a", "short"), row("b", STORY)])
+    curate(dataset, recipe.curate, recipe)
+    assert what_if(dataset, ["long-goats-2.min=30"], recipe).decides == [
+        ("plots.yaml:8", "{rule: ./long_goats.py, min: 30}")]
+    curate(dataset, recipe.curate, recipe, "--rule {}".format)
+    found = what_if(dataset, ["long-goats-2.min=30"], recipe)
+    assert found.rules == ["{rule: ./long_goats.py, min: 3}", "{rule: ./long_goats.py, min: 30}"]
+    proposed = [Item.model_validate(parse(rule, "--rule")[0]) for rule in found.rules]
+    assert curate(dataset, proposed, recipe).tally.by_rule == {"long-goats-2": 1}
 
 
 @pytest.mark.parametrize(("text", "message", "hint"), [

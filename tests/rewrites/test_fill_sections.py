@@ -111,6 +111,11 @@ def test_nobody_is_asked_about_a_text_that_cannot_be_filled(answer: str, provena
     assert found.code == code
 
 
+def test_a_filtered_text_is_not_said_to_be_cut() -> None:
+    sample = row(told({3, 4})[:-3].rstrip() + " the", finish_reason="content_filter")
+    assert fill().messages(sample) is not None
+
+
 @pytest.mark.parametrize("options", [
     {"sections": ["Setup"], "count": 3}, {"sections": ["/^set/"]}, {"sections": [" "]}, {"count": 0}, {"sections": []},
 ])
