@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.read import file_sha256
 from pipeline.store.files import sync_folder
 
 MANIFEST, REFUSED = "manifest.json", "refused.jsonl"
@@ -21,8 +22,7 @@ UNFINISHED = ".new-"
 def measure(path: Path) -> tuple[int, str]:
     """Bytes and sha256 of a file; of a folder those of all its files, by their names."""
     if path.is_file():
-        with path.open("rb") as file:
-            return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+        return path.stat().st_size, file_sha256(path)
     size, whole = 0, hashlib.sha256()
     for each in sorted((found for found in path.rglob("*") if found.is_file()), key=lambda p: p.as_posix().encode()):
         data = each.read_bytes()

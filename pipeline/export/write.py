@@ -267,7 +267,7 @@ def _tokens(plugin: Format, example: Example) -> tokens.Count:
         said = plugin.normal(example).messages if plugin.asks else example.messages
         turns = [*said, *((example.rejected or []) if plugin.pairs else [])]
         texts = [text_of(message["content"]) for message in turns]
-    return tokens.Count(sum(tokens.count(text, "").tokens for text in texts), False)
+    return tokens.Count(sum(tokens.estimate(text) for text in texts), False)
 
 
 def _manifest(done: Written, plugin: Format, about: dict[str, Any]) -> dict[str, Any]:
