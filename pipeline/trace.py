@@ -6,11 +6,11 @@ import json
 from itertools import islice
 from pathlib import Path
 
-from . import formats, registry
+from . import formats
 from .errors import DataError, RecipeError
+from .export.placing import manifest_in
 from .formats import Format, FormatRefusal
 from .rows import Row, read
-from .sections import Item
 from .store import Dataset
 from .types import Example
 
@@ -44,12 +44,8 @@ def rows_of(dataset: Dataset, path: Path, line: int) -> list[Row]:
 def _written_as(folder: Path, values: dict[str, object]) -> Format | None:
     """The format of an export's folder with its options, where a line is of it; None where there is no manifest."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        item = Item(name=manifest["format"], options=manifest.get("format_options") or {})
-        if item.name not in registry.plugins("formats"):
-            return None
-        (form,) = formats.open_formats([item])
-    except (OSError, ValueError, KeyError, TypeError, RecipeError):
+        form = formats.written_as(manifest_in(folder))
+    except RecipeError:
         return None
     return form if form.takes(values) else None
 

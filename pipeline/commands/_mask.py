@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
 from rich.cells import cell_len
 
-from pipeline import formats, masks, registry
+from pipeline import formats, masks
 from pipeline.commands import _console as console
 from pipeline.errors import RecipeError
 from pipeline.render.mask import Mask, Token
-from pipeline.sections import Item
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
@@ -81,10 +79,13 @@ def _view(target: Target, dataset: Dataset, files: list[Path], wanted: str | Non
         who = target_of(wanted, target.settings)
         return masks.of_format(who.format or formats.find(READ[0]), who.vocabulary, wanted)
     recipe = _recipe(target)
-    (item,) = [_item(dataset, files[0], recipe)] if len(files) == 1 else [None]
-    if item is not None and registry.printed(item.name) not in READ:
-        (plugin,) = formats.open_formats([item], lambda _: str(files[0].parent))
-        return masks.of_format(plugin)
+    if len(files) == 1 and files[0].resolve().parent.parent == dataset.exports.resolve():
+        from pipeline.export.placing import manifest_in
+
+        told = {"format": files[0].parent.name, **manifest_in(files[0].parent)}
+        plugin = formats.written_as(told, recipe.export.formats if recipe else ())
+        if plugin.name not in READ:
+            return masks.of_format(plugin)
     return masks.of_recipe(recipe, target.settings, os.environ)
 
 
@@ -93,21 +94,6 @@ def _recipe(target: Target) -> Recipe | None:
         return target.recipe()
     except RecipeError:
         return None  # a dataset may stand without one
-
-
-def _item(dataset: Dataset, file: Path, recipe: Recipe | None) -> Item | None:
-    """The format of a file below exports, with the options that the recipe has for it; None for any other file."""
-    if file.resolve().parent.parent != dataset.exports.resolve():
-        return None
-    name = registry.resolve("formats", file.parent.name)
-    for item in recipe.export.formats if recipe else ():
-        if registry.resolve("formats", item.name) == name:
-            return Item(name=name, options=item.options)
-    try:
-        made = orjson.loads((file.parent / "manifest.json").read_bytes())["format_options"]
-    except (OSError, ValueError, KeyError, TypeError):
-        made = {}
-    return Item(name=name, options=made)
 
 
 def _legend(mask: Mask, coloured: bool) -> None:

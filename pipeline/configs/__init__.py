@@ -7,6 +7,7 @@ NAME --config axolotl`, and gets what was written. A format that it cannot descr
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -46,18 +47,18 @@ class Made:
         return -(-int(self.longest * ROOM + 1) // STEP) * STEP
 
 
-class Config:
+class Config(ABC):
     """The files of one trainer or server.
 
     Attributes:
         name: the plug-in's printed name.
-        takes: names of the formats that it can describe; None for those that render text.
+        takes: names of the formats that it can describe, the usual ones first.
         example: it with all that has to be set.
         model: what may be set on it; `how` is what was set.
     """
 
     name: ClassVar[str]
-    takes: ClassVar[tuple[str, ...] | None] = None
+    takes: ClassVar[tuple[str, ...]]
     model: ClassVar[type[Options]] = Options
     example: ClassVar[str] = ""
 
@@ -66,15 +67,15 @@ class Config:
 
     def fits(self, format: Format) -> bool:  # noqa: A002 - what it is
         """Whether it can describe the rows of a format."""
-        return format.name in self.takes if self.takes is not None else hasattr(format, "prompt_text")
+        return format.name in self.takes
 
+    @abstractmethod
     def files(self, made: Made) -> dict[str, str]:
         """Name -> text of the files that stand beside the rows.
 
         Raises:
             RecipeError: the trainer would read these rows otherwise than they are meant.
         """
-        raise NotImplementedError
 
 
 def open_configs(items: Sequence[Item], plugins: Sequence[Format]) -> list[Config]:
@@ -97,9 +98,8 @@ def open_configs(items: Sequence[Item], plugins: Sequence[Format]) -> list[Confi
         (how,) = read_options(kind.name, item.options, "--config", (kind.model,))
         one = kind(how)
         if not any(map(one.fits, plugins)):
-            known = one.takes or ("llama3", "chatml", "gemma", "mistral")
             raise RecipeError(f"{one.name} has no way to read {' or '.join(each.name for each in plugins)}",
-                              f"--format {known[0]} --config {one.name}   # or {', '.join(known[1:])}")
+                              f"--format {one.takes[0]} --config {one.name}   # or {', '.join(one.takes[1:])}")
         found.append(one)
     return found
 

@@ -8,7 +8,7 @@ are those of axolotl 0.19.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -43,7 +43,7 @@ class Axolotl(Config):
     """axolotl.yaml."""
 
     name = "axolotl"
-    takes: ClassVar[tuple[str, ...] | None] = tuple(_ROWS)
+    takes = tuple(_ROWS)
     model = How
     example = "axolotl: {base: meta-llama/Llama-3.1-8B-Instruct}"
     how: How

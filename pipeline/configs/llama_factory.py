@@ -8,7 +8,7 @@ over `cutoff_len` are cut without a word, so it is set to hold the longest. Keys
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -43,7 +43,7 @@ class LlamaFactory(Config):
     """dataset_info.json and llama-factory.yaml."""
 
     name = "llama-factory"
-    takes: ClassVar[tuple[str, ...] | None] = tuple(_ROWS)
+    takes = tuple(_ROWS)
     model = How
     example = "llama-factory: {base: Qwen/Qwen2.5-7B-Instruct, template: qwen}"
     how: How

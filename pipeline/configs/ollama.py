@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipeline.errors import RecipeError
+from pipeline.formats import Format
 from pipeline.formats._text import TextFormat
 from pipeline.formats._turns import Turn
 from pipeline.options import Options
@@ -35,14 +35,18 @@ class Ollama(Config):
     """Modelfile."""
 
     name = "ollama"
+    takes = ("llama3", "chatml", "gemma", "mistral")
     model = How
     how: How
+
+    def fits(self, format: Format) -> bool:  # noqa: A002 - as Config's
+        """See Config: whatever renders text, those in `takes` and others."""
+        return isinstance(format, TextFormat)
 
     def files(self, made: Made) -> dict[str, str]:
         """See Config."""
         text = made.format
-        if not isinstance(text, TextFormat):
-            raise RecipeError(f"{text.name}: its prompts cannot be read off it", "--format llama3 --config ollama")
+        assert isinstance(text, TextFormat)
         stops = "".join(f'PARAMETER stop "{stop}"\n' for stop in (text.kind.stop, *_ENDS.get(text.family, ())))
         return {"Modelfile": f"# ollama create NAME -f Modelfile\nFROM {self.how.model}\n\n"
                              f'TEMPLATE """{go_template(text)}"""\n\n{stops}PARAMETER num_ctx {made.room}\n'}

@@ -7,7 +7,6 @@ and so is a prompt that stands there with another answer, though the loss of its
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from pipeline import formats
 from pipeline.digest import digest, hash_unit
 from pipeline.errors import DataError
+from pipeline.read import file_sha256
 from pipeline.store import Dataset
 from pipeline.types import Example, Message, text_of
 
@@ -205,8 +205,7 @@ def _first(rows: Iterable[Row], count: int, place: Callable[[Row], float]) -> li
 def _same_bytes(file: File, tuned: TunedModel, name: str) -> None:
     """Raises DataError where a file is not what the model was tuned on: then nothing is known to be held out."""
     try:
-        with file.path.open("rb") as data:
-            found = hashlib.file_digest(data, "sha256").hexdigest()
+        found = file_sha256(file.path)
     except OSError as error:
         raise DataError(f"{file.path}: {error.strerror}: {tuned.id} was tuned on it",
                         f"synth export {name} && synth finetune {name}") from None

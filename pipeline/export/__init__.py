@@ -33,9 +33,9 @@ from ._originals import Originals
 from ._spool import Spool
 from .card import Story
 from .configure import configure
-from .options import ORDERS, Options, share
+from .options import Options, share
 from .order import place_of
-from .origins import Origins, sources
+from .origins import Files, Origins, sources
 from .placing import UNFINISHED
 from .split import Divided, divide, doubts_about
 from .write import File, Job, Written, refuse_empty, require_most, write_format
@@ -43,7 +43,7 @@ from .write import File, Job, Written, refuse_empty, require_most, write_format
 if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset
 
-__all__ = ["ASIDE", "ORDERS", "Exported", "File", "Options", "Written", "export", "require_most", "share"]
+__all__ = ["ASIDE", "Exported", "File", "Options", "Written", "export", "require_most", "share"]
 
 ASIDE: dict[str, str] = {
     **{str(why): text for why, text in WHY.items()},
@@ -126,7 +126,8 @@ def _export(
     problem: Callable[[Problem], None] | None,
 ) -> Exported:
     origins = Origins()
-    told = _gather(dataset, options, spool, origins, problem)
+    recipe, manifest = dataset.recipe(), dataset.manifest()
+    told = _gather(dataset, options, manifest, (spool, origins), problem)
     rows, rehearsed = spool.chosen()
     aside = spool.reasons()
     if not rows:
@@ -135,25 +136,25 @@ def _export(
     divided = divide(spool, options.validation, options.seed, options.near_duplicate)
     told += divided.notes
     told += doubts_about(labels := spool.labels(), divided.validation)
-    recipe = dataset.recipe()
     options = options.model_copy(update={"about": options.about or (recipe.about if recipe else None)})
-    told_of = partial(sources, options.about, recipe=recipe, folders=_folders(dataset))
+    files = Files(_folders(dataset, recipe))
+    told_of = partial(sources, options.about, recipe=recipe, files=files)
     about = {**_about(dataset, recipe, options, divided, aside, (rows, rehearsed)), **told_of(origins)}
-    story = Story(dataset.name, _command(dataset, recipe), recipe, options.about, origins,
-                  dataset.manifest().get("curation") or {}, labels)
+    story = Story(dataset.name, _command(dataset.name, recipe, manifest), recipe, options.about, origins,
+                  manifest.get("curation") or {}, labels)
     target = options.out or dataset.exports
-    with Originals(_folders(dataset)) as originals:
+    with Originals(files) as originals:
         job = Job(spool, originals, options.ascii, about, story, sources=told_of)
         written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
     return Exported(dataset.name, rehearsed > 0, rows, aside, written, told, divided=divided)
 
 
-def _command(dataset: Dataset, recipe: Recipe | None) -> str:
+def _command(name: str, recipe: Recipe | None, manifest: dict[str, Any]) -> str:
     """What makes the rows again: with the model that wrote them where the recipe names none."""
-    model = str((dataset.manifest().get("generate") or {}).get("model") or "")
+    model = str((manifest.get("generate") or {}).get("model") or "")
     named = recipe is not None and recipe.generate.model is not None
     words = [] if named or model.partition(":")[0] in ("", hosts.REHEARSAL) else ["--model", model]
-    return shlex.join(["synth", "run", dataset.name, *words])
+    return shlex.join(["synth", "run", name, *words])
 
 
 def _sweep(target: Path) -> None:
@@ -172,13 +173,15 @@ def _plugins(options: Options) -> list[formats.Format]:
 
 
 def _gather(
-    dataset: Dataset, options: Options, spool: Spool, origins: Origins, problem: Callable[[Problem], None] | None,
+    dataset: Dataset, options: Options, manifest: dict[str, Any], into: tuple[Spool, Origins],
+    problem: Callable[[Problem], None] | None,
 ) -> list[str]:
     """Reads all rows into the spool, each with the reason why it stands aside, if it does."""
+    spool, origins = into
     judged = spool.take_verdicts(dataset.verdicts())
     real = not options.allow_mixed and any_real(dataset.samples())
-    manifest = {**dataset.manifest(), "generate": {}} if options.include_earlier else dataset.manifest()
-    stands_aside = standing(manifest, dataset.plan.states(), real)
+    noted = {**manifest, "generate": {}} if options.include_earlier else manifest
+    stands_aside = standing(noted, dataset.plan.states(), real)
     surplus = dataset.surplus_ids() if options.exact else set()
     stale = 0
     for ordinal, sample in enumerate(dataset.samples(problem)):
@@ -234,9 +237,8 @@ def _about(
     }
 
 
-def _folders(dataset: Dataset) -> list[Path]:
+def _folders(dataset: Dataset, recipe: Recipe | None) -> list[Path]:
     """Where the paths of imported files may begin: the recipe's folder, the dataset, and what is around it."""
-    recipe = dataset.recipe()
     return [*([recipe.folder] if recipe else []), dataset.path, *dataset.path.resolve().parents[:2]]
 
 

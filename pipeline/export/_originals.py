@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import DataError
 from pipeline.formats import Format, FormatRefusal
-from pipeline.read import file_digest
 
 from ._spool import Spooled
+from .origins import Files
 
 
 class Originals:
     """Finds the line that a row was imported from. Use as a context manager.
 
     Args:
-        folders: where the paths of sources may begin.
+        files: what rows were read from.
     """
 
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = list(folders)
+    def __init__(self, files: Files) -> None:
+        self._known = files
         self._files: dict[tuple[str, str], IO[bytes] | None] = {}
 
     def __enter__(self) -> Originals:
@@ -64,13 +61,8 @@ class Originals:
     def _find(self, name: str, digest: str) -> IO[bytes] | None:
         if not name.lower().endswith((".jsonl", ".ndjson")):
             return None
-        for path in (folder / name for folder in self._folders):
-            try:
-                if path.is_file() and file_digest(path) == digest:
-                    return path.open("rb")
-            except (OSError, DataError):
-                continue
-        return None
+        path = self._known.find(name, digest)
+        return path.open("rb") if path is not None else None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -20,17 +21,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pipeline import formats
-from pipeline.errors import DataError, did_you_mean
+from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.formats import Format, FormatRefusal
 from pipeline.read import Batch, Row, encoding_of, kind, rows, sifted
 from pipeline.types import Example, Problem
 from pipeline.words import plural
 
 from .check_across import NEAR_BYTES, Across, by_name, provenance
-from .check_target import OPENAI, Target, as_written, for_target, named, opened, target_of
+from .check_target import OPENAI, Target, as_written, for_target, named, target_of
 from .check_tokens import Tokens, rendered, spread
-from .placing import MANIFEST, measure
-from .write import NAMES, no_pair
+from .placing import MANIFEST, measure, side_of
+from .write import NAMES, unfit
 
 if TYPE_CHECKING:
     from pipeline.store.dataset import Dataset
@@ -131,8 +132,10 @@ def check_dataset(dataset: Dataset, report: Report, *, target: Target | str | No
     wanted = goal.format.name if goal and goal.format else "*"
     for manifest in sorted(dataset.exports.glob(f"{wanted}/{MANIFEST}")):
         told = orjson.loads(manifest.read_bytes())
-        listed, own = told["files"], opened(told)
-        paths = {Path(file["name"]).stem: manifest.parent / file["name"] for file in listed}
+        listed, own = told["files"], None
+        with suppress(RecipeError):  # a plug-in that is not here
+            own = formats.written_as(told)
+        paths = {side_of(file["name"]): manifest.parent / file["name"] for file in listed}
         for file in listed:
             path = manifest.parent / file["name"]
             if path.exists() and measure(path)[1] != file["sha256"]:
@@ -329,8 +332,8 @@ class _Check:
         """The row in the target's format; None where that cannot hold it, which is said."""
         values = None
         try:
-            if example.rejected is not None and not wanted.pairs:
-                raise no_pair(wanted)
+            if (refused := unfit(wanted, example)) is not None:
+                raise refused
             values = wanted.values(example)
             found = [*wanted.problems(values, where), *(wanted.unproven(values, example) if self._renders else ())]
         except FormatRefusal as refusal:

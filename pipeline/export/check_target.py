@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -81,14 +80,6 @@ def target_of(text: str, settings: Settings | None = None, limit: int | None = N
         what = f"unknown format '{text}', and no model or tokenizer's folder either"
         raise RecipeError(what, did_you_mean(text, known))
     return found if limit is None else replace(found, limit=limit)
-
-
-def opened(told: dict[str, Any]) -> Format | None:
-    """The format that a manifest names, with the options that it was written with."""
-    try:
-        return formats.open_formats([Item(name=told["format"], options=told.get("format_options") or {})])[0]
-    except RecipeError:  # a plug-in that is not here
-        return None
 
 
 def as_written(goal: Target | None, own: Format | None) -> Target | None:

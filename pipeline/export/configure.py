@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pipeline.configs import Config, Made
 from pipeline.formats import Format
+from pipeline.store.files import write_atomic
 
-from .placing import list_configs
+from .placing import list_configs, side_of
 from .write import NAMES, Written
 
 
@@ -25,7 +26,7 @@ def configure(configs: Sequence[Config], plugins: Sequence[Format], written: Seq
     """
     made: list[Path] = []
     for one, plugin in zip(written, plugins, strict=True):
-        sides = {file.path.name.partition(".")[0]: file.path.name for file in one.files}
+        sides = {side_of(file.path.name): file.path.name for file in one.files}
         files: dict[str, str] = {}
         for config in configs if sides else ():
             if not config.fits(plugin):
@@ -36,6 +37,6 @@ def configure(configs: Sequence[Config], plugins: Sequence[Format], written: Seq
             list_configs(one.folder, files)
         one.stale = tuple(name for name in one.stale if name not in files)
         for name, text in files.items():
-            (one.folder / name).write_text(text, encoding="utf-8", newline="\n")
+            write_atomic(one.folder / name, text.encode())
             made.append(one.folder / name)
     return made

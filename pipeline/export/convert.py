@@ -33,7 +33,7 @@ from .card import Story
 from .configure import configure
 from .options import Options
 from .order import place_of
-from .origins import Origins, sources
+from .origins import Files, Origins, sources
 from .placing import REFUSED, measure
 from .split import Divided, divide, doubts_about
 from .write import Job, Written, refuse_empty, refused_line, write_format
@@ -104,8 +104,9 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
             notes = [*divided.notes, *doubts_about(labels, divided.validation)]
             again = shlex.join(["synth", "export", path.name, *chain.from_iterable(("--to", p.name) for p in plugins)])
             story = Story(path.name.split(".")[0], again, None, None, origins, {}, labels)
-            with Originals([path.parent]) as originals:
-                told_of = partial(sources, None, recipe=None, folders=[path.parent])
+            files = Files([path.parent])
+            with Originals(files) as originals:
+                told_of = partial(sources, None, recipe=None, files=files)
                 about = {**_about(path, options, divided, count), **told_of(origins)}
                 job = Job(spool, originals, options.ascii, about, story, whole=True,
                           unread=lines if faults else None, sources=told_of)

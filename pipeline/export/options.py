@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +12,6 @@ from pipeline.errors import RecipeError
 from pipeline.sections import About, Item
 
 Order = Literal["cell", "given", "name", "name-ignorecase", "shuffled"]
-ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 class Options(BaseModel):

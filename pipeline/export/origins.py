@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pipeline import hosts
-from pipeline.read import file_digest
+from pipeline.read import file_sha256, shortened
 from pipeline.recipe import Recipe
 from pipeline.sections import About
 from pipeline.types import Sample
@@ -70,18 +69,18 @@ class Origins:
         rest.rewritten, rest.imported = self.rewritten - others.rewritten, self.imported - others.imported
         return rest
 
-    def as_dict(self, recipe: Recipe | None, folders: Sequence[Path]) -> dict[str, Any]:
+    def as_dict(self, recipe: Recipe | None, known: Files) -> dict[str, Any]:
         """What a manifest says of it. Names of files without their folders: those are of one machine.
 
         Args:
             recipe: its prompts may show rows of files.
-            folders: where the paths of files may begin; of one that is not there any more the sha256 is None.
+            known: the files; of one that is not there any more the sha256 is None.
         """
         files = [{"name": name if name.endswith("/") else PurePosixPath(name).name,
-                  "sha256": _sha256(name, digest, folders), "rows": rows, "used": "rows"}
+                  "sha256": known.sha256(known.find(name, digest)), "rows": rows, "used": "rows"}
                  for (name, digest), rows in sorted(self.files.items())]
         return {
-            "files": [*files, *(shown_files(recipe) if recipe else [])],
+            "files": [*files, *(known.shown(recipe) if recipe else [])],
             "writers": [{"host": who.host, "model": who.model, "rows": rows,
                          "rehearsal": who.host == hosts.REHEARSAL} for who, rows in ranked(self.writers)],
             "rewritten": dict(sorted(self.rewritten.items())), "imported": self.imported,
@@ -96,30 +95,38 @@ def _file_of(source: dict[str, Any]) -> tuple[str, str]:
     return str(path), str(source.get("digest") or "")
 
 
-def _sha256(name: str, digest: str, folders: Sequence[Path]) -> str | None:
-    """The sha256 of the very file that rows were read from, as its digest says."""
-    for path in dict.fromkeys((folder / name).resolve() for folder in folders if digest):
-        if path.is_file() and file_digest(path) == digest:
-            return measured(path)
-    return None
+class Files:
+    """The files that rows come from, each of which is read once for all formats of an export.
 
+    Args:
+        folders: where the paths of files may begin.
+    """
 
-def measured(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._known: dict[Path, str | None] = {}
 
+    def sha256(self, path: Path | None) -> str | None:
+        """Of a file as it was when it was first asked for; None where it cannot be read."""
+        if path is None:
+            return None
+        if path not in self._known:
+            try:
+                self._known[path] = file_sha256(path) if path.is_file() else None
+            except OSError:
+                self._known[path] = None
+        return self._known[path]
 
-def shown_files(recipe: Recipe) -> list[dict[str, Any]]:
-    """Files whose rows the prompts show, with the sha256 of what is there now; None where it is not here."""
-    named = dict.fromkeys(step.examples.file for step in recipe.asks if step.examples)
-    found = []
-    for name in named:
-        path, digest = recipe.folder / name, None
-        if path.is_file():
-            digest = measured(path)
-        found.append({"name": Path(name).name, "sha256": digest, "used": "examples in prompts"})
-    return found
+    def find(self, name: str, digest: str) -> Path | None:
+        """The very file that rows were read from, as its digest says."""
+        paths = dict.fromkeys((folder / name).resolve() for folder in self._folders if digest)
+        return next((path for path in paths if (found := self.sha256(path)) and shortened(found) == digest), None)
+
+    def shown(self, recipe: Recipe) -> list[dict[str, Any]]:
+        """Files whose rows the prompts show, with the sha256 of what is there now; None where it is not here."""
+        named = dict.fromkeys(step.examples.file for step in recipe.asks if step.examples)
+        return [{"name": Path(name).name, "sha256": self.sha256((recipe.folder / name).resolve()),
+                 "used": "examples in prompts"} for name in named]
 
 
 def ranked(counts: Counter[Any]) -> list[tuple[Any, int]]:
@@ -150,11 +157,9 @@ def notes(origins: dict[str, Any], about: About | None) -> list[str]:
     return told
 
 
-def sources(
-    about: About | None, origins: Origins, recipe: Recipe | None, folders: Sequence[Path] = (),
-) -> dict[str, Any]:
+def sources(about: About | None, origins: Origins, recipe: Recipe | None, files: Files) -> dict[str, Any]:
     """What a manifest says of licence and sources; see Origins.as_dict."""
-    known = origins.as_dict(recipe, folders)
+    known = origins.as_dict(recipe, files)
     return {"license": about.license if about else None,
             "about": about.model_dump(mode="json", exclude_defaults=True) if about else {},
             "provenance": known, "notes": notes(known, about)}

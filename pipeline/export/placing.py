@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from pipeline.store.files import sync_folder
+from pipeline.read import file_sha256
+from pipeline.store.files import sync_folder, write_atomic
 
 MANIFEST, REFUSED = "manifest.json", "refused.jsonl"
 UNFINISHED = ".new-"
@@ -21,8 +22,7 @@ UNFINISHED = ".new-"
 def measure(path: Path) -> tuple[int, str]:
     """Bytes and sha256 of a file; of a folder those of all its files, by their names."""
     if path.is_file():
-        with path.open("rb") as file:
-            return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+        return path.stat().st_size, file_sha256(path)
     size, whole = 0, hashlib.sha256()
     for each in sorted((found for found in path.rglob("*") if found.is_file()), key=lambda p: p.as_posix().encode()):
         data = each.read_bytes()
@@ -38,6 +38,16 @@ def manifest_in(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def manifest_bytes(manifest: dict[str, Any]) -> bytes:
+    """A manifest as it stands in its file."""
+    return orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def side_of(name: str) -> str:
+    """`train` of `train.jsonl`, `train.jsonl.gz` or a folder's `train`: the side of a file of an export."""
+    return name.partition(".")[0]
 
 
 def put_in_place(new: Path, folder: Path) -> tuple[str, ...]:
@@ -90,10 +100,7 @@ def list_configs(folder: Path, files: dict[str, str]) -> None:
     manifest = manifest_in(folder)
     manifest["configs"] = [{"name": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
                            for name, text in files.items()]
-    new = folder / f"{UNFINISHED}{MANIFEST}"
-    new.write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-    _sync(new)
-    new.replace(folder / MANIFEST)
+    write_atomic(folder / MANIFEST, manifest_bytes(manifest))
 
 
 def remove(path: Path) -> None:

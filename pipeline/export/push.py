@@ -21,7 +21,7 @@ import orjson
 from pipeline.errors import DataError, MissingExtra, ProviderError, RecipeError, RowsRehearsed, SynthError
 
 from .card import CARD
-from .placing import MANIFEST, configs_in
+from .placing import MANIFEST, configs_in, side_of
 from .write import NAMES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
@@ -104,7 +104,7 @@ def plan_push(
     if not public:
         _refuse_public(remote, f"{api.endpoint}/datasets/{repo}")
     ours = {*NAMES.values()}
-    gone = tuple(name for name in remote.files if re.split(r"[./]", name)[0] in ours and name not in files)
+    gone = tuple(name for name in remote.files if side_of(name.partition("/")[0]) in ours and name not in files)
     rows = " + ".join(f"{file['rows']:,}" for file in manifest["files"])
     private = remote.state == "private" or (remote.state == "new" and not public)
     size = sum(path.stat().st_size for path in files.values())

@@ -81,7 +81,7 @@ def doubts_about(labels: dict[str, tuple[int, int]], held: int) -> list[str]:
     return told
 
 
-def divide(spool: Spool, share: float, seed: int, near: float = BOUND) -> Divided:
+def divide(spool: Spool, share: float, seed: int, near: float) -> Divided:
     """Puts every family of a spool on its side.
 
     Args:

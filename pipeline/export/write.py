@@ -23,7 +23,7 @@ from ._originals import Originals
 from ._spool import TRAIN, VALIDATION, Spool
 from .card import CARD, Story, card
 from .origins import Origins
-from .placing import MANIFEST, REFUSED, UNFINISHED, manifest_in, measure, put_in_place, remove
+from .placing import MANIFEST, REFUSED, UNFINISHED, manifest_bytes, manifest_in, measure, put_in_place, remove, side_of
 
 NAMES = {TRAIN: "train", VALIDATION: "validation"}
 
@@ -156,14 +156,14 @@ def _write_format(plugin: Format, folder: Path, job: Job) -> Written:
                     remove(target)
         if not (new / REFUSED).stat().st_size:
             (new / REFUSED).unlink()
-        if not done.files or not done.files[0].path.name.startswith(NAMES[TRAIN]):
+        if not done.files or side_of(done.files[0].path.name) != NAMES[TRAIN]:
             done.files.clear()
             (new / REFUSED).replace(folder / REFUSED)
         else:
             job = _of_the_written(job, done)
             manifest = _manifest(done, plugin, job.about)
             _write_card(new / CARD, folder, plugin, (job, manifest), done)
-            (new / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+            (new / MANIFEST).write_bytes(manifest_bytes(manifest))
             done.stale = put_in_place(new, folder)
             done.manifest = folder / MANIFEST
             done.files = [file._replace(path=folder / file.path.name) for file in done.files]
@@ -179,11 +179,8 @@ def _write_side(plugin: Format, target: Path, side: int, job: Job, done: Written
         for row in job.spool.rows(side):
             line = job.originals.line(row, plugin) if plugin.lines and not job.ascii else None
             try:
-                if job.whole and row.example.rejected is not None and not plugin.pairs:
-                    raise no_pair(plugin)
-                if row.example.label == "false" and "label" not in plugin.holds and not plugin.asks:
-                    what = f"its answer is labelled as not desired, and {plugin.name} would train it"
-                    raise FormatRefusal("not-desired", what, "convert to trl-kto, which holds the label; or drop it")
+                if (refusal := unfit(plugin, row.example, job.whole)) is not None:
+                    raise refusal
                 sink.add(row.example, line)
             except FormatRefusal as refusal:
                 job.spool.refuse(row.ordinal)
@@ -211,9 +208,20 @@ def _of_the_written(job: Job, done: Written) -> Job:
     return job._replace(story=story, about={**job.about, **job.sources(origins)})
 
 
-def no_pair(plugin: Format) -> FormatRefusal:
-    """Why a row of two answers does not go into a format of one, where nothing may be lost."""
-    return FormatRefusal("holds-no-pair", f"{plugin.name} has no place for the rejected answer", _NO_PAIR)
+def unfit(plugin: Format, example: Example, whole: bool = True) -> FormatRefusal | None:
+    """Why a row does not go into a format that could write it: what is meant by it would be lost.
+
+    Args:
+        plugin: the format.
+        example: the row.
+        whole: whether a rejected answer without a place is such a loss.
+    """
+    if whole and example.rejected is not None and not plugin.pairs:
+        return FormatRefusal("holds-no-pair", f"{plugin.name} has no place for the rejected answer", _NO_PAIR)
+    if example.label == "false" and "label" not in plugin.holds and not plugin.asks:
+        return FormatRefusal("not-desired", f"its answer is labelled as not desired, and {plugin.name} would train it",
+                             "convert to trl-kto, which holds the label; or drop it")
+    return None
 
 
 def _note_refusal(done: Written, refusal: FormatRefusal, sample: str, refused: IO[bytes]) -> None:
@@ -267,7 +275,7 @@ def _tokens(plugin: Format, example: Example) -> tokens.Count:
         said = plugin.normal(example).messages if plugin.asks else example.messages
         turns = [*said, *((example.rejected or []) if plugin.pairs else [])]
         texts = [text_of(message["content"]) for message in turns]
-    return tokens.Count(sum(tokens.count(text, "").tokens for text in texts), False)
+    return tokens.Count(sum(tokens.estimate(text) for text in texts), False)
 
 
 def _manifest(done: Written, plugin: Format, about: dict[str, Any]) -> dict[str, Any]:

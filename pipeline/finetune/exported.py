@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import orjson
 
 from pipeline import registry
 from pipeline.errors import DataError
+from pipeline.read import file_sha256
 from pipeline.recipe import Recipe
 from pipeline.store import Dataset
 from pipeline.types import Problem
@@ -110,7 +110,6 @@ def _stamp(path: Path) -> int:
 
 def _sha256(path: Path, command: str) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except FileNotFoundError:
         raise DataError(f"{path}: is gone", command) from None

@@ -349,3 +349,23 @@ def open_formats(items: Sequence[Item], where: Callable[[int], str] = "format {}
         (how,) = read_options(kind.name, item.options, where(index), (kind.model,))
         found.append(kind(how))
     return found
+
+
+def written_as(manifest: Mapping[str, Any], items: Sequence[Item] = ()) -> Format:
+    """The format that an export's manifest names, with the options that its rows were written with.
+
+    Args:
+        manifest: of the export.
+        items: of the recipe: where the tokenizer of a format lies on this machine, which no manifest says.
+
+    Raises:
+        RecipeError: the manifest names no format that is here.
+    """
+    from pipeline import registry
+
+    options = manifest.get("format_options")
+    name = registry.resolve("formats", str(manifest.get("format")))
+    own = next((item.options for item in items if registry.resolve("formats", item.name) == name), {})
+    folder = {"tokenizer": own["tokenizer"]} if own.get("tokenizer") else {}
+    item = Item(name=name, options={**(options if isinstance(options, dict) else {}), **folder})
+    return open_formats([item], lambda _: name)[0]

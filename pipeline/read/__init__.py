@@ -28,8 +28,9 @@ Texts are never stripped or normalised. U+2028, U+2029, U+0085 and form feeds ar
 from __future__ import annotations
 
 from ._encoding import encoding_fault, encoding_of
-from ._rows import Batch, Row, Sound, columns, file_digest, kind, rows, sifted
+from ._rows import Batch, Row, Sound, columns, file_digest, file_sha256, kind, rows, shortened, sifted
 
 __all__ = [
-    "Batch", "Row", "Sound", "columns", "encoding_fault", "encoding_of", "file_digest", "kind", "rows", "sifted",
+    "Batch", "Row", "Sound", "columns", "encoding_fault", "encoding_of", "file_digest", "file_sha256", "kind", "rows",
+    "shortened", "sifted",
 ]

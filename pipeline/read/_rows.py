@@ -23,7 +23,7 @@ from ._open import Chunks, Report, codec, kind, opened
 from ._parquet import parquet_columns, parquet_rows
 from ._table import header, table_rows
 
-__all__ = ["Batch", "Row", "Sound", "columns", "file_digest", "kind", "rows", "sifted"]
+__all__ = ["Batch", "Row", "Sound", "columns", "file_digest", "file_sha256", "kind", "rows", "shortened", "sifted"]
 
 _HEAD = 1 << 16
 _LOOKED_AT = 100
@@ -86,11 +86,20 @@ def file_digest(path: Path) -> str:
         DataError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256")
+        return shortened(file_sha256(path))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
-    return base64.b32encode(found.digest()).decode("ascii")[:ID_LENGTH].lower()
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, packed as they are, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def shortened(sha256: str) -> str:
+    """What `file_digest` says of a file with this sha256."""
+    return base64.b32encode(bytes.fromhex(sha256)).decode("ascii")[:ID_LENGTH].lower()
 
 
 def _found(path: Path, report: Report, encoding: str | None, sound: Sound | None) -> Iterator[Row | Batch]:

@@ -41,15 +41,19 @@ class Family(NamedTuple):
 
     def held(self, text: str) -> list[str]:
         """Its control tokens that stand in a text, each once, in order of appearance."""
-        return _held(text, self.tokens, self.numbered)
+        return _held(text, _pattern(((self.tokens, self.numbered),)))
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Where in a text its control tokens stand, as characters [start, end)."""
-        return [match.span() for match in _pattern(self.tokens, self.numbered)[0].finditer(text)]
+        return [match.span() for match in _found(text, _pattern(((self.tokens, self.numbered),)))]
 
     def without(self, text: str) -> str:
         """A text with a space in place of each control token."""
-        return _pattern(self.tokens, self.numbered)[0].sub(" ", text)
+        left, at = list[str](), 0
+        for start, end in self.places(text):
+            left.append(text[at:start])
+            at = end
+        return " ".join([*left, text[at:]])
 
 
 @cache
@@ -78,28 +82,37 @@ def _tokens(name: str) -> tuple[tuple[str, ...], Numbered | None]:
         numbered["prefix"], numbered["suffix"], numbered["from"], numbered["to"]) if numbered else None
 
 
+class _Pattern(NamedTuple):
+    """Of control tokens, the longest first; texts of which each contains one; those that differ in a number."""
+
+    of_any: re.Pattern[str]
+    hints: tuple[str, ...]
+    numbers: tuple[Numbered, ...]
+
+
 @cache
-def _pattern(tokens: tuple[str, ...], numbered: Numbered | None) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """A pattern for control tokens, the longest first, and texts of which each token contains one."""
-    parts = [re.escape(token) for token in sorted(tokens, key=len, reverse=True)]
-    if numbered:
-        parts.append(re.escape(numbered.prefix) + r"(0|[1-9][0-9]{0,6})" + re.escape(numbered.suffix))
-    every = [*tokens, *([numbered.prefix] if numbered else [])]
+def _pattern(told: tuple[tuple[tuple[str, ...], Numbered | None], ...]) -> _Pattern:
+    tokens = sorted({token for each, _ in told for token in each}, key=lambda token: (-len(token), token))
+    numbers = sorted({numbered for _, numbered in told if numbered}, key=lambda each: -len(each.prefix))
+    parts = [*map(re.escape, tokens),
+             *(re.escape(each.prefix) + r"(0|[1-9][0-9]{0,6})" + re.escape(each.suffix) for each in numbers)]
+    every = [*tokens, *(each.prefix for each in numbers)]
     hints = ("<|",) if every and all(token.startswith("<|") for token in every) else {token[0] for token in every}
-    return re.compile("|".join(parts) or r"(?!)"), tuple(sorted(hints))
+    return _Pattern(re.compile("|".join(parts) or r"(?!)"), tuple(sorted(hints)), tuple(numbers))
 
 
-def _held(text: str, tokens: tuple[str, ...], numbered: Numbered | None) -> list[str]:
-    pattern, hints = _pattern(tokens, numbered)
-    if not any(hint in text for hint in hints):
-        return []
-    found: list[str] = []
-    for match in pattern.finditer(text):
-        if match.lastindex and numbered and not numbered.first <= int(match[1]) <= numbered.last:
-            continue
-        if match[0] not in found:
-            found.append(match[0])
-    return found
+def _found(text: str, pattern: _Pattern) -> Iterator[re.Match[str]]:
+    """Every control token that stands in a text; with a number only where a vocabulary has it."""
+    if not any(hint in text for hint in pattern.hints):
+        return
+    for match in pattern.of_any.finditer(text):
+        group = match.lastindex
+        if not group or pattern.numbers[group - 1].first <= int(match[group]) <= pattern.numbers[group - 1].last:
+            yield match
+
+
+def _held(text: str, pattern: _Pattern) -> list[str]:
+    return list(dict.fromkeys(match[0] for match in _found(text, pattern)))
 
 
 def control_tokens(text: str, family: str) -> list[str]:
@@ -109,7 +122,7 @@ def control_tokens(text: str, family: str) -> list[str]:
         text: any text.
         family: a name in control_tokens.json, `openai` among them.
     """
-    return _held(text, *_tokens(family))
+    return _held(text, _pattern((_tokens(family),)))
 
 
 def families() -> tuple[str, ...]:
@@ -129,20 +142,10 @@ def places(text: str, names: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[
         text: any text.
         names: of families; all of them where empty.
     """
-    if "<" not in text and "[" not in text:
-        return
-    pattern, numbers = _together(names or families())
-    for match in pattern.finditer(text):
-        numbered = next((each for each in numbers if match.lastindex and match[0].startswith(each.prefix)), None)
-        if numbered is None or numbered.first <= int(match[match.lastindex or 0]) <= numbered.last:
-            yield match[0], match.span()
+    for match in _found(text, _together(names or families())):
+        yield match[0], match.span()
 
 
 @cache
-def _together(names: tuple[str, ...]) -> tuple[re.Pattern[str], tuple[Numbered, ...]]:
-    """One pattern for several families; and the tokens that differ in a number, the longest prefix first."""
-    told = [_tokens(name) for name in names]
-    tokens = tuple(dict.fromkeys(token for each, _ in told for token in each))
-    numbers = sorted({numbered for _, numbered in told if numbered}, key=lambda each: -len(each.prefix))
-    parts = [re.escape(each.prefix) + r"(0|[1-9][0-9]{0,6})" + re.escape(each.suffix) for each in numbers]
-    return re.compile("|".join([_pattern(tokens, None)[0].pattern, *parts])), tuple(numbers)
+def _together(names: tuple[str, ...]) -> _Pattern:
+    return _pattern(tuple(map(_tokens, names)))

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline import formats, masks, registry
+from pipeline import formats, masks
 from pipeline.errors import SynthError
 from pipeline.recipe import Recipe
 from pipeline.render.mask import Mask, Token
-from pipeline.sections import Item
 from pipeline.tokens import vocabulary_of
 from pipeline.words import number, plural, shown
 
@@ -83,16 +82,15 @@ def view_of(
                 return masks.of_adapter(folder, brief(tuned.get("base")), full)
         except Exception:  # of the tokenizer's library, or that it is not installed: words do
             pass
-    return _exported(recipe, [str(told["format"]) for told in exports])
+    return _exported(recipe, exports)
 
 
-def _exported(recipe: Recipe | None, names: list[str]) -> masks.View | None:
+def _exported(recipe: Recipe | None, exports: Sequence[dict[str, Any]]) -> masks.View | None:
     """Who reads the files: a format that renders text, where there is one."""
-    items = {registry.printed(item.name): item for item in recipe.export.formats} if recipe else {}
     found = []
-    for name in names:
+    for told in exports:
         try:
-            found += formats.open_formats([items.get(name) or Item(name=name)])
+            found.append(formats.written_as(told, recipe.export.formats if recipe else ()))
         except SynthError:  # a format of somebody's own, or a folder that is gone
             continue
     found.sort(key=lambda each: each.rendering() is None)

@@ -203,14 +203,14 @@ def test_any_text_is_held_by_the_front_matter(story: Any, title: str, said: str,
 def story() -> Any:
     """What a card is made of, without a dataset."""
     from pipeline.export.card import Story
-    from pipeline.export.origins import Origins, sources
+    from pipeline.export.origins import Files, Origins, sources
 
     origins = Origins()
     origins.add(made.sample(1))
     manifest = {"format": "openai-chat", "synth": "0", "files": [
         {"name": "train.jsonl", "rows": 1, "tokens": 1, "tokens_exact": True, "sha256": "0"}],
         "counts": {"chosen": 1, "refused": 0, "text_changed_by_template": 0},
-        **sources(None, origins, None)}
+        **sources(None, origins, None, Files(()))}
     return Story("tales", "synth run tales", None, None, origins, {}, {}), manifest
 
 

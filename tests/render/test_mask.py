@@ -140,6 +140,12 @@ def test_a_text_without_turns_is_trained_whole() -> None:
     assert trained(mask) == [text(mask)]
 
 
+def test_a_number_that_no_vocabulary_has_makes_no_control_token_in_the_word_mask() -> None:
+    told = "a<|reserved_special_token_999999|> b<|reserved_special_token_250|>"
+    special = [told[piece.start:piece.end] for piece in words(told, family("llama3")) if piece.special]
+    assert special == ["<|reserved_special_token_250|>"]
+
+
 @given(st.text(max_size=60), st.sampled_from(["llama2", "gemma", "llama3", "chatml"]))
 def test_words_are_the_text_whatever_it_is(said: str, name: str) -> None:
     kind = family(name)
