@@ -48,7 +48,8 @@ def preset_rules(recipe: Recipe) -> list[dict[str, Any]]:
 
     if not any(item.name in presets("rules") for item in recipe.curate):
         return []
-    return [{"rule": item.name, "options": item.options} for item, _ in expand(recipe.curate, lambda _: recipe.at())]
+    placed = expand(recipe.curate, lambda _: recipe.at())
+    return [{"rule": each.item.name, "options": each.item.options} for each in placed]
 
 
 def _left(recipe: Recipe) -> Iterator[tuple[str, Any]]:

@@ -74,7 +74,8 @@ def command(
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
         written = {} if diff else {"verdicts": done.verdicts}
-        console.as_json({**done.as_json(), **done.told(starved), "changed": done.changed._asdict(), **changes, **written})
+        told = {**done.told(starved), "changed": done.changed._asdict()}
+        console.as_json({**done.as_json(), **told, **changes, **written})
     elif diff:
         _curated.show_changes(done)
     for problem in done.problems[:5]:

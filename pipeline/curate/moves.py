@@ -80,7 +80,7 @@ def last_rules(dataset: Dataset, recipe: Recipe | None) -> Noted:
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, lambda index: f"{listed[index].get('rule')} of the last curation", folder)
     known = named(recipe.curate, str) if recipe else {}
-    origins = [known[rule.name].index if rule.name in known else None for rule in rules]
+    origins = [known[rule.name].nth if rule.name in known else None for rule in rules]
     return Noted(items, rules, origins, noted.get("by") == GIVEN, folder)
 
 

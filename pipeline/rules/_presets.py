@@ -25,7 +25,7 @@ class Placed(NamedTuple):
 
     item: Item
     place: str
-    index: int
+    nth: int
 
 
 @cache

@@ -3,9 +3,9 @@
 Similarity is the Jaccard of 5-word shingles, without case and punctuation; shorter texts are compared
 by runs of characters. Every pair is verified, so the result does not depend on the order of rows, and a
 lower threshold keeps a subset of what a higher one keeps. Of fewer than 5,000 rows every pair at or above
-the threshold is found, of more 99.8 % of those at 0.7, by computation (`bands.py`). Answers too short for a shingle count
-as alike only where they are equal and their prompts are alike: one label rightly goes with many prompts. Of
-a conversation all answers are compared, since many end alike.
+the threshold is found, of more 99.8 % of those at 0.7, by computation (`bands.py`). Answers too short for a
+shingle count as alike only where they are equal and their prompts are alike: one label rightly goes with many
+prompts. Of a conversation all answers are compared, since many end alike.
 """
 
 from __future__ import annotations

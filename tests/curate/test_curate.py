@@ -303,7 +303,7 @@ def test_a_rule_that_falls_on_one_value_is_named_with_its_test(dataset: Dataset)
     assert (found.rule, found.axis, found.value, found.taken, found.rows, found.of_others, found.others) == (
         "length", "genre", "noir", 40, 50, 0, 150)
     assert found.p < 1e-6
-    told = done.told()
+    told = done.told(None)
     assert told["axes"]["genre"]["noir"] == {"rows": 50, "dropped": 40, "by_rule": {"length": 40}}
     assert told["axes"]["genre"]["epic"] == {"rows": 150, "dropped": 0, "by_rule": {}}
 
@@ -324,7 +324,7 @@ def test_rules_that_drop_the_same_rows_are_counted_by_pair(dataset: Dataset) -> 
     done = run(dataset, LENGTH, "finish_reason")
     assert done.tally.overlap == [(("finish-reason", "length"), 2)]
     assert done.tally.only_by_rule == {"length": 1, "finish-reason": 1}
-    assert done.told()["together"] == [{"rules": ["finish-reason", "length"], "rows": 2}]
+    assert done.told(None)["together"] == [{"rules": ["finish-reason", "length"], "rows": 2}]
 
 
 def test_an_axis_of_names_is_not_counted_by_name(dataset: Dataset) -> None:
