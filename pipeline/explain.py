@@ -41,15 +41,26 @@ def defaults(recipe: Recipe, settings: Settings) -> list[Default]:
     return found
 
 
-def preset_rules(recipe: Recipe) -> list[dict[str, Any]]:
-    """The rules that `curate` comes to where it names a preset, in order, with the options that are set; else none."""
-    from .registry import presets
-    from .rules import expand
+class Held(NamedTuple):
+    """A rule in force: the options that are set, where the recipe names it or its preset, and that preset."""
 
-    if not any(item.name in presets("rules") for item in recipe.curate):
-        return []
-    placed = expand(recipe.curate, lambda _: recipe.at())
-    return [{"rule": each.item.name, "options": each.item.options} for each in placed]
+    rule: str
+    options: dict[str, Any]
+    at: str
+    preset: str | None
+
+
+def rules_in_force(recipe: Recipe) -> list[Held]:
+    """The rules that `curate` comes to, in order."""
+    from .registry import presets
+    from .rules import expand, resolved
+
+    named, found = presets("rules"), []
+    for each in expand(recipe.curate, str):
+        by = recipe.curate[each.nth].name
+        found.append(Held(resolved(each.item.name), each.item.options, recipe.at("curate", each.nth),
+                          by if by in named else None))
+    return found
 
 
 def _left(recipe: Recipe) -> Iterator[tuple[str, Any]]:

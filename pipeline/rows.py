@@ -47,9 +47,14 @@ class Row(NamedTuple):
         return self.verdict.state if self.verdict else "new"
 
     @property
+    def found(self) -> tuple[Finding, ...]:
+        """All findings on it."""
+        return self.verdict.findings if self.verdict else ()
+
+    @property
     def against(self) -> list[Finding]:
         """The findings that dropped it or flagged it."""
-        return [found for found in self.verdict.findings if found.outcome in SPOKE_UP] if self.verdict else []
+        return [found for found in self.found if found.outcome in SPOKE_UP]
 
     @property
     def flagged(self) -> bool:
@@ -111,6 +116,31 @@ def joined(
 def measures(verdict: Verdict | None) -> dict[str, Any]:
     """Rule -> what it measured. Hyphens become underscores: near_duplicate, length_2."""
     return {spelled(finding.rule): finding.value for finding in verdict.findings} if verdict else {}
+
+
+def scored(rows: Iterable[Row], rule: str) -> Iterator[tuple[Row, Finding]]:
+    """The rows of which a rule measured a number, with what it found; not those that stand aside or were rewritten.
+
+    Args:
+        rows: as `read` has them.
+        rule: its printed name.
+    """
+    for row in rows:
+        if row.aside is None and row.verdict is not None and REWRITTEN not in row.dropped_by:
+            found = next((each for each in row.verdict.findings if each.rule == rule), None)
+            if found is not None and is_number(found.value):
+                yield row, found
+
+
+def numbered(dataset: Dataset) -> list[str]:
+    """The rules that measured a number of any row in the last curation."""
+    return list(dict.fromkeys(finding.rule for verdict in dataset.verdicts(whole=False)
+                              for finding in verdict.findings if is_number(finding.value)))
+
+
+def is_number(value: Any) -> bool:
+    """Whether a rule's value can be compared: a number, and neither a truth value nor missing."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def spelled(rule: str) -> str:
@@ -185,6 +215,7 @@ class Filters(NamedTuple):
         state: kept, dropped, new, aside or flagged.
         texts: words that stand in its messages, in any case.
         where: a condition over `context`.
+        clusters: beginnings of ids of clusters, one of which it is in.
     """
 
     axes: tuple[tuple[str, str], ...] = ()
@@ -192,6 +223,7 @@ class Filters(NamedTuple):
     state: Standing | Literal["flagged"] | None = None
     texts: tuple[str, ...] = ()
     where: Callable[[dict[str, Any]], bool] | None = None
+    clusters: tuple[str, ...] = ()
 
     def hold(self, row: Row) -> bool:
         """Whether a row is one of those."""
@@ -200,6 +232,8 @@ class Filters(NamedTuple):
         if any(str(row.sample.cell.get(axis)) != wanted for axis, wanted in self.axes):
             return False
         if self.rules and not {found.rule for found in row.against} & set(self.rules):
+            return False
+        if self.clusters and not any(found.cluster.startswith(self.clusters) for found in row.found if found.cluster):
             return False
         if self.texts:
             said = "\n".join(str(message.get("content") or "") for message in row.sample.messages).casefold()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from pipeline.errors import RecipeError, did_you_mean
+from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.formats import Format, FormatRefusal, find, recognise
 from pipeline.grid.template import Template
+from pipeline.read import columns as columns_of
+from pipeline.read import rows
 from pipeline.read.look import ANSWERS, LOOKED_AT, QUESTIONS, Guess, guess, look, parts
+from pipeline.read.source import refuse_encoding
 from pipeline.recipe import RESERVED, VARIABLE, Recipe
 from pipeline.types import Example, Problem
 
@@ -66,6 +71,31 @@ def example_of(
         return None
 
 
+def shape_of_file(path: Path) -> Shape:
+    """The way to read a file's rows by their own shape; looks at no more than its beginning.
+
+    Raises:
+        DataError: it holds no row that can be read.
+        RecipeError: rows of no known shape, with the command that says which columns they are.
+    """
+    refuse_encoding(path, None)
+    faults: list[Problem] = []
+    head = rows(path, faults.append)
+    first = next(head, None)
+    head.close()  # type: ignore[attr-defined]
+    if first is None:
+        fault = next((found for found in faults if found.severity == "error"), None)
+        raise DataError(f"{path}: holds no row that can be read" + (f": {fault.message}" if fault else ""),
+                        fault.fix if fault else f"synth check {path}")
+    names = columns_of(path)
+    found = shape_of(Columns(), names, first.values, str(path))
+    if found is None:
+        again: Iterator[Any] = (row.values for row in rows(path, faults.append))
+        name = path.name.split(".")[0]
+        return shape_by_names(names, again, str(path), shlex.join(["synth", "import", name, str(path)]))
+    return found
+
+
 def shape_of(columns: Columns, names: Sequence[str], first: Mapping[str, Any], where: str) -> Shape | None:
     """The way to read rows.
 
@@ -97,19 +127,26 @@ def shape_of(columns: Columns, names: Sequence[str], first: Mapping[str, Any], w
     return Templated(columns, names, where)
 
 
-def unknown_shape(names: Sequence[str], rows: Iterable[Mapping[str, Any]], where: str, command: str) -> RecipeError:
-    """No format has the shape of these rows: the columns, and the command that is probably meant.
+def shape_by_names(names: Sequence[str], rows: Iterable[Mapping[str, Any]], where: str, command: str) -> Templated:
+    """The way to read rows that have the shape of no format: by the usual names of question and answer.
 
     Args:
         names: the file's columns.
         rows: the first rows; some are looked at.
         where: the file.
         command: `synth import NAME FILE`.
+
+    Raises:
+        RecipeError: the names leave it open: the columns, and the command that is probably meant.
     """
     found = guess(*look(islice(rows, LOOKED_AT)))
-    listed = ", ".join(names) or "none"
-    return RecipeError(f"{where}: cannot tell question and answer apart; its columns are: {listed}",
-                       f"{command} {arguments(found)}")
+    if not found.by_names:
+        listed = ", ".join(names) or "none"
+        raise RecipeError(f"{where}: cannot tell question and answer apart; its columns are: {listed}",
+                          f"{command} {arguments(found)}")
+    shape = Templated(Columns(found.prompt[0], found.completion), names, where)
+    shape.name += " (by their names: --prompt and --completion say otherwise)"
+    return shape
 
 
 def arguments(found: Guess) -> str:
@@ -314,6 +351,4 @@ def _quoted(text: str) -> str:
     """A word for a shell, also where it holds line breaks."""
     if "\n" in text:
         return "$'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
-    import shlex
-
     return shlex.quote(text)

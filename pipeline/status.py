@@ -14,6 +14,7 @@ from .engine import settled
 from .errors import SynthError
 from .hosts import options_of
 from .recipe import Recipe
+from .rows import REVIEW
 from .settings import Settings
 from .store import Dataset
 from .store.batches import Batches
@@ -26,16 +27,20 @@ from .words import ranked
 
 _REWRITE = re.compile(rb',"parent":"[a-z2-7]{26}"')
 _WRITER = re.compile(rb'"writer":"([a-z2-7]{26})"')
+STAMPS = {"curation": "verdicts.jsonl", "rows": "samples.jsonl"}
+"""What an export may be older than -> the file that tells when that was."""
 RECIPE_LOOKS_LIKE = "synth:"
 """A YAML file with a line that begins so is a recipe."""
 
 
 class Export(NamedTuple):
-    """Files of one format in exports/: their names, and how many lines they hold together."""
+    """Files of one format in exports/: their names, how many lines they hold together, and what is newer, if anything
+    is: `curation`, `rows` or `reviews`."""
 
     format: str
     files: tuple[str, ...]
     rows: int
+    older_than: str = ""
 
 
 class Standing(NamedTuple):
@@ -46,6 +51,7 @@ class Standing(NamedTuple):
         rewrites: of these, rows that were rewritten from another.
         earlier: further lines, of an earlier prompt or model.
         wanted: draws that the plan asks for; None for imported rows.
+        reviewed: decisions by hand that no curation has seen.
         kept: rows that the last curation kept.
         dropped: rows that it dropped.
         uncurated: rows without a verdict.
@@ -69,6 +75,7 @@ class Standing(NamedTuple):
     rewrites: int
     earlier: int
     wanted: int | None
+    reviewed: int
     kept: int
     dropped: int
     uncurated: int
@@ -114,11 +121,12 @@ def standing(path: Path, settings: Settings) -> Standing:
         edits = dataset.hand_edits() if not busy else None
         counts = dataset.decisions() if not (path / "samples.jsonl").exists() else {}
         tuned, judged = _tuned(path)
+        reviewed = _reviewed(dataset)
         found = Standing(
             name=dataset.name, path=path, rows=rows - earlier, rewrites=rewrites, earlier=earlier,
-            wanted=states[WANTED] if states else None, kept=curated.kept, dropped=curated.dropped,
+            wanted=states[WANTED] if states else None, reviewed=reviewed, kept=curated.kept, dropped=curated.dropped,
             uncurated=max(0, rows - curated.judged), by_rule=curated.by_rule,
-            exports=tuple(_exports(dataset.exports)), spent=dataset.calls.spent(),
+            exports=tuple(_exports(dataset, reviewed > 0)), spent=dataset.calls.spent(),
             model=generate.get("model"), tuned=tuned, judged=judged,
             tuned_usd=tuned_usd(path), edits=str(edits) if edits else "", bill=reckon(dataset),
             gone=counts.get("written", 0) + counts.get("edited", 0), busy=busy, next="",
@@ -180,13 +188,31 @@ def _curated(noted: dict[str, Any], dataset: Dataset) -> _Curated:
     return _Curated(states["kept"], states["dropped"], states.total(), ranked(by_rule))
 
 
-def _exports(folder: Path) -> Iterator[Export]:
-    """What the manifests beside the exported files say."""
-    for manifest in sorted(folder.glob("*/manifest.json")):
+def _exports(dataset: Dataset, reviewed: bool) -> Iterator[Export]:
+    """What the manifests beside the exported files say, and what is newer than they are."""
+    newer = {what: _stamp(dataset, name) for what, name in STAMPS.items()}
+    for manifest in sorted(dataset.exports.glob("*/manifest.json")):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads(manifest.read_bytes())
+            told, stamp = json.loads(manifest.read_bytes()), manifest.stat().st_mtime_ns
             files = tuple(f"{manifest.parent.name}/{file['name']}" for file in told["files"])
-            yield Export(told["format"], files, sum(file["rows"] for file in told["files"]))
+            yield Export(told["format"], files, sum(file["rows"] for file in told["files"]),
+                         "reviews" if reviewed else next((what for what, at in newer.items() if at > stamp), ""))
+
+
+def _reviewed(dataset: Dataset) -> int:
+    """How many rows a person decided on since their verdict; only looked for where the decisions are the newer file."""
+    if _stamp(dataset, "reviews.jsonl") <= _stamp(dataset, STAMPS["curation"]):
+        return 0
+    decided = dataset.reviews()
+    return sum(decided[verdict.sample]["action"] not in
+               [found.value for found in verdict.findings if found.rule == REVIEW]
+               for verdict in dataset.verdicts(whole=False) if verdict.sample in decided)
+
+
+def _stamp(dataset: Dataset, name: str) -> int:
+    """When a file of a dataset was written; 0 where it is not there."""
+    path = dataset.path / name
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _tuned(path: Path) -> tuple[int, bool]:
@@ -222,6 +248,8 @@ def _next(found: Standing, dataset: Dataset, settings: Settings) -> str:
         return f"synth generate {name} --retry{model}"
     if not found.rows and (found.wanted is None or found.skipped):
         return f"synth plan {name}"  # axes were asked for, and nothing else; or all is skipped
+    if found.reviewed:
+        return f"synth curate {name}"
     if found.uncurated and (recipe is None or recipe.curate or found.kept):
         return f"synth curate {name}" + ("" if recipe is not None and recipe.curate else " --rule refusal")
     if found.dropped and not found.kept:
@@ -243,8 +271,7 @@ def _recipe(dataset: Dataset) -> Recipe | None:
 def shipped(dataset: Dataset) -> bool:
     """Whether something is exported, and neither rows nor verdicts are newer."""
     stamps = [path.stat().st_mtime_ns for path in dataset.exports.glob("*/manifest.json")]
-    made = [dataset.path / name for name in ("samples.jsonl", "verdicts.jsonl")]
-    return max((path.stat().st_mtime_ns for path in made if path.exists()), default=0) <= max(stamps, default=-1)
+    return max(_stamp(dataset, STAMPS[what]) for what in ("rows", "curation")) <= max(stamps, default=-1)
 
 
 def as_dict(found: Standing) -> dict[str, Any]:

@@ -274,6 +274,7 @@ class Finding:
         span: [start, end) in characters of the answer, where there is one.
         key: digest of rule, version and measure options: equal keys mean equal measurements.
         calls: ids of the calls that a paid rule made.
+        cluster: id of the rows that are alike, this one among them.
     """
 
     rule: str
@@ -283,6 +284,48 @@ class Finding:
     span: tuple[int, int] | None = None
     key: str = ""
     calls: tuple[str, ...] = ()
+    cluster: str = ""
+
+
+class Pair(NamedTuple):
+    """Two rows that are alike, by their ids, and the Jaccard of what was compared.
+
+    `right` may be a text elsewhere: `eval.jsonl:12`.
+    """
+
+    left: str
+    right: str
+    jaccard: float
+
+
+class Pairs(NamedTuple):
+    """What a rule measured between rows.
+
+    Attributes:
+        floor: the least Jaccard of what is here.
+        links: a spanning forest of the pairs, the strongest first: those from a threshold on connect what is alike.
+        foreign: of each row that is like a text elsewhere, that row and the nearest such text.
+    """
+
+    floor: float
+    links: tuple[Pair, ...]
+    foreign: tuple[Pair, ...] = ()
+
+
+class Cluster(NamedTuple):
+    """Rows that are connected by pairs.
+
+    Attributes:
+        id: of its members, whatever their order and whatever threshold made them one.
+        rows: how many.
+        kept: the row that stands for them; empty where none stands.
+        weakest: the pair that holds it together: from just above its Jaccard on, these are two clusters.
+    """
+
+    id: str
+    rows: int
+    kept: str
+    weakest: Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +336,12 @@ class Verdict:
     digest: str
     state: State
     findings: tuple[Finding, ...]
+
+    @property
+    def flags(self) -> list[str]:
+        """The rules that flagged a row that is kept, or raised on it."""
+        spoke = (found.rule for found in self.findings if found.outcome in ("flag", "error"))
+        return list(spoke) if self.state == "kept" else []
 
 
 @dataclass(frozen=True, slots=True)

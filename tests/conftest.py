@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes run tests: their threads would fight over the cores
 os.environ.pop("COLUMNS", None)  # workers of xdist have a width; a test that wants one sets it
-settings.register_profile("synth", deadline=None)  # a busy machine is no fault of the code
+settings.register_profile("synth", deadline=None, max_examples=60)  # a busy machine is no fault of the code
 settings.load_profile("synth")
 
 

@@ -60,7 +60,7 @@ def test_thresholds_stand_beside_the_measures(six: Path) -> None:
         curate(dataset, items)
     frame = synth.load("six")
     assert frame.attrs["rules"] == {"length": {"min": 400, "max": None}, "near_duplicate": {
-        "threshold": 0.8, "keep": "longest"}}
+        "threshold": 0.8, "keep": "longest", "by": None}}
     low = frame.attrs["rules"]["length"]["min"]
     assert list(frame[frame["measure.length"] < low].state.unique()) == ["dropped"]
 

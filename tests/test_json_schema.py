@@ -36,7 +36,7 @@ def one(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 SCHEMAS = st.recursive(st.booleans() | st.just({"$ref": "#/$defs/part"}), one, max_leaves=5)
 
 
-@settings(max_examples=600)
+@settings(max_examples=250)
 @given(SCHEMAS, SCHEMAS.filter(lambda part: "$ref" not in str(part)), VALUES)
 def test_as_the_standards_own_checker(schema: Any, part: Any, value: Any) -> None:
     whole = {"$defs": {"part": part}, "allOf": [schema]}

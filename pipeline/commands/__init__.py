@@ -36,6 +36,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Keep": {
         "curate": "measure every row and decide which ones are kept",
         "inspect": "read the rows: as a table, or one with all that is behind it",
+        "review": "decide rows by hand, a key each; your word wins over rules",
     },
     "Ship": {
         "check": "prove that a training file is what a trainer expects",
@@ -61,6 +62,7 @@ MEANT = {
     "help": "--help", "verbs": "--help", "commands": "--help", "list": "status", "ls": "status", "info": "status",
     "validate": "check", "verify": "check", "lint": "check", "show": "inspect", "view": "inspect", "head": "inspect",
     "new": "init", "create": "init", "filter": "curate", "cost": "status --cost", "diff": "curate NAME --diff",
+    "label": "review", "annotate": "review",
     "rules": "plugins rules", "formats": "plugins formats", "providers": "plugins providers",
     "train": "finetune", "tune": "finetune", "fine-tune": "finetune", "jobs": "finetune NAME --list",
 }

@@ -36,6 +36,7 @@ def show(done: Curation, name: str) -> None:
         both = (f"{one} and {other} {count:,}" for (one, other), count in pairs)
         console.fact("both", f"dropped by {', '.join(both)}")
     _which(tally, name)
+    _alike(done, name)
     for rule, count in tally.errors_by_rule.items():
         console.warn(f"{rule} raised on {console.plural(count, 'row')}, kept and flagged")
     _uneven(tally)
@@ -57,6 +58,18 @@ def _which(tally: Tally, name: str) -> None:
     lines += [f"synth inspect {name} --where \"'{first}' in dropped_by and '{second}' in dropped_by\"   that both drop"
               ] if second else []
     console.fact("list", "\n".join(lines), "dim")
+
+
+def _alike(done: Curation, name: str) -> None:
+    """Rows that are alike, in a line for each rule that found some, and how the largest cluster is read."""
+    for rule, clusters in done.clusters.items():
+        if not clusters:
+            continue
+        first, rows = clusters[0], sum(cluster.rows for cluster in clusters)
+        largest = f"; the largest {first.rows:,} rows" if len(clusters) > 1 else ""
+        told = f"{console.plural(len(clusters), 'cluster')} of {console.plural(rows, 'row')}{largest}, weakest link "
+        console.fact("alike", f"{rule}: {told}{first.weakest.jaccard:.2f}\n"
+                              f"synth inspect {name} --cluster {first.id}   its rows", "dim")
 
 
 def _edited(done: Curation) -> str:
@@ -183,6 +196,8 @@ def _unseen(found: WhatIf) -> None:
     if found.compared:
         console.fact("anew", f"{', '.join(found.compared)} compared the rows that would stand; all else was measured "
                              "before")
+    if found.stored:
+        console.fact("stored", f"{', '.join(found.stored)} decided by stored pairs: no row was compared anew")
 
 
 def what_if_json(found: WhatIf, starved: Starved | None) -> dict[str, Any]:
@@ -194,7 +209,8 @@ def what_if_json(found: WhatIf, starved: Starved | None) -> dict[str, Any]:
               "flagged": now.flagged} if now else {}
     return {"moved": [each._asdict() for each in found.moved], "rows": done.tally.rows, "now": counts,
             "then": {key: then[key] for key in keys} | done.told(starved), "changed": done.changed._asdict(),
-            "compared": found.compared, "changes": [change._asdict() for change in done.changes]}
+            "compared": found.compared, "stored": found.stored,
+            "changes": [change._asdict() for change in done.changes]}
 
 
 def show_curve(found: Curve) -> None:

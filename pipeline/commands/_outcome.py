@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pipeline.commands import _console as console
 from pipeline.commands._panel import kinds
 from pipeline.errors import SynthError
+from pipeline.words import ranked
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
     from pipeline.engine import Progress
     from pipeline.generate import Generated, Outlook
+    from pipeline.recipe import Recipe
     from pipeline.run import Kept, Round
     from pipeline.store import Dataset
     from pipeline.store.foreseen import Reckoning
@@ -105,6 +108,22 @@ def outlook(ahead: Outlook) -> str:
     waiting = f", {ahead.waiting:,} not judged by these rules yet" if ahead.waiting else ""
     more = f"about {console.plural(ahead.more, 'row')} more ({known})" if ahead.more else "no more rows"
     return f"{ahead.kept:,} of {ahead.goal:,} rows{waiting}, {more}" + (f": {ahead.ended}" if ahead.ended else "")
+
+
+def tell_default(recipe: Recipe) -> None:
+    """Says by which rules rows are judged where the recipe names none, in one line."""
+    from pipeline.rules import DEFAULT
+
+    if "curate" not in recipe.model_fields_set:
+        console.say(f"no rule is named: by the preset {DEFAULT}, which `synth plugins {DEFAULT}` shows", "dim")
+
+
+def tell_flagged(rows: int, by_rule: Mapping[str, int], name: str) -> None:
+    """Says that kept rows carry a flag, which drops none of them, and how they are listed."""
+    if rows:
+        rules = ", ".join(f"{rule} {count:,}" if len(by_rule) > 1 else rule for rule, count in ranked(by_rule).items())
+        console.fact("flags", f"{console.plural(rows, 'kept row')} ({rules}): synth inspect {name} --state flagged",
+                     "warn")
 
 
 def tell_edits(dataset: Dataset, target: Target) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pipeline.export import Written
     from pipeline.export.push import Push, Pushed
     from pipeline.sections import Item
-    from pipeline.store import Dataset
 
 FILES_SHOWN = 8
 
@@ -60,28 +59,36 @@ def refuse_several(wanted: Wanted | None, formats: Sequence[Item]) -> None:
                       f"{_command(wanted.name, wanted.repo)} --format {names[0]}")
 
 
-def refuse_early(wanted: Wanted | None, dataset: Dataset | None = None) -> None:
+def refuse_early(wanted: Wanted | None) -> None:
     """Looks at what can be wrong with a push before any file is written.
 
     Args:
         wanted: see Wanted; None where nothing is pushed.
-        dataset: whose rows are exported; None for a file, where no row is a rehearsal.
 
     Raises:
-        RecipeError: no name for a repository; RowsRehearsed.
+        RecipeError: no name for a repository.
         ProviderError: no token, or no address.
         MissingExtra: huggingface_hub is not installed.
     """
     if wanted is None:
         return
-    from pipeline.export.push import ready, refuse_name, rehearsed
-    from pipeline.store.standing import any_real
+    from pipeline.export.push import ready, refuse_name
 
     refuse_name(wanted.repo, wanted.name)
-    if dataset is not None and not wanted.allow_rehearsal and any(dataset.samples()) \
-            and not any_real(dataset.samples()):
-        raise rehearsed(wanted.name, wanted.name)
     ready()
+
+
+def refuse_rehearsed(wanted: Wanted | None) -> Callable[[int], None]:
+    """What looks at the rows of an export before a file is written: it raises RowsRehearsed where rehearsed ones would
+    go to a hub and nobody allowed that."""
+
+    def look(rehearsed_rows: int) -> None:
+        if wanted is not None and rehearsed_rows and not wanted.allow_rehearsal:
+            from pipeline.export.push import rehearsed
+
+            raise rehearsed(wanted.name, wanted.name)
+
+    return look
 
 
 def push(wanted: Wanted | None, require: Callable[[], None], written: Sequence[Written]) -> Pushed | None:

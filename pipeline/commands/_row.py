@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _console as console
-from pipeline.rows import Row, children
+from pipeline.rows import REVIEW, Row, children
 from pipeline.store.standing import WHY
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def show(dataset: Dataset, row: Row) -> None:
     notes = ["written by a rehearsal: nobody real answered"] if sample.rehearsal else []
     notes += ["changed by hand"] if by_hand(dataset, row) else []
     notes += [f"stands aside: {WHY[row.aside]}"] if row.aside else []
+    notes += pending(dataset, row)
     for note in notes:
         console.out(note, "warn")
     _values("cell", sample.cell)
@@ -70,6 +71,15 @@ def show(dataset: Dataset, row: Row) -> None:
     _findings(row)
     _calls(dataset, row)
     _lineage(dataset, row)
+
+
+def pending(dataset: Dataset, row: Row) -> list[str]:
+    """What a person decided on a row that no curation has applied yet."""
+    line = dataset.reviews().get(row.sample.id)
+    findings = row.verdict.findings if row.verdict else ()
+    if line is None or any(found.rule == REVIEW and found.value == line["action"] for found in findings):
+        return []
+    return [f"decided by {line.get('by')}: {line['action']}; `synth curate {dataset.name}` applies it"]
 
 
 def why(row: Row, name: str) -> None:

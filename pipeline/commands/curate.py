@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,8 @@ from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
+    from pipeline.curate import Curation
+    from pipeline.recipe import Recipe
     from pipeline.sections import Item
     from pipeline.store import Dataset
 
@@ -22,15 +25,23 @@ if TYPE_CHECKING:
 @target(sets=True)
 @click.option("--rule", "rules", multiple=True, metavar="RULE",
               help="This rule instead of the recipe's, as 'length: {min: 100, unit: chars}'. Repeatable.")
+@click.option("--against", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
+              help="Drop rows that are near duplicates of a row of this file, as of an evaluation's. Repeatable.")
 @click.option("--what-if", "what_ifs", multiple=True, metavar="BOUND[=VALUE]",
               help="What another bound would decide, as length.min=800; without a value, the rows kept at each. "
                    "From what was measured, writes nothing. Repeatable.")
 @click.option("--diff", is_flag=True, help="Only show which rows would change their state, and why; where none would, "
-                                           "which ones the last curation changed. Writes nothing.")
+                                           "or after --rule, which ones the last curation changed. Writes nothing.")
 @click.option("--undo", is_flag=True, help="Bring back what was decided before the last curation; again: undo that.")
+@click.option("--calibrate", metavar="RULE[.BOUND]",
+              help="A rule's numbers beside the labels of `synth review`: agreement, and the bound with its expected "
+                   "precision and recall. Writes nothing.")
+@click.option("--precision", type=click.FloatRange(0, 1, min_open=True), metavar="P",
+              help="Of --calibrate: the share of the kept rows that people are to keep too. [0.9]")
 @json_option
 def command(
-    target: Target, rules: tuple[str, ...], what_ifs: tuple[str, ...], diff: bool, undo: bool, json_: bool,
+    target: Target, rules: tuple[str, ...], against: tuple[Path, ...], what_ifs: tuple[str, ...], diff: bool,
+    undo: bool, json_: bool, **beside: Any,
 ) -> None:
     """Measures every row by every rule and decides which ones are kept. Nothing is deleted.
 
@@ -40,14 +51,20 @@ def command(
     synth curate plots --set 'curate=[refusal]' --diff       what that would change
     synth curate plots --what-if length.min=1500             what another bound would
     synth curate plots --what-if length.min                  rows kept at each
+    synth curate plots --against eval.jsonl                  no row may be like one of these
+    synth curate plots --calibrate length                    beside the labels of `synth review plots --by length`
     """
     from pipeline.curate import curate
     from pipeline.status import shipped
 
-    _one_of(target, rules, {"--what-if": bool(what_ifs), "--diff": diff, "--undo": undo})
-    if undo or what_ifs:
+    labels = bool(beside["calibrate"] or beside["precision"])
+    _one_of(target, (*rules, *map(str, against)),
+            {"--what-if": bool(what_ifs), "--diff": diff, "--undo": undo, "--calibrate": labels})
+    if undo or what_ifs or labels:
         with target.dataset() as dataset:
-            if undo:
+            if labels:
+                _calibrate(dataset, target, json_, **beside)
+            elif undo:
                 _undo(dataset, target, json_)
             else:
                 _what_if(dataset, target, what_ifs, json_)
@@ -56,16 +73,19 @@ def command(
     given = rules_of(rules)
     if given:
         _curated.tell_replaced(recipe, target.name)
-    elif "curate" not in recipe.model_fields_set:
-        _say_default()
-    elif not recipe.curate:
+    elif recipe.curate:
+        _outcome.tell_default(recipe)
+    else:
         console.say("no rule: `curate: []` of the recipe keeps every row", "dim")
     with target.dataset() as dataset:
         _outcome.tell_edits(dataset, target)
-        where = (lambda index: f"--rule {index + 1}") if given else None
-        done = curate(dataset, given or recipe.curate, recipe, where, diff=diff)
+        items, where = given or recipe.curate, (lambda index: f"--rule {index + 1}") if given else None
+        if against:
+            items, where = _against(items, against, recipe, dataset), where or "--against (rule {})".format
+        done = curate(dataset, items, recipe, where, diff=diff)
         exported = shipped(dataset)
-        if diff and not given and not target.sets and not any(done.changed) and _last(dataset, json_):
+        plain = not (given or against or target.sets)
+        if diff and plain and done.is_no_news and _last(dataset, done, json_):
             return
         starved = done.draws.starved(dataset) if json_ or not diff else None
         if not json_ and not diff:
@@ -83,6 +103,7 @@ def command(
     if diff:
         options = [part for rule in rules for part in ("--rule", rule)]
         options += [part for one in target.sets for part in ("--set", one)]
+        options += [part for path in against for part in ("--against", str(path))]
         console.next_command(shlex.join(["synth", "curate", target.name, *options]), "decides so")
         return
     console.wrote(done.verdicts)
@@ -91,6 +112,20 @@ def command(
         console.next_command(f"synth inspect {target.name} --sample 5", "the exports are up to date")
     else:
         console.next_command(f"synth export {target.name}")
+
+
+def _against(items: Sequence[Item], files: Sequence[Path], recipe: Recipe, dataset: Dataset) -> list[Item]:
+    """Rules with files that no row may be like, named as the recipe would name them; says so."""
+    from pipeline._yaml import flow
+    from pipeline.curate import with_against
+    from pipeline.options import own_folder
+
+    folder = own_folder(recipe.path, dataset.path)
+    whole = [path.resolve() for path in files]
+    named = [str(path.relative_to(folder.resolve())) if folder and path.is_relative_to(folder.resolve()) else str(path)
+             for path in whole]
+    console.say(f"`near_duplicate: {{against: {flow(named)}}}` in the recipe makes --against permanent", "dim")
+    return with_against(items, named)
 
 
 def _one_of(target: Target, rules: Sequence[str], asked: dict[str, bool]) -> None:
@@ -103,9 +138,27 @@ def _one_of(target: Target, rules: Sequence[str], asked: dict[str, bool]) -> Non
     if len(given) > 1:
         raise RecipeError(f"{' and '.join(given)}: one at a time", f"synth curate {target.name} {given[0]}")
     if given and given != ["--diff"] and (rules or target.sets):
-        other = "--rule" if rules else "--set"
+        other = "--set" if target.sets else "--rule"
         raise RecipeError(f"{given[0]} is about the last curation, and {other} about another one",
                           f"synth curate {target.name} {other} ... --diff   shows what that would change")
+
+
+def _calibrate(
+    dataset: Dataset, target: Target, json_: bool, calibrate: str | None, precision: float | None,
+) -> None:
+    """A rule's numbers beside the labels."""
+    from pipeline.commands import _calibrated
+    from pipeline.curate import PRECISION
+    from pipeline.curate import calibrate as beside_labels
+
+    if calibrate is None:
+        raise RecipeError("--precision goes with --calibrate",
+                          f"synth curate {target.name} --calibrate RULE --precision {precision:g}")
+    found = beside_labels(dataset, calibrate, target.recipe(), precision or PRECISION)
+    if json_:
+        console.as_json(_calibrated.as_json(found, dataset))
+    else:
+        _calibrated.show(found, target.name)
 
 
 def _what_if(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
@@ -152,17 +205,22 @@ def _values(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool)
         console.next_command(shlex.join(["synth", "curate", target.name, *words]), "decides so")
 
 
-def _last(dataset: Dataset, json_: bool) -> bool:
-    """What the last curation changed; False where the one before it is not kept."""
+def _last(dataset: Dataset, then: Curation, json_: bool) -> bool:
+    """What the last curation changed, and in a line what the recipe's rules would; False where the one before it is
+    not kept."""
     from pipeline.curate import between
 
     found = between(dataset)
     if found is None:
         return False
     if json_:
-        console.as_json(found.as_json())
+        console.as_json({**found.as_json(), "recipe": then.changed._asdict()})
     else:
         _curated.show_between(found, " by the last curation")
+        if any(then.changed):
+            back, gone = then.changed
+            console.fact("recipe", f"its rules would bring {console.plural(back, 'row')} back and drop {gone:,}: "
+                                   f"synth curate {dataset.name}")
     console.next_command(f"synth curate {dataset.name} --undo", "brings back what was decided before")
     return True
 
@@ -188,10 +246,3 @@ def rules_of(texts: Sequence[str]) -> list[Item]:
     from pipeline.commands._items import items_of
 
     return items_of("--rule", texts, "length: {min: 100, unit: chars}")
-
-
-def _say_default() -> None:
-    """The rules where nobody names one, in one line."""
-    from pipeline.rules import DEFAULT
-
-    console.say(f"no rule is named: by the preset {DEFAULT}, which `synth plugins {DEFAULT}` shows", "dim")

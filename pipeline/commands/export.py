@@ -67,8 +67,8 @@ def command(context: click.Context, /, target: Target, json_: bool, **given: Any
         problems: list[Problem] = []
         options = _options(target, given)
         _push.refuse_several(wanted, options.formats)
-        _push.refuse_early(wanted, dataset)
-        done = export(dataset, options, problems.append)
+        _push.refuse_early(wanted)
+        done = export(dataset, options, problems.append, _push.refuse_rehearsed(wanted))
     for problem in problems:
         console.warn(f"{problem.where}: {problem.message}")
     if not json_:
@@ -152,7 +152,7 @@ def show(done: Exported, *, told: tuple[str, ...] = ()) -> None:
 
     Args:
         done: the export.
-        told: why rows are left out that a person knows of already.
+        told: why rows are left out, or `flagged`, which a person knows already.
     """
     from pipeline.export import ASIDE
 
@@ -162,6 +162,8 @@ def show(done: Exported, *, told: tuple[str, ...] = ()) -> None:
     for why, count in done.aside.items():
         if why not in told:
             console.fact("left", f"{console.plural(count, 'row')}: {ASIDE[why]}")
+    if "flagged" not in told:
+        _outcome.tell_flagged(done.flagged, done.flagged_by_rule, done.dataset)
     _show_leak(done.divided)
     for note in done.notes:
         console.warn(note)
@@ -177,6 +179,8 @@ def _show_files(written: list[Written]) -> None:
     ]
     for line in console.table(lines, ("format", "file", "rows", "size", "tokens"), right=("rows", "size", "tokens")):
         console.out(line)
+    if len(written) > 1:
+        console.fact("tokens", "with the markers that each format sets around the same texts", "dim")
 
 
 def _show_conversion(done: Converted) -> None:
@@ -246,7 +250,7 @@ def as_dict(done: Exported) -> dict[str, Any]:
     """An export as `--json` prints it."""
     return {
         "dataset": done.dataset, "rehearsal": done.rehearsal, "rows": done.rows, "left_out": done.aside,
-        **done.divided.as_json(),
+        "flagged": done.flagged, "flagged_by_rule": done.flagged_by_rule, **done.divided.as_json(),
         "notes": done.notes, "configs": done.configs,
         "formats": [_written(written) for written in done.written],
     }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +13,7 @@ import click
 
 from pipeline import rows as rows_
 from pipeline.commands import _console as console
-from pipeline.commands import _row
+from pipeline.commands import _filters, _row
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.rows import REWRITTEN, Filters, Row
@@ -29,7 +28,6 @@ OTHERS_WIDE, AXIS_WIDE = 62, 14
 """Columns of a terminal for id, state, measure and the answer's beginning, and for each axis."""
 TEXT_WIDE = 100
 """Columns of a terminal of a text in the table, also in a pipe."""
-_STATE = re.compile(r"""(?<![\w.])state\s*(?:[!=]=|(?:not\s+)?in\b)\s*([\[(][^\])]*|'[^']*'|"[^"]*")""")
 POLL_S = 0.5
 IDLE_POLLS = 3
 """So often in a row nobody is found at work before a run counts as ended."""
@@ -45,6 +43,7 @@ class Look:
     rule: tuple[str, ...]
     state: rows_.Standing | Literal["flagged"] | None
     text: tuple[str, ...]
+    cluster: tuple[str, ...]
     where: str | None
     sample: int | None
     seed: int
@@ -64,13 +63,7 @@ class Look:
 @click.argument("row", required=False, metavar="[ID|FILE:LINE]")
 @click.option("--sort", metavar="COLUMN", help="Order by a measure (length), an axis, cost, tokens. Smallest first.")
 @click.option("--desc", is_flag=True, help="Largest first.")
-@click.option("--axis", multiple=True, metavar="NAME=VALUE", help="Rows of one axis value. Repeatable.")
-@click.option("--rule", multiple=True, metavar="RULE", help="Rows that this rule dropped or flagged. Repeatable.")
-@click.option("--state", type=click.Choice(rows_.STATES),
-              help="new: not curated yet; aside: not in the set today; flagged: kept, with a finding against it.")
-@click.option("--text", multiple=True, metavar="WORD", help="Rows that say this, in any case. Repeatable.")
-@click.option("--where", metavar="CONDITION", help="As in a recipe: \"length < 900 and genre == 'horror'\"; "
-              "dropped_by lists rules: \"dropped_by == ['refusal']\".")
+@_filters.options
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="N rows at random.")
 @click.option("--seed", type=int, default=0, help="Of --sample: the same seed shows the same rows.")
 @click.option("--limit", type=click.IntRange(0), metavar="N", help="At most N rows; 0 for all. [20, with --json all]")
@@ -88,6 +81,7 @@ def command(
     \b
     synth inspect plots --sort length            the shortest first
     synth inspect plots --rule refusal           what a rule dropped
+    synth inspect plots --cluster 7f3a2c1b       rows that are alike
     synth inspect plots --sample 5 --seed 2      five at random
     synth inspect plots k3v9                     one row, by the beginning of its id
     synth inspect plots train.jsonl:12           the row behind a line of an exported file
@@ -162,7 +156,8 @@ def _list(dataset: Dataset, look: Look) -> None:
     broken: list[Problem] = []
     known = rows_.columns(dataset)
     sort = rows_.column(look.sort, known) if look.sort else None
-    counted = _Counted(rows_.read(dataset, broken.append), _filters(dataset, look, known))
+    counted = _Counted(rows_.read(dataset, broken.append), _filters.read(
+        known, look.axis, look.rule, look.state, look.text, look.where, look.cluster))
     rows = _chosen(counted, look, sort)
     if look.json_:
         _json_lines(rows)
@@ -202,51 +197,6 @@ class _Counted:
                 self.passed += 1
                 yield row
         self.whole = True
-
-
-def _filters(dataset: Dataset, look: Look, known: list[str]) -> Filters:
-    axes: list[tuple[str, str]] = []
-    names = [name.removeprefix("cell.") for name in known if name.startswith("cell.")]
-    for wanted in look.axis:
-        axis, sign, value = wanted.partition("=")
-        if not sign:
-            raise RecipeError(f"--axis {wanted}: write it as NAME=VALUE", "--axis 'genre=high fantasy'")
-        if names and axis not in names:
-            raise RecipeError(f"--axis {wanted}: no axis '{axis}'", did_you_mean(axis, names))
-        axes.append((axis, value))
-    rules = tuple(name.replace("_", "-") for name in look.rule)
-    return Filters(tuple(axes), rules, look.state, look.text, _condition(look.where, known) if look.where else None)
-
-
-def _condition(text: str, known: list[str]) -> Callable[[dict[str, Any]], bool]:
-    from pipeline.grid.template import Condition
-
-    condition = Condition(text, "--where")
-    names = {name.split(".", 1)[-1] for name in known} | {"answer", "prompt", "dropped_by"}
-    if not any(name.endswith(".state") for name in known):  # else that column is meant
-        _check_states(text)
-    for variable in sorted(condition.variables - names):
-        raise RecipeError(f"--where: no column '{variable}'", did_you_mean(variable, sorted(names)))
-    empty = dict.fromkeys(names)
-
-    def holds(context: dict[str, Any]) -> bool:
-        context = {**empty, **context}
-        try:
-            return condition.holds(context)
-        except RecipeError:
-            if any(context[name] is None for name in condition.variables):
-                return False  # nothing was measured there: neither more nor less
-            raise
-
-    return holds
-
-
-def _check_states(text: str) -> None:
-    """Raises RecipeError: a condition compares the state of a row with what is no state."""
-    for compared in _STATE.findall(text):
-        for word in re.findall(r"['\"]([^'\"]*)['\"]", compared):
-            if word not in rows_.STATES:
-                raise RecipeError(f"--where: no row's state is '{word}'", f"one of {', '.join(rows_.STATES)}")
 
 
 def _chosen(rows: _Counted, look: Look, sort: str | None) -> Iterator[Row] | list[Row]:

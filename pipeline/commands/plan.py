@@ -13,11 +13,12 @@ from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 from pipeline.hosts import options_of
 from pipeline.prices import FREE_HERE, free_here
-from pipeline.registry import plugins, presets
+from pipeline.registry import plugins
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.explain import Held
     from pipeline.generate import Outlook, RunPlan, Writer
     from pipeline.grid.draws import Coverage
     from pipeline.recipe import Recipe
@@ -98,7 +99,7 @@ def _as_dict(
     plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, explain: bool,
     covered: tuple[Coverage, Coverage | None] | None,
 ) -> dict[str, Any]:
-    from pipeline.explain import defaults, preset_rules
+    from pipeline.explain import defaults, rules_in_force
 
     value: dict[str, Any] = {
         **plan._asdict(), "forecast": plan.forecast.as_json(), "model": f"{writer.provider.namespace}:{writer.model}",
@@ -107,7 +108,7 @@ def _as_dict(
     }
     if explain:
         value["defaults"] = [default._asdict() for default in defaults(recipe, target.settings)]
-        value["rules"] = preset_rules(recipe)
+        value["rules"] = [held._asdict() for held in rules_in_force(recipe)]
     if covered is not None:
         drawn, kept = covered
         value["coverage"] = {**drawn._asdict(), "kept": kept._asdict() if kept else None}
@@ -140,7 +141,15 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahea
         for line in _bill.table(plan, f"{first}synth preview {target.name} -n {_bill.TELLING}"):
             console.out(line)
         if told := _prices(writer):
-            console.block([("prices", told)])
+            console.block([("prices", told), *([("at most", most)] if (most := _most(plan)) else [])])
+
+
+def _most(plan: RunPlan) -> str:
+    """What the upper sum of the bill takes for granted; empty where it says no more than the other."""
+    if plan.usd_worst is None or plan.usd_expected is None or plan.usd_worst <= plan.usd_expected:
+        return ""
+    again = f", and {console.plural(plan.repairs, plan.further)} too" if plan.repairs else ""
+    return f"{console.money(plan.usd_worst)} where every answer fills its max_tokens{again}"
 
 
 def _prices(writer: Writer) -> str:
@@ -229,7 +238,7 @@ def _spread(covered: Coverage, shown: int, what: str) -> list[str]:
 
 
 def _defaults(recipe: Recipe, target: Target) -> None:
-    from pipeline.explain import defaults, preset_rules
+    from pipeline.explain import defaults
 
     found = defaults(recipe, target.settings)
     titles = {"recipe": "what the recipe leaves open", "machine": "what this machine leaves open"}
@@ -239,18 +248,27 @@ def _defaults(recipe: Recipe, target: Target) -> None:
         console.block(
             (default.key, f"{_shown(default.value)}: {default.why}") for default in found if default.kind == kind
         )
-    rules = preset_rules(recipe)
-    if rules:
-        console.out()
-        named = ", ".join(item.name for item in recipe.curate if item.name in presets("rules"))
-        console.out(f"what `curate` holds, by {named}", "bold")
-        console.block((rule["rule"], _rule(**rule)) for rule in rules)
+    _rules(recipe)
 
 
-def _rule(rule: str, options: dict[str, Any]) -> str:
+def _rules(recipe: Recipe) -> None:
+    """The rules in force; a line of the recipe stands behind each that it names itself."""
+    from pipeline.explain import rules_in_force
+
+    held = rules_in_force(recipe)
+    presets = dict.fromkeys(f"{rule.preset} ({rule.at})" for rule in held if rule.preset)
+    told = f", by {', '.join(presets)}" if presets else "" if held else ": none, every row is kept"
+    if "curate" not in recipe.model_fields_set:
+        told = f", by the preset {held[0].preset}, as the recipe names none"
+    console.out()
+    console.out(f"rules in force{told}", "bold")
+    console.block((rule.rule, _rule(rule) + ("" if rule.preset else f"   {rule.at}")) for rule in held)
+
+
+def _rule(held: Held) -> str:
     """`{min: 20, unit: words}`, or what a rule does of which nothing is set."""
-    told = ", ".join(f"{key}: {_shown(value)}" for key, value in options.items())
-    known = plugins("rules").get(rule)
+    told = ", ".join(f"{key}: {_shown(value)}" for key, value in held.options.items())
+    known = plugins("rules").get(held.rule)
     return f"{{{told}}}" if told else known.summary if known else ""
 
 

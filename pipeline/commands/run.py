@@ -64,7 +64,7 @@ def command(
     options = Options(retry=() if retry else None, adopt=adopt, restore=restore, keeps=keeps, batch=batch)
     with Dataset.create(target.path) as dataset:
         dataset.verb = target.verb
-        screen = _Screen(target.name, writer.name, tables=not json_)
+        screen = _Screen(target.name, recipe, writer.name, tables=not json_)
 
         def rewritten(plan: AugmentPlan) -> bool:
             with screen.paused():
@@ -141,8 +141,8 @@ def _bring_starter(target: Target) -> None:
 class _Screen:
     """A panel while a stage asks, a few lines once it is done; without `tables`, stdout is left alone."""
 
-    def __init__(self, name: str, model: str, tables: bool) -> None:
-        self.name, self._model = name, model
+    def __init__(self, name: str, recipe: Recipe, model: str, tables: bool) -> None:
+        self.name, self._recipe, self._model = name, recipe, model
         self._tables = tables
         self._panel: Panel | None = None
         self._asked_for = 0
@@ -183,7 +183,9 @@ class _Screen:
             elif verb == "augment":
                 _augmented(result)
             elif verb == "curate":
+                _outcome.tell_default(self._recipe)
                 console.fact("kept", _curated(result, self._asked_for))
+                _outcome.tell_flagged(result.tally.flagged, result.tally.flagged_by_rule, self.name)
                 if told := result.overruled():
                     console.warn(told)
                 if self._closed is not None:
@@ -214,7 +216,7 @@ def _augmented(done: Augmented) -> None:
 def _exported(done: Exported) -> None:
     from pipeline.commands.export import show
 
-    show(done, told=("dropped",))
+    show(done, told=("dropped", "flagged"))
 
 
 def _wrote(done: dict[str, Any], target: Target) -> None:

@@ -49,6 +49,13 @@ def command(target: Target, cost: bool, json_: bool) -> None:
     console.next_command(next((one.next for one in found if not one.busy), found[0].next))
 
 
+OLDER = {
+    "": "", "curation": ", older than the last curation: synth export {name}",
+    "rows": ", older than the rows: synth curate {name}", "reviews": ", older than your reviews: synth curate {name}",
+}
+"""What is newer than an export -> what a person reads of it."""
+
+
 class Broken(NamedTuple):
     """A dataset that cannot be read, and why."""
 
@@ -96,7 +103,8 @@ def _kept(one: Standing) -> str:
 
 def _formats(one: Standing) -> str:
     names = [export.format for export in one.exports]
-    return (names[0] if len(names) == 1 else f"{len(names)} formats") if names else "not yet"
+    older = ", older" if any(export.older_than for export in one.exports) else ""
+    return (names[0] if len(names) == 1 else f"{len(names)} formats") + older if names else "not yet"
 
 
 def _tuned(one: Standing) -> str:
@@ -118,7 +126,8 @@ def _whole(one: Standing) -> None:
         rows.append(("dropped by", ", ".join(f"{rule} {count:,}" for rule, count in one.by_rule.items())))
     for export in one.exports:
         files = console.plural(len(export.files), "file")
-        rows.append(("exported", f"{export.format}: {console.plural(export.rows, 'line')} in {files}"))
+        rows.append(("exported", f"{export.format}: {console.plural(export.rows, 'line')} in {files}"
+                                 f"{OLDER[export.older_than].format(name=one.name)}"))
     if one.tuned:
         rows.append(("tuned", f"{_tuned(one)}   (synth models {one.name})"))
     rows.append(("cost", cost_of(one)))

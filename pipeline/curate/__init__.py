@@ -1,6 +1,10 @@
 """The stage that decides: every rule's finding on every row, then one state per row. Nothing is deleted."""
 
+from .agreement import Estimate
 from .between import Between, between, undo
+from .calibrate import PRECISION, Calibration, calibrate
+from .labelled import FEWEST, Label
+from .linked import with_against
 from .outcome import Curation
 from .run import curate
 from .starved import Starved
@@ -8,6 +12,7 @@ from .tally import Change, Changed, Dropped, Share, Tally
 from .whatif import Curve, WhatIf, curve, is_curve, what_if
 
 __all__ = [
-    "Between", "Change", "Changed", "Curation", "Curve", "Dropped", "Share", "Starved", "Tally", "WhatIf", "between",
-    "curate", "curve", "is_curve", "undo", "what_if",
+    "FEWEST", "PRECISION", "Between", "Calibration", "Change", "Changed", "Curation", "Curve", "Dropped", "Estimate",
+    "Label", "Share", "Starved", "Tally", "WhatIf", "between", "calibrate", "curate", "curve", "is_curve", "undo",
+    "what_if", "with_against",
 ]

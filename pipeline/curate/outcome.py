@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import YieldError
-from pipeline.types import Finding, Problem
+from pipeline.types import Cluster, Finding, Problem
 from pipeline.words import plural, ranked, shown
 
 from .starved import KeptDraws, Starved
@@ -33,6 +33,8 @@ class Curation:
         changes: these rows, where they were asked for.
         before: the counts of the last curation, where changes were asked for.
         draws: what kept rows were made for.
+        clusters: rule -> rows that it found alike, the largest first.
+        stored: rules whose pairs were taken from the last curation.
         edited: of the rows that changed their state, those whose text a hand changed since.
         by: who named the rules: `recipe` or `--rule`.
         by_before: who named those of the last curation; empty where there was none.
@@ -51,6 +53,13 @@ class Curation:
     before: Tally | None = None
     draws: KeptDraws = field(default_factory=KeptDraws)
     edited: int = 0
+    clusters: dict[str, list[Cluster]] = field(default_factory=dict)
+    stored: list[str] = field(default_factory=list)
+
+    @property
+    def is_no_news(self) -> bool:
+        """Whether these rules would only repeat the last curation, or undo what its `--rule` decided."""
+        return not any(self.changed) or (self.by, self.by_before) == (RECIPE, GIVEN)
 
     def overruled(self) -> str:
         """What a person wants to know whose `--rule` the recipe's rules have just undone; empty where nothing was."""
@@ -80,7 +89,8 @@ class Curation:
         )
 
     def told(self, starved: Starved | None) -> dict[str, Any]:
-        """Beside `as_json`: which rules drop the same rows, what is dropped of each axis value, and what is starved."""
+        """Beside `as_json`: which rules drop the same rows, what is dropped of each axis value, the clusters of rows
+        that are alike, and what is starved."""
         tally = self.tally
         axes: dict[str, dict[str, Any]] = {}
         for share in tally.axes:
@@ -88,7 +98,9 @@ class Curation:
                 "rows": share.rows, "dropped": share.dropped, "by_rule": share.by_rule}
         uneven = [{**one._asdict(), "test": one.test._asdict()} for one in tally.uneven]
         together = [{"rules": list(pair), "rows": count} for pair, count in tally.overlap]
-        return {"together": together, "axes": axes, "uneven": uneven,
+        clusters = {rule: [{**one._asdict(), "weakest": one.weakest._asdict()} for one in found]
+                    for rule, found in self.clusters.items()}
+        return {"together": together, "axes": axes, "uneven": uneven, "clusters": clusters,
                 "starved": starved.as_json() if starved else None}
 
     def as_json(self) -> dict[str, Any]:

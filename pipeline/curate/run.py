@@ -6,21 +6,25 @@ in a temporary file, as they will stand in verdicts.jsonl.
 
 from __future__ import annotations
 
+import json
 import marshal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
 
+from pipeline.errors import DataError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
 from pipeline.rows import REVIEW, REWRITTEN, joined
-from pipeline.rules import AnyRule, CompareRule, Match, RowRule, open_rules
+from pipeline.rules import AnyRule, CompareRule, LinkedRule, Match, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store import Dataset
+from pipeline.store.pairs import Measured, RowsDigest
 from pipeline.store.verdicts import findings_bytes, verdict_line
-from pipeline.types import Finding, Outcome, Problem, Sample, State, Verdict
+from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
 
+from .linked import linked, ready
 from .measure import Asked, Judged, Measuring
 from .outcome import GIVEN, RECIPE, Curation, against
 from .starved import KeptDraws
@@ -45,11 +49,12 @@ def curate(
 
     Raises:
         RecipeError: an unknown rule or option, before anything is measured.
-        DataError: another process is curating.
+        DataError: another process is curating, or a file that rules compare with cannot be read.
     """
     places = where or ((lambda index: recipe.at("curate", index)) if recipe else "rule {}".format)
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, places, folder)
+    ready(rules, places)
     measuring = Measuring([rule for rule in rules if isinstance(rule, RowRule)], items, folder, processes)
     with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
         return _Run(dataset, rules, measuring, spool, GIVEN if where else RECIPE, diff).go()
@@ -102,6 +107,9 @@ class _Run:
     replaced: dict[str, str] = field(default_factory=dict)
     matches: dict[str, dict[str, Match]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    pairs: list[Measured] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
+    clusters: dict[str, list[Cluster]] = field(default_factory=dict)
     aside: dict[str, int] = field(default_factory=dict)
     reused: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -125,12 +133,13 @@ class _Run:
             for _ in self._lines():
                 pass
         else:
+            self.dataset.put_pairs(self.pairs)
             kept = self.dataset.put_verdicts(
                 self._lines(), lambda: any(self.changed) or _settings(noted.get("rules")) != _settings(rules))
         done = Curation(
             rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
             self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
-            self.draws, self.edited,
+            self.draws, self.edited, self.clusters, self.stored,
         )
         if not self.diff:
             judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
@@ -195,23 +204,58 @@ class _Run:
 
     def _compare(self, rule: CompareRule[Any, Any]) -> None:
         """What a comparing rule says of the rows that stand. The ones it drops are gone for the next rule."""
-        standing = (sample for sample in self.dataset.samples() if sample.id in self.standing)
         found: dict[str, Match] = {}
         try:
-            found = {match.sample: match for match in rule.compare(standing, self.held)}
+            matches = self._linked(rule) if isinstance(rule, LinkedRule) else rule.compare(self._still(), self.held)
+            found = {match.sample: match for match in matches}
         except Exception as error:  # a rule may be anyone's: its fault is a record on the rows it was to compare
             self.broken[rule.name] = f"{type(error).__name__}: {error}"[:300]
         self.matches[rule.name] = found
         self.standing -= {name for name, match in found.items() if match.outcome == "drop"} - self.held
 
-    def _lines(self) -> Iterator[bytes]:
-        """The line of every row, in order of arrival; counted on the way."""
+    def _still(self) -> Iterator[Sample]:
+        return (sample for sample in self.dataset.samples() if sample.id in self.standing)
+
+    def _linked(self, rule: LinkedRule[Any, Any]) -> list[Match]:
+        """What follows from pairs, which are stored ones where they are of just these rows."""
+        rows = RowsDigest()
+        for row in self._rows():
+            if row.sample in self.standing:
+                rows.add(row.sample, row.digest)
+        measured, places, stored = linked(self.dataset, rule, str(rows), self._still, self.problems.append)
+        alike = {row for pair in measured.pairs.links for row in pair[:2]}
+        scores = self._scores(rule.by, alike) if rule.by is not None else {}
+        found = rule.settle(measured.pairs, places, self.held, scores)
+        self.pairs.append(measured)
+        self.stored += [rule.name] if stored else []
+        self.clusters[rule.name] = found.clusters
+        return found.matches
+
+    def _scores(self, by: str, rows: Container[str]) -> dict[str, float]:
+        """The numbers that a rule measured on some rows."""
+        found: dict[str, float] = {}
+        for row in self._rows():
+            if row.sample in rows:
+                for each in json.loads(b"[%b]" % row.findings):
+                    value = each["value"] if each["rule"] == by else None
+                    if isinstance(value, int | float) and not isinstance(value, bool):
+                        found[row.sample] = value
+        if rows and not found:
+            raise DataError(f"keep: best: {by} measured no number on any of these rows", "keep: longest")
+        return found
+
+    def _rows(self) -> Iterator[_Row]:
+        """The rows after the first pass, in order of arrival."""
         self.spool.seek(0)
         while True:
             try:
-                row = _Row(*marshal.load(self.spool))
+                yield _Row(*marshal.load(self.spool))
             except EOFError:
                 return
+
+    def _lines(self) -> Iterator[bytes]:
+        """The line of every row, in order of arrival; counted on the way."""
+        for row in self._rows():
             more, stands = list[Finding](), row.stands
             child = self.replaced.get(row.sample)
             if child is not None:
@@ -246,6 +290,7 @@ class _Run:
 
     def _compared(self, rule: CompareRule[Any, Any], row: _Row, stands: bool) -> Finding:
         outcome: Outcome
+        cluster = ""
         match = self.matches[rule.name].get(row.sample)
         if not stands or row.aside is not None:
             value, outcome, reason = None, "unmeasured", "" if row.aside is not None else NOT_COMPARED
@@ -254,8 +299,8 @@ class _Run:
         elif match is None:
             value, outcome, reason = None, "keep", ""
         else:
-            value, outcome, reason = match.value, match.outcome, match.reason
-        return Finding(rule.name, value, outcome, reason, key=rule.key)
+            value, outcome, reason, cluster = match.value, match.outcome, match.reason, match.cluster
+        return Finding(rule.name, value, outcome, reason, key=rule.key, cluster=cluster)
 
 
 def _judged_row(
@@ -289,4 +334,5 @@ def _reviewed(review: dict[str, Any], sample: Sample) -> Finding:
     action = str(review["action"])
     stale = ", on an earlier text of this row" if review.get("digest") not in ("", None, sample.digest) else ""
     by = f" by {review['by']}" if review.get("by") else ""
-    return Finding(REVIEW, action, "keep" if action == "keep" else "drop", f"decided{by}: {action}{stale}")
+    note = f" ({review['note']})" if review.get("note") else ""
+    return Finding(REVIEW, action, "keep" if action == "keep" else "drop", f"decided{by}: {action}{note}{stale}")

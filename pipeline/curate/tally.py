@@ -100,10 +100,8 @@ class Tally:
             examples = self._examples.setdefault(rules[0], [])
             if len(examples) < EXAMPLES:
                 examples.append(Dropped(verdict.sample, rules[0], against[0].reason, text))
-        if not gone:
-            flags = [found.rule for found in verdict.findings if found.outcome in ("flag", "error")]
-            self.flagged += bool(flags)
-            self.flagged_by_rule.update(flags)
+        self.flagged += bool(verdict.flags)
+        self.flagged_by_rule.update(verdict.flags)
         self.errors_by_rule.update(found.rule for found in verdict.findings if found.outcome == "error")
         for axis, value in cell.items():
             self._count(axis, str(value), rules, gone)

@@ -11,10 +11,12 @@ from pipeline.errors import RecipeError
 from pipeline.options import OptionFault
 from pipeline.recipe import Recipe
 from pipeline.rows import REVIEW, joined
-from pipeline.rules import CompareRule, Measured, RowRule
+from pipeline.rules import CompareRule, LinkedRule, Measured, Place, RowRule
 from pipeline.store import Dataset
+from pipeline.store.pairs import RowsDigest
 from pipeline.types import Verdict
 
+from .linked import stored_pairs
 from .moves import WHAT_IF, Move, Moved, decides, last_rules, moved, read_moves, written
 from .outcome import Curation
 from .run import curate
@@ -34,6 +36,7 @@ class WhatIf(NamedTuple):
         moved: the bounds.
         curation: what would be decided, with the rows that change their state; nothing was written.
         compared: comparing rules that looked at the rows anew.
+        stored: comparing rules that were answered from stored pairs.
         decides: where to write it, so that it is decided: `plots.yaml:7` and the rule as it is then, for each place;
             no place where `--rule` named them.
         rules: all rules as they would be, as `--rule` takes them.
@@ -42,6 +45,7 @@ class WhatIf(NamedTuple):
     moved: list[Moved]
     curation: Curation
     compared: list[str]
+    stored: list[str]
     decides: list[tuple[str, str]]
     rules: list[str]
 
@@ -96,8 +100,8 @@ def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> Wh
     items, rules, found = moved(noted, moves)
     done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True)
     then = [written(rule) for rule in rules]
-    return WhatIf(found, done, [rule.name for rule in noted.rules if isinstance(rule, CompareRule)],
-                  decides(recipe, noted, moves, found, then), then)
+    anew = [rule.name for rule in noted.rules if isinstance(rule, CompareRule) and rule.name not in done.stored]
+    return WhatIf(found, done, anew, done.stored, decides(recipe, noted, moves, found, then), then)
 
 
 def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
@@ -115,6 +119,8 @@ def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
     noted = last_rules(dataset, recipe)
     (move,) = read_moves([text], noted.rules, dataset.name)
     rule = noted.rules[move.rule]
+    if isinstance(rule, LinkedRule) and move.bound == rule.threshold:
+        return _linked_curve(dataset, rule, [r.name for r in noted.rules if r.compares])
     if not isinstance(rule, RowRule):
         raise RecipeError(f"{WHAT_IF} {text}: {rule.name} compares rows, each value anew: give it one",
                           f"synth curate {dataset.name} {WHAT_IF} "
@@ -123,6 +129,42 @@ def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
     tried = _tried(rule, move, values, dataset.name)
     points = [_point(rule, move.bound, at, values) for at in tried]
     return Curve(rule.name, move.bound, rows, [point for point in points if point is not None], uncompared)
+
+
+def _linked_curve(dataset: Dataset, rule: LinkedRule[Any, Any], compares: Sequence[str]) -> Curve:
+    """Rows kept at each threshold that stored pairs answer.
+
+    Raises:
+        RecipeError: none are stored of the rows that were compared.
+    """
+    values, uncompared, rows = _measured(dataset, rule.name, compares)
+    reviews, digest, others = dataset.reviews(), RowsDigest(), set[str]()
+    for sample, verdict in joined(dataset, whole=False):
+        if verdict is not None and _was_compared(verdict, rule.name):
+            digest.add(sample.id, verdict.digest)
+            if _others(verdict, rule.name) is not False:
+                others.add(sample.id)
+    pairs = stored_pairs(dataset, rule, str(digest))
+    if pairs is None:
+        raise RecipeError(f"{WHAT_IF} {rule.name}.{rule.threshold}: no pairs are stored of the rows as they are now",
+                          f"synth curate {dataset.name}   stores them")
+    alike = {row for pair in pairs.links for row in pair[:2]} | {pair.left for pair in pairs.foreign}
+    places: dict[str, Place] = {}
+    for _ in rule.noted((sample for sample in dataset.samples() if sample.id in alike), places):
+        pass
+    held = {name for name, review in reviews.items() if review.get("action") == "keep"}
+    now, points = getattr(rule.bounds, rule.threshold), list[Point]()
+    kept = sum(count for (*_, stand), count in values.items() if stand is not False)
+    steps = {step / 100 for step in range(5, 101, 5) if step / 100 >= pairs.floor}
+    for at in sorted({*steps, pairs.floor, now}):
+        tried = type(rule)(rule.name, rule.how, rule.bounds.model_copy(update={rule.threshold: at}))
+        gone = {match.sample for match in tried.settle(pairs, places, held, {}).matches if match.outcome == "drop"}
+        points.append(Point(at, None, rows - len(gone), kept - len(gone & others), at == now))
+    return Curve(rule.name, rule.threshold, rows, points, uncompared)
+
+
+def _was_compared(verdict: Verdict, rule: str) -> bool:
+    return any(found.rule == rule and found.outcome in ("keep", "drop") for found in verdict.findings)
 
 
 Values = Counter[tuple[Any, bool, bool | None]]

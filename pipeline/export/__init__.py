@@ -65,6 +65,8 @@ class Exported:
         rehearsal: True where rehearsed rows were exported.
         rows: rows of the dataset that were chosen, before any format refused some.
         aside: why other rows were left out -> how many.
+        flagged: chosen rows that a rule flagged, or raised on.
+        flagged_by_rule: rule -> of these, how many, the most first.
         written: one per format.
         notes: what a person should know, as sentences.
         configs: files for trainers and servers.
@@ -75,6 +77,8 @@ class Exported:
     rehearsal: bool
     rows: int
     aside: dict[str, int]
+    flagged: int
+    flagged_by_rule: dict[str, int]
     written: list[Written]
     notes: list[str] = field(default_factory=list)
     configs: list[Path] = field(default_factory=list)
@@ -85,13 +89,17 @@ class Exported:
         require_most(self.dataset, self.written)
 
 
-def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None] | None = None) -> Exported:
+def export(
+    dataset: Dataset, options: Options, problem: Callable[[Problem], None] | None = None,
+    chosen: Callable[[int], None] = lambda rehearsed: None,
+) -> Exported:
     """Writes the kept rows of a dataset in one or more formats.
 
     Args:
         dataset: where the rows are.
         options: see Options.
         problem: receives rows that cannot be read.
+        chosen: told how many of the rows are rehearsed before a file is written; it may raise.
 
     Returns:
         What was written where.
@@ -112,7 +120,7 @@ def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None
         try:
             with tempfile.TemporaryDirectory(prefix=".export-", dir=target) as temporary, \
                     Spool(Path(temporary) / "rows.sqlite") as spool:
-                done = _export(dataset, options, plugins, spool, problem)
+                done = _export(dataset, options, plugins, spool, (problem, chosen))
             done.configs.extend(configure(configs, plugins, done.written))
         except sqlite3.Error as error:  # rows are spooled beside the files that are made of them
             raise DataError(f"{target}: {error}", f"the files before stand; free some space: df -h {target}") from error
@@ -123,30 +131,31 @@ def export(dataset: Dataset, options: Options, problem: Callable[[Problem], None
 
 def _export(
     dataset: Dataset, options: Options, plugins: list[formats.Format], spool: Spool,
-    problem: Callable[[Problem], None] | None,
+    told_of_rows: tuple[Callable[[Problem], None] | None, Callable[[int], None]],
 ) -> Exported:
-    origins = Origins()
+    origins, (problem, tell_chosen) = Origins(), told_of_rows
     recipe, manifest = dataset.recipe(), dataset.manifest()
     told = _gather(dataset, options, manifest, (spool, origins), problem)
     rows, rehearsed = spool.chosen()
-    aside = spool.reasons()
+    aside, flagged = spool.reasons(), spool.flagged()
     if not rows:
         why = _listed(aside) or "it has no rows"
         raise YieldError(f"{dataset.name}: no row to export: {why}", _way_on(aside, dataset.name))
+    tell_chosen(rehearsed)
     divided = divide(spool, options.validation, options.seed, options.near_duplicate)
     told += divided.notes
     told += doubts_about(labels := spool.labels(), divided.validation)
     options = options.model_copy(update={"about": options.about or (recipe.about if recipe else None)})
     files = Files(_folders(dataset, recipe))
     told_of = partial(sources, options.about, recipe=recipe, files=files)
-    about = {**_about(dataset, recipe, options, divided, aside, (rows, rehearsed)), **told_of(origins)}
+    about = {**_about(dataset, recipe, options, divided, aside, (rows, rehearsed, *flagged)), **told_of(origins)}
     story = Story(dataset.name, _command(dataset.name, recipe, manifest), recipe, options.about, origins,
                   manifest.get("curation") or {}, labels)
     target = options.out or dataset.exports
     with Originals(files) as originals:
         job = Job(spool, originals, options.ascii, about, story, sources=told_of)
         written = [write_format(plugin, target / plugin.name, job) for plugin in plugins]
-    return Exported(dataset.name, rehearsed > 0, rows, aside, written, told, divided=divided)
+    return Exported(dataset.name, rehearsed > 0, rows, aside, *flagged, written, told, divided=divided)
 
 
 def _command(name: str, recipe: Recipe | None, manifest: dict[str, Any]) -> str:
@@ -219,10 +228,10 @@ def _judged(verdict: tuple[str, str] | None, sample: Sample) -> tuple[str | None
 
 def _about(
     dataset: Dataset, recipe: Recipe | None, options: Options, divided: Divided, aside: dict[str, int],
-    rows: tuple[int, int],
+    rows: tuple[int, int, int, dict[str, int]],
 ) -> dict[str, Any]:
     """What a manifest says of the export as a whole. No clock, no absolute path: the same rows, the same bytes."""
-    chosen, rehearsed = rows
+    chosen, rehearsed, flagged, by_rule = rows
     made = digest("recipe", recipe.model_dump(mode="json", exclude={"about"})) if recipe else ""
     return {
         "dataset": dataset.name,
@@ -232,7 +241,8 @@ def _about(
                     "validation": options.validation, "near_duplicate": options.near_duplicate, "exact": options.exact,
                     "include_earlier": options.include_earlier, "allow_mixed": options.allow_mixed},
         **divided.as_json(),
-        "counts": {"rows": chosen + sum(aside.values()), "chosen": chosen, "rehearsed": rehearsed, "left_out": aside},
+        "counts": {"rows": chosen + sum(aside.values()), "chosen": chosen, "rehearsed": rehearsed, "left_out": aside,
+                   "flagged": flagged, "flagged_by_rule": by_rule},
         "synth": __version__,
     }
 

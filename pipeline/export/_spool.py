@@ -5,19 +5,21 @@ from __future__ import annotations
 import pickle
 import sqlite3
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.digest import digest
 from pipeline.types import Example, Message, Sample, Verdict, text_of
+from pipeline.words import ranked
 
 TRAIN, VALIDATION = 0, 1
 LONGEST_LABEL, MOST_LABELS = 60, 100
 """Characters of an answer that may be a label, and how many labels there may be."""
 
 _TABLES = """
-create table verdicts (id blob primary key, digest text, state text) without rowid;
+create table verdicts (id blob primary key, digest text, state text, flags text) without rowid;
 create table rows (
     ordinal integer primary key, id blob unique, root integer, depth integer, family blob, first blob, second blob,
     aside text, rehearsal integer, side integer default 0, label text, payload blob);
@@ -74,8 +76,8 @@ class Spool:
 
     def take_verdicts(self, verdicts: Iterable[Verdict]) -> int:
         """Keeps the verdicts; returns how many there are."""
-        rows = ((key(verdict.sample), verdict.digest, verdict.state) for verdict in verdicts)
-        self._db.executemany("insert or replace into verdicts values (?, ?, ?)", rows)
+        rows = ((key(verdict.sample), verdict.digest, verdict.state, " ".join(verdict.flags)) for verdict in verdicts)
+        self._db.executemany("insert or replace into verdicts values (?, ?, ?, ?)", rows)
         return int(self._one("select count(*) from verdicts")[0])
 
     def verdict(self, sample_id: str) -> tuple[str, str] | None:
@@ -118,6 +120,16 @@ class Spool:
         """How many rows were chosen, and how many of them are rehearsed."""
         count, rehearsed = self._one("select count(*), total(rehearsal) from rows where aside is null")
         return int(count), int(rehearsed)
+
+    def flagged(self) -> tuple[int, dict[str, int]]:
+        """How many chosen rows a rule flagged, and rule -> of these, the most first."""
+        query = """select flags, count(*) from rows join verdicts using (id) where aside is null and flags != ''
+            group by flags"""
+        rows, by_rule = 0, Counter[str]()
+        for flags, count in self._db.execute(query):
+            rows += count
+            by_rule.update(dict.fromkeys(flags.split(), count))
+        return rows, ranked(by_rule)
 
     def families(self) -> Iterator[bytes]:
         """The families of the chosen rows, each once."""

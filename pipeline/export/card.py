@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from pipeline.errors import SynthError
+from pipeline.formats import find
 from pipeline.recipe import Recipe
 from pipeline.sections import About
-from pipeline.words import printable
+from pipeline.words import plural, printable
 
 from .origins import Origins, ranked
 
@@ -104,7 +105,8 @@ def _head(story: Story, manifest: dict[str, Any]) -> str:
 
 
 def _what(story: Story, manifest: dict[str, Any]) -> str:
-    sides = " and ".join(f"{file['rows']:,} {'rows to train on' if _split(file['name']) == 'train' else 'held out'}"
+    first = "requests" if find(manifest["format"]).asks else "rows to train on"
+    sides = " and ".join(f"{file['rows']:,} {first if _split(file['name']) == 'train' else 'held out'}"
                          for file in manifest["files"])
     lines = ["## What the rows are", f"{sides}, in the format `{manifest['format']}`."]
     lines += _left_out(manifest["counts"], manifest["format"])
@@ -142,8 +144,9 @@ def _made(story: Story, manifest: dict[str, Any]) -> str:
         rows = [(writer["host"], _code(writer["model"]), writer["rows"]) for writer in origins["writers"]]
         lines.append(_table(("host", "model", "rows"), rows))
     if origins["imported"]:
-        lines.append(f"{origins['imported']:,} rows are as they were imported.")
-    lines += [f"{rows:,} rows were rewritten by `{name}`." for name, rows in origins["rewritten"].items()]
+        lines.append(f"{plural(origins['imported'], 'row is as it was', 'rows are as they were')} imported.")
+    lines += [f"{plural(rows, 'row was', 'rows were')} rewritten by `{name}`."
+              for name, rows in origins["rewritten"].items()]
     for step in recipe.asks if recipe and origins["writers"] else ():
         assert recipe is not None
         body = {**recipe.generate.body(), **step.body()}
@@ -164,16 +167,20 @@ def _text(recipe: Recipe, named: str) -> str:
 def _curation(noted: dict[str, Any]) -> str:
     if not noted:
         return ""
-    dropped = noted.get("by_rule") or {}
+    dropped, flagged = noted.get("by_rule") or {}, noted.get("flagged_by_rule") or {}
     rules = []
     for rule in noted.get("rules") or []:
         options = {key: value for key, value in (rule.get("options") or {}).items() if value is not None}
         rules.append((_code(rule["rule"]), _code(json.dumps(options, ensure_ascii=False)) if options else "",
-                      dropped.get(rule["rule"], 0)))
+                      dropped.get(rule["rule"], 0), flagged.get(rule["rule"], 0)))
     told = f"{noted.get('kept', 0):,} rows of {noted.get('rows', 0):,} were kept."
+    if flagged:
+        by_rule = ", ".join(f"{_code(rule)} ({rows:,})" for rule, rows in flagged.items())
+        told += (f" Of the kept ones {plural(noted['flagged'], 'is', 'are')} flagged, for something that alone drops "
+                 f"no row: {by_rule}.")
     if not rules:
         return f"## Curation\n\n{told} There was no rule."
-    table = _table(("rule", "options", "dropped"), rules)
+    table = _table(("rule", "options", "dropped", "flagged"), rules)
     return f"## Curation\n\n{told} A row that several rules drop counts for each of them.\n\n{table}"
 
 
@@ -210,7 +217,7 @@ def _from(story: Story, manifest: dict[str, Any]) -> str:
 
 
 def _again(story: Story, manifest: dict[str, Any]) -> str:
-    lines = ["## Make it again", _block(f"pip install synth-pipeline=={manifest['synth']}\n{story.again}", "sh")]
+    lines = ["## Make it again", f"Written by synth {manifest['synth']}.", _block(story.again, "sh")]
     if story.recipe is not None and story.recipe.text:
         lines.append(f"With this as `{story.recipe.name}.yaml` (and the files that it names):")
         lines.append(_block(_cut(story.recipe.text, LONGEST_RECIPE), "yaml"))
@@ -218,7 +225,7 @@ def _again(story: Story, manifest: dict[str, Any]) -> str:
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [names, ["---:" if name in ("rows", "tokens", "train", "validation", "dropped") else "---"
+    lines = [names, ["---:" if name in ("rows", "tokens", "train", "validation", "dropped", "flagged") else "---"
                      for name in names], *rows]
     return "\n".join(f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else _cell(cell) for cell in line)} |"
                      for line in lines)

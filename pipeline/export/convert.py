@@ -11,7 +11,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -21,10 +21,9 @@ from pipeline import __version__, formats
 from pipeline.configs import open_configs
 from pipeline.errors import DataError
 from pipeline.formats import FormatRefusal
-from pipeline.read import columns, rows
-from pipeline.read.source import refuse_encoding, source_rows
+from pipeline.read.source import source_rows
 from pipeline.sections import Source
-from pipeline.shapes import Columns, Shape, Templated, example_of, shape_of, unknown_shape
+from pipeline.shapes import Columns, Shape, Templated, example_of, shape_of_file
 from pipeline.types import Example, Problem, Sample
 
 from ._originals import Originals
@@ -132,21 +131,7 @@ def _shape(path: Path, source: Source) -> Shape:
     if source.file is None:
         return Templated(Columns("prompt", "completion"), ("name", "prompt", "completion"), str(path),
                          ("prompt", "completion"))
-    refuse_encoding(path, None)
-    faults: list[Problem] = []
-    head = rows(path, faults.append)
-    first = next(head, None)
-    head.close()  # type: ignore[attr-defined]
-    if first is None:
-        fault = next((found for found in faults if found.severity == "error"), None)
-        raise DataError(f"{path}: holds no row that can be read" + (f": {fault.message}" if fault else ""),
-                        fault.fix if fault else f"synth check {path}")
-    found = shape_of(Columns(), columns(path), first.values, str(path))
-    if found is None:
-        again: Iterator[Any] = (row.values for row in rows(path, faults.append))
-        name = path.name.split(".")[0]
-        raise unknown_shape(columns(path), again, str(path), shlex.join(["synth", "import", name, str(path)]))
-    return found
+    return shape_of_file(path)
 
 
 def _gather(

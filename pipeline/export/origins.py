@@ -53,7 +53,7 @@ class Origins:
                     self.axes[axis] = None
         if made.get("model"):
             self.writers[Writer(str(made.get("namespace") or ""), str(made["model"]))] += 1
-        else:
+        elif not made.get("augmentation"):
             self.imported += 1
         if made.get("augmentation"):
             self.rewritten[str(made["augmentation"])] += 1

@@ -18,7 +18,7 @@ from pipeline.read import rows as rows_of
 from pipeline.read.source import SourceRow, refuse_encoding, source_rows
 from pipeline.recipe import NAME
 from pipeline.sections import Source
-from pipeline.shapes import Columns, Shape, Templated, example_of, shape_of, unknown_shape
+from pipeline.shapes import Columns, Shape, Templated, example_of, shape_by_names, shape_of
 from pipeline.store import Dataset
 from pipeline.store.journal import now
 from pipeline.types import Message, Problem, Sample
@@ -114,7 +114,7 @@ def _shape(name: str, source: Source, columns: Columns, cwd: Path) -> Shape:
     shape = shape_of(columns, names, first.values, source.file)
     if shape is None:
         again = (row.values for row in rows_of(file, peeked.append, encoding=source.encoding))
-        raise unknown_shape(names, again, source.file, _again(name, source))
+        return shape_by_names(names, again, source.file, _again(name, source))
     return shape
 
 

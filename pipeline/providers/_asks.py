@@ -16,6 +16,11 @@ from ._grammar import Dice, Writer
 _LENGTHEN = re.compile(
     r"\b(expand|lengthen|(?<!no )longer|elaborate|extend|flesh (?:it |this )?out|too short|in more detail)\b", re.I)
 _CONTINUE = re.compile(r"\b(continue|carry on|go on) (?:the|this|that|from|where|with|writing|it)\b", re.I)
+_JOINT = re.compile(r"last words are:\n\n(.+?)\n\nBegin with exactly these words", re.S)
+_HEADS = re.compile(r"heading as it stands here, followed by its text:\n\n(.+?)\n\nKeep to", re.S)
+_OPENS = re.compile(r"(?:The|A|An|In|It|He|She|They|At|On|When|But|And|By|For|Then|One|Every|Each|No|There|Over|Take|"
+                    r"Where|Start|People|Experience|After|With) ")
+"""Words that stand small within a sentence."""
 _LEAST = re.compile(
     r"(?:at least|minimum of|more than|no fewer than|no less than|over|minimum)\s+([\d][\d,.]*)\s*"
     r"(bytes?|characters?|chars?|words?|tokens?)", re.I)
@@ -64,6 +69,8 @@ def short_answer(dice: Dice, messages: list[Message], cell: Mapping[str, Any], r
     if isinstance(response_format, dict) and response_format.get("type") in ("json_object", "json_schema"):
         schema = (response_format.get("json_schema") or {}).get("schema") or {}
         return orjson.dumps(by_schema(dice, schema, cell, everything)).decode()
+    if _JOINT.search(asked) or _HEADS.search(asked):
+        return None
     head, tail = asked[:400], asked[-400:]
     frame = head if len(asked) <= 400 else f"{head}\n{tail}"
     if _SHORT.search(frame):
@@ -182,7 +189,7 @@ def _shaped(dice: Dice, pattern: str) -> str:
 
 
 def prose(dice: Dice, messages: list[Message], cell: Mapping[str, Any], least: int = 0) -> str:
-    """A text: longer than a given one, a continuation, a story, a letter or an explanation.
+    """A text: longer than a given one, what goes on from it or fills it, a story, a letter or an explanation.
 
     Args:
         dice: decides every choice.
@@ -195,6 +202,12 @@ def prose(dice: Dice, messages: list[Message], cell: Mapping[str, Any], least: i
     given = given_text(messages)
     if to_lengthen(messages):
         return _stories.longer(dice, given, cell, everything, max(least, _target(dice, asked, given)))
+    if given and (joint := _JOINT.search(asked)):
+        return _gone_on(dice, joint[1], given, _stories.further(dice, given, cell, everything, 300 + dice.below(500)))
+    if heads := _HEADS.search(asked):
+        told = [_stories.further(dice, given, cell, everything, 120 + dice.below(200))
+                for _ in heads[1].splitlines()]
+        return "\n\n".join(f"{head}\n{' '.join(text)}" for head, text in zip(heads[1].splitlines(), told, strict=True))
     if given and _CONTINUE.search(asked.replace(given, " ")):
         return " ".join(_stories.further(dice, given, cell, everything, max(least, 500 + dice.below(700))))
     sentences = _sentences(asked)
@@ -203,6 +216,18 @@ def prose(dice: Dice, messages: list[Message], cell: Mapping[str, Any], least: i
     if _stories.STORY.search(asked) or "genre" in {axis.lower() for axis in cell}:
         return _stories.plot(dice, cell, everything, sentences)
     return _stories.prose(dice, cell, everything, sentences)
+
+
+def _gone_on(dice: Dice, tail: str, given: str, more: list[str]) -> str:
+    """The last words again, a broken one as a word that the text knows, their sentence ended, and sentences more."""
+    if tail.rstrip().endswith((".", "!", "?", '"', "”", ":")):
+        return f"{tail.rstrip()} {' '.join(more)}"
+    broken = tail.split()[-1]
+    known = sorted({word for word in re.findall(r"\w+", given) if word.startswith(broken) and word != broken})
+    if known and broken.isalpha():
+        tail = tail.rstrip() + known[dice.below(len(known))][len(broken):]
+    first = more[0][0].lower() + more[0][1:] if _OPENS.match(more[0]) else more[0]
+    return " ".join([f"{tail.rstrip(' ,;–-')}, and then {first}", *more[1:]])
 
 
 def to_lengthen(messages: list[Message]) -> str:

@@ -24,8 +24,9 @@ _FEW, _NAMED = 10, 5
 """A class is rare with fewer rows than this, where the largest has this many times as many; so many are named."""
 
 LABELS = ("label", "class", "category", "sentiment", "intent", "topic", "stance", "emotion", "priority", "gold_label")
-ANSWERS = ("completion", "answer", "output", "response", "reply", "target", "summary", "translation", "label_text")
-QUESTIONS = ("question", "prompt", "instruction", "query", "problem", "input")
+ANSWERS = ("completion", "answer", "output", "response", "reply", "target", "summary", "translation", "label_text",
+           "solution", "assistant")
+QUESTIONS = ("question", "prompt", "instruction", "query", "problem", "input", "request", "user", "human")
 """Names that columns of published data sets go by, the usual ones first."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -51,6 +52,12 @@ class Guess(NamedTuple):
     others: tuple[str, ...] = ()
     without: int = 0
 
+    @property
+    def by_names(self) -> bool:
+        """Whether question and answer are one column each, by names that are usual, and no other is in question."""
+        return (len(self.prompt) == 1 and self.completion is not None and not self.others
+                and _folded(self.prompt[0]) in QUESTIONS and _folded(self.completion) in ANSWERS)
+
 
 @dataclass(slots=True)
 class Column:
@@ -69,7 +76,7 @@ class Column:
     values: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.key = (self.key or self.name).casefold().strip()
+        self.key = _folded(self.key or self.name)
 
     def add(self, value: Any) -> None:
         """Takes in the value of one row."""
@@ -131,6 +138,11 @@ def parts(name: str, value: Any) -> Iterator[tuple[str, str]]:
     for key in inner:
         if isinstance(key, str) and key.casefold() in (*ANSWERS, *QUESTIONS) and _NAME.fullmatch(key):
             yield "{{" + name + first + "." + key + "}}", key
+
+
+def _folded(name: str) -> str:
+    """A column's name as the tables of names have it."""
+    return name.casefold().strip()
 
 
 def _inner(value: Any) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """Asks the writer to lengthen an answer that is too short.
 
 The writer sees the row's own conversation and is asked for the whole text again, longer. A child that
-is no longer than its parent, still too short, or the parent with a few words changed is refused.
+is no longer than its parent, still too short, the parent with a few words changed, or another text altogether
+is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from ..shingles import Shingler, jaccard
 from ..types import Call, Message, Sample
-from ..views import answer
+from ..views import answer, words
 from . import Options, Refused, Rewrite
 from ._answers import conversation
 
@@ -24,6 +25,9 @@ MARGIN = 1.25
 COPY = 0.9
 """A child that shares so much of its runs of words with its parent is a copy of it. Chosen by us: a
 text that grew by a tenth or less says nothing new."""
+SAME, LETTERS, TOLD_BY = 0.2, 5, 10
+"""A child that holds a smaller share of its parent's words of so many letters tells something else; a parent with fewer
+such words tells nothing of that. Of 252 outlines one holds less of its own synopsis, 480 of 504 of another."""
 BYTES_PER_WORD = 6
 """Of English prose with its spaces; tells the writer a length in a unit that it knows."""
 ASK = (
@@ -68,6 +72,8 @@ class Expand(Rewrite[How]):
         alike = jaccard(shingler.grams(old), shingler.grams(new))
         if alike >= COPY:
             return Refused("near-copy", f"shares {alike:.2f} of its runs of words with its parent")
+        if (held := _held(old, new)) < SAME:
+            return Refused("another-text", f"holds {held:.0%} of its parent's longer words: it tells something else")
         return new
 
     def _size(self, text: str) -> int:
@@ -82,6 +88,12 @@ class Expand(Rewrite[How]):
             return f"{least:,} words"
         unit = "characters" if self.how.unit == "chars" else "bytes"
         return f"{least:,} {unit}, which is about {ceil(least / BYTES_PER_WORD):,} words"
+
+
+def _held(old: str, new: str) -> float:
+    """The share of a text's longer words that another one has; all of them where there are too few to tell."""
+    told = {word for word in words(old) if len(word) >= LETTERS}
+    return len(told.intersection(words(new))) / len(told) if len(told) >= TOLD_BY else 1.0
 
 
 plugin: type[Rewrite[How]] = Expand

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args
@@ -23,12 +23,13 @@ from ..errors import RecipeError
 from ..json_schema import read_schema
 from ..options import OptionFault, Options, read_options
 from ..sections import Item
-from ..types import Finding, Outcome, Sample, Scalar
+from ..types import Cluster, Finding, Outcome, Pairs, Sample, Scalar
 from ._presets import DEFAULT, Placed, expand, held, resolved
 
 __all__ = [
-    "AnyRule", "CompareRule", "DEFAULT", "Decision", "Match", "Measured", "OptionFault", "Options", "RowRule", "Rule",
-    "expand", "held", "kind_and_words", "named", "open_rules", "rank", "resolved",
+    "AnyRule", "CompareRule", "DEFAULT", "Decided", "Decision", "LinkedRule", "Match", "Measured", "OptionFault",
+    "Options", "Place", "RowRule", "Rule", "expand", "held", "kind_and_words", "named", "open_rules", "rank",
+    "resolved",
 ]
 
 Measure = TypeVar("Measure", bound=Options)
@@ -61,12 +62,24 @@ class Decision(NamedTuple):
 
 
 class Match(NamedTuple):
-    """What a comparison found on a row that another row represents."""
+    """What a comparison found on a row that another row represents, or that represents others."""
 
     sample: str
     value: Scalar
     outcome: Outcome
     reason: str
+    cluster: str = ""
+
+
+class Decided(NamedTuple):
+    """What follows from pairs: what is to be said of rows in clusters, and the clusters, the largest first."""
+
+    matches: list[Match]
+    clusters: list[Cluster]
+
+
+Place = tuple[int, int, str]
+"""What decides which of several rows stands for them, the least first: less its length, then its `rank`."""
 
 
 class Rule(Generic[Measure, Bounds]):
@@ -83,6 +96,7 @@ class Rule(Generic[Measure, Bounds]):
         version: raised when `measure` would give another value for the same text.
         compares: whether it looks at several rows together.
         files: options that may name a file of JSON beside the recipe, and then are what is in it.
+        folder: where relative paths start; the working folder where None.
     """
 
     version: ClassVar[int] = 1
@@ -91,6 +105,7 @@ class Rule(Generic[Measure, Bounds]):
     files: ClassVar[tuple[str, ...]] = ()
     plugin: str = ""
     item: int = 0
+    folder: Path | None = None
 
     def __init_subclass__(cls) -> None:
         for base in getattr(cls, "__orig_bases__", ()):
@@ -196,6 +211,66 @@ class CompareRule(Rule[Measure, Bounds]):
         """
 
 
+class LinkedRule(CompareRule[Measure, Bounds]):
+    """A rule that measures pairs of rows, and decides by what was measured: pairs are stored, and bounds moved."""
+
+    threshold: ClassVar[str] = "threshold"
+    """The bound that pairs are compared with."""
+
+    @property
+    def floor(self) -> float:
+        """The least Jaccard that is measured where nothing is stored; at most the threshold."""
+        return float(getattr(self.bounds, self.threshold))
+
+    @property
+    def by(self) -> str | None:
+        """The row rule whose numbers say which row stands for others, the highest one; None where none does."""
+        return None
+
+    @property
+    def against(self) -> list[Path]:
+        """Files of texts that no row may be like."""
+        return []
+
+    @abstractmethod
+    def pairs(self, standing: Iterable[Sample], foreign: Iterable[tuple[str, Sample]] = ()) -> Pairs:
+        """Which rows are alike, and which of them are like texts elsewhere. Reads both once, rows first.
+
+        Args:
+            standing: the rows that nothing has dropped.
+            foreign: texts of `against`, each with its file and line.
+        """
+
+    @abstractmethod
+    def place(self, sample: Sample) -> Place:
+        """What decides whether a row stands for those that are like it."""
+
+    @abstractmethod
+    def settle(
+        self, pairs: Pairs, places: Mapping[str, Place], held: Container[str], scores: Mapping[str, float],
+    ) -> Decided:
+        """What follows from pairs: one match for each row of a cluster, whether it is kept or dropped.
+
+        Args:
+            pairs: with a floor of at most the threshold.
+            places: of each row in them.
+            held: ids that a person decided to keep.
+            scores: what `by` measured, by row.
+        """
+
+    def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:
+        """See CompareRule; without texts elsewhere and without scores."""
+        places: dict[str, Place] = {}
+        found = self.settle(self.pairs(self.noted(standing, places)), places, held, {})
+        yield from (match for match in found.matches if match.outcome != "keep")
+
+    def noted(self, standing: Iterable[Sample], places: dict[str, Place]) -> Iterator[Sample]:
+        """Rows as they go by, each one's place noted."""
+        for sample in standing:
+            places[sample.id] = self.place(sample)
+            yield sample
+
+
 AnyRule = RowRule[Any, Any] | CompareRule[Any, Any]
 
 
@@ -222,7 +297,7 @@ def open_rules(
             rule = kind(name, how, bounds)
         except OptionFault as fault:
             raise RecipeError(f"{place}: {plain}: {fault.message}", fault.hint) from None
-        rule.plugin, rule.item = resolved(item.name), index
+        rule.plugin, rule.item, rule.folder = resolved(item.name), index, folder
         found.append(rule)
     return found
 

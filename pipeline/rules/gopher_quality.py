@@ -1,8 +1,8 @@
 """Gopher's quality rules for web pages: words, their length, symbols, bullets, stop words. Drops good short answers.
 
 Rae et al. 2021, appendix A1.1, with the names and the order of huggingface/datatrove's filter. Not for instruction
-data: of 16 legitimate answers it drops 15, labels, JSON, code, lists and verse among them. `curate: [gopher]` runs it
-as published.
+data: of 175 answers that people wrote it drops 143, labels, code, lists and verse among them. `curate: [gopher]` runs
+it as published.
 """
 
 from __future__ import annotations

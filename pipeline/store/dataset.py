@@ -5,6 +5,7 @@
     calls/           paid answers, append-only                failures.jsonl   calls without a usable answer
     samples.jsonl    rows, in order of arrival                exports/         files for trainers
     written.jsonl    which rows we wrote                      manifest.json    what each stage noted last
+    pairs.jsonl      rows that are alike, made again for nothing
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import orjson
 
 from ..errors import DataError
 from ..recipe import TEXT_FILES, Recipe, load_recipe
-from ..types import Call, Problem, Sample, Verdict
+from ..types import Call, Pairs, Problem, Sample, Verdict
+from . import pairs as _pairs
 from . import plan as _plan
 from .calls import CallStore
 from .edits import HandEdits, Rebuilt, Restored
@@ -38,13 +40,14 @@ from .writer import SampleWriter
 _AFRESH = "rm {path} && synth generate {name}   makes it anew; rows and paid answers are kept"
 BEFORE = "verdicts.before.jsonl"
 """The verdicts before the last curation that changed any: `curate --undo` brings them back."""
+PAIRS = "pairs.jsonl"
 LAYOUT = 1
 """Version of the folder's layout; tests/golden/dataset-v1 is one of version 1."""
 
 
 _OURS = frozenset(
     {"recipe.yaml", "plan.jsonl", "calls", "samples.jsonl", "written.jsonl", "manifest.json", "verdicts.jsonl",
-     BEFORE, "reviews.jsonl", "failures.jsonl", "exports", "finetunes", "evaluations",
+     BEFORE, PAIRS, "reviews.jsonl", "failures.jsonl", "exports", "finetunes", "evaluations",
      "report.html", ".locks"}
 )
 """Names that a recipe's own files do not take when they are copied in."""
@@ -272,13 +275,21 @@ class Dataset:
 
     # -- decisions -------------------------------------------------------------------------------
 
-    def review(self, sample_id: str, action: str, digest: str, *, by: str) -> None:
-        """Appends one decision of a person: keep, drop or edit."""
-        self._reviews.append([decision(sample_id, action, digest, by)])
+    def review(self, sample_id: str, action: str, digest: str, *, by: str, **more: Any) -> None:
+        """Appends one decision of a person: keep, drop, undo or edit. `more`: as for `reviews.decision`."""
+        self._reviews.append([decision(sample_id, action, digest, by, **more)])
+
+    def put_reviews(self, decisions: Iterable[dict[str, Any]]) -> None:
+        """Appends many, as `reviews.decision` makes them."""
+        self._reviews.append(decisions)
 
     def reviews(self) -> dict[str, dict[str, Any]]:
         """The last keep or drop of each row that a person decided on."""
         return self._reviews.standing()
+
+    def labels(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Row -> person -> their last keep or drop of it, the last person last."""
+        return self._reviews.labels()
 
     def write_verdicts(self, verdicts: Iterable[Verdict]) -> Path:
         """Replaces verdicts.jsonl as a whole; see `put_verdicts`."""
@@ -323,6 +334,18 @@ class Dataset:
         """
         name = BEFORE if before else "verdicts.jsonl"
         return map(verdict_of, jsonl_reader(self.path / name, f"synth curate {self.name}", whole=whole))
+
+    def put_pairs(self, measured: Collection[_pairs.Measured]) -> None:
+        """Replaces pairs.jsonl as a whole; what the verdicts at hand were not decided by answers nothing later."""
+        path = self.path / PAIRS
+        if measured:
+            write_atomic(path, _pairs.lines_of(measured), spare=True)
+        elif path.exists():
+            path.unlink()
+
+    def pairs(self, key: str, rows: str) -> Pairs | None:
+        """Pairs that a rule of this key measured between rows of this digest; None where none are stored."""
+        return _pairs.read(self.path / PAIRS, key, rows)
 
     def write_failures(self, calls: Iterable[Call], unusable: Iterable[dict[str, Any]] | None = None) -> Path:
         """Replaces failures.jsonl: one line per call whose last outcome is a failure, then the answers of no use.

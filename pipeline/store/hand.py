@@ -40,7 +40,8 @@ class Hand:
                 name = line.sample.id
                 if name in taken and name not in digests:
                     digests[name] = line.sample.digest
-                    yield decision(name, "edit", digests[name], HAND, {**loads(line.data.strip()), "id": name})
+                    yield decision(name, "edit", digests[name], HAND,
+                                   row={**loads(line.data.strip()), "id": name})
 
         self._reviews.append(decisions())
         for sample_id, digest in digests.items():

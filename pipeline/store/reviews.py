@@ -2,7 +2,12 @@
 
     {"sample": ID, "action": "drop", "digest": "", "by": "hand", "at": ...}
     {"sample": ID, "action": "edit", "digest": D, "by": "hand", "at": ..., "row": {...}}    the row as the hand left it
-    {"sample": ID, "action": "undo", ...}    what was decided by hand before counts no longer
+    {"sample": ID, "action": "keep", "digest": D, "by": "eva", "at": ..., "note": "funny", "drawn": {...}}
+    {"sample": ID, "action": "undo", ...}    what the same person decided on it before counts no longer
+
+`digest` is that of the text that was looked at. `drawn` says how chance brought a row before a person: `by`, the rule
+over whose values rows were spread, `blind`, whether what rules said was hidden, `filter`, what rows had to be like.
+`note` and `drawn` may be missing. The last line of each person on each row counts; of several people, the last one's.
 
 A row that a hand edited or added stands nowhere else: samples.jsonl can be made anew from answers and from this.
 """
@@ -39,13 +44,25 @@ class Reviews:
 
     def standing(self) -> dict[str, dict[str, Any]]:
         """The last keep or drop of each row, unless it was taken back or the row was put back by hand."""
-        found: dict[str, dict[str, Any]] = {}
-        for line in self._lines():
-            sample, action = str(line.get("sample")), line.get("action")
-            if action in ("keep", "drop"):
-                found[sample] = line
-            elif action in ("edit", "undo") and found.get(sample, {}).get("by") == HAND:
-                del found[sample]
+        return {sample: next(reversed(people.values())) for sample, people in self.labels().items()}
+
+    def labels(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Row -> person -> their last keep or drop of it, the last person last; what was taken back is left out."""
+        return self.of(self._lines())
+
+    @staticmethod
+    def of(lines: Iterable[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+        """As `labels`, of lines in the file's order."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for line in lines:
+            sample, by, action = str(line.get("sample")), str(line.get("by")), line.get("action")
+            if action in ("keep", "drop", "edit", "undo"):
+                people = found.setdefault(sample, {})
+                people.pop(by, None)
+                if action in ("keep", "drop"):
+                    people[by] = line
+                elif not people:
+                    del found[sample]
         return found
 
     def adopted(self) -> dict[str, int]:
@@ -68,7 +85,11 @@ class Reviews:
         return jsonl_reader(self.path, _CURE)
 
 
-def decision(sample: str, action: str, digest: str, by: str, row: dict[str, Any] | None = None) -> dict[str, Any]:
-    """One line: what was decided about a row of that content, by whom, and the row itself where a hand made it."""
+def decision(sample: str, action: str, digest: str, by: str, **more: Any) -> dict[str, Any]:
+    """One line: what was decided about a row of that content, and by whom.
+
+    Args:
+        more: `row`, as a hand left it; `note` and `drawn`, see above. What is None or empty is left out.
+    """
     line: dict[str, Any] = {"sample": sample, "action": action, "digest": digest, "by": by, "at": now()}
-    return line if row is None else {**line, "row": row}
+    return line | {key: value for key, value in more.items() if value not in (None, "", {})}

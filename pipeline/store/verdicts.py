@@ -10,7 +10,7 @@ import orjson
 from ..types import Finding, Verdict
 from .files import jsonl_bytes
 
-_OPTIONAL = ("reason", "span", "key", "calls")
+_OPTIONAL = ("reason", "span", "key", "calls", "cluster")
 
 
 def findings_bytes(findings: Iterable[Finding]) -> bytes:
@@ -49,4 +49,5 @@ def _finding(line: dict[str, Any]) -> Finding:
     return Finding(
         rule=line["rule"], value=line.get("value"), outcome=line["outcome"], reason=line.get("reason", ""),
         span=(span[0], span[1]) if span else None, key=line.get("key", ""), calls=tuple(line.get("calls", ())),
+        cluster=line.get("cluster", ""),
     )

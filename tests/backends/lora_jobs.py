@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,21 +60,35 @@ class Heard(list[TuneProgress]):
         return [dict(each.logged) for each in self if each.logged is not None]
 
 
-def main() -> None:
-    """Runs a job, and dies by SIGKILL once it has logged a step: arguments folder, base, steps, last step."""
-    import os
-    import signal
-
-    folder, base, steps, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+def dies(folder: Path, base: str, steps: int, last: int) -> None:
+    """Runs a job, and dies by SIGKILL once it has logged a step; what was logged is in the folder's `heard`."""
     backend, todo = job(folder, base, max_steps=steps)
+    with (folder / "heard").open("w") as heard:
 
-    def report(progress: TuneProgress) -> None:
-        if progress.logged is not None:
-            print(json.dumps(dict(progress.logged)), flush=True)
-            if progress.logged["step"] == last:
-                os.kill(os.getpid(), signal.SIGKILL)
+        def report(progress: TuneProgress) -> None:
+            if progress.logged is not None:
+                print(json.dumps(dict(progress.logged)), file=heard, flush=True)
+                if progress.logged["step"] == last:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
-    backend.run(todo, report)
+        backend.run(todo, report)
+
+
+def main() -> None:
+    """Such jobs, each in a process forked from this one, which has the stack loaded: base, steps, folder, last steps.
+
+    Prints how each ended."""
+    for name in ("torch", "transformers", "peft", "trl"):
+        importlib.import_module(name)
+    base, steps, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    for last in sys.argv[4:]:
+        (folder / last).mkdir()
+        child = os.fork()
+        if not child:
+            dies(folder / last, base, steps, int(last))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":

@@ -142,19 +142,26 @@ def test_the_same_job_gives_the_same_bytes(llama: Path, tmp_path: Path):
     assert (todo.folder / WEIGHTS).read_bytes() != made[0]
 
 
+@pytest.fixture(scope="module")
+def killed(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of 25 steps that were killed, after step 9 and after step 24."""
+    folder = tmp_path_factory.mktemp("killed")
+    words = [sys.executable, "-m", "tests.backends.lora_jobs", str(llama), "25", str(folder), "9", "24"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, env=env, cwd=Path(__file__).parents[2], check=False)
+    assert done.stdout.split() == ["-9", "-9"], done.stderr
+    return folder
+
+
 @pytest.mark.parametrize("last", [9, 24])
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
-    llama: Path, whole: tuple[Heard, bytes], tmp_path: Path, last: int
+    llama: Path, whole: tuple[Heard, bytes], killed: Path, last: int
 ):
-    words = [sys.executable, "-m", "tests.backends.lora_jobs", str(tmp_path / "killed"), str(llama), "25", str(last)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = subprocess.run(words, capture_output=True, text=True, env=env, cwd=Path(__file__).parents[2], check=False)
-    assert killed.returncode == -9, killed.stderr
-    first = [json.loads(line) for line in killed.stdout.splitlines()]
+    first = [json.loads(line) for line in (killed / str(last) / "heard").read_text().splitlines()]
     assert [line["step"] for line in first] == list(range(last + 1))
 
     heard = Heard()
-    backend, todo = job(tmp_path / "killed", llama, max_steps=25)
+    backend, todo = job(killed / str(last), llama, max_steps=25)
     again = backend.run(todo, heard)
     kept = last - last % 3  # a checkpoint each third step; the line of the last step comes before its checkpoint
     kept = kept if last % 3 else kept - 3
@@ -164,7 +171,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
                 for each in (heard, whole[0])]
     assert timeless[0] == timeless[1][kept + 1 :], "the same losses, to the last digit"
     assert (todo.folder / WEIGHTS).read_bytes() == whole[1]
-    assert not (tmp_path / "killed/ft/checkpoints").exists()
+    assert not (killed / str(last) / "ft/checkpoints").exists()
 
 
 def test_a_full_disk_is_a_sentence_and_the_last_checkpoint_stands(llama: Path, tmp_path: Path):

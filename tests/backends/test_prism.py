@@ -2,12 +2,15 @@
 
 Prism is a program of npm (`npm i -g @stoplight/prism-cli`, or in a folder: `npm i @stoplight/prism-cli`). It is looked
 for in the variable PRISM, on PATH, and in node_modules/.bin of the checkout; where it is not found, or the description
-is not among the shared inputs, these tests are skipped. It takes about 20 s to read the description.
+is not among the shared inputs, these tests are skipped. It takes about 20 s to read the description, so it is given
+the paths that are asked for here, each as it stands there with all that it refers to.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline.backends.openai import HostBackend, HostOptions
 from pipeline.hosts.access import access
@@ -31,6 +35,7 @@ from tests.backends.test_openai import BASE, Told, job
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent.parent
+PATHS = ("/batches", "/files", "/fine_tuning", "/models", "/uploads")
 ENV = {"OPENAI_API_KEY": "sk-very-secret-key-0123456789"}
 
 
@@ -49,12 +54,13 @@ def described(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("prism") / "log"
-    description = str(shared_data / "openai" / "openapi.yaml")
-    command = [program, "mock", description, "-h", "127.0.0.1", "-p", str(port), "--errors"]
+    home = tmp_path_factory.mktemp("prism")
+    log, description = home / "log", home / "openapi.json"
+    description.write_text(json.dumps(_asked(shared_data / "openai" / "openapi.yaml"), default=str))
+    command = [program, "mock", str(description), "-h", "127.0.0.1", "-p", str(port), "--errors"]
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 240  # 20 s of work, on a machine that may be busy
+            deadline = time.monotonic() + 240  # on a machine that may be busy
             while b"Prism is listening" not in log.read_bytes():
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
@@ -62,6 +68,21 @@ def described(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
+
+
+def _asked(path: Path) -> dict[str, Any]:
+    """Of the description the paths of PATHS, and the components that they refer to, themselves or through others."""
+    whole: dict[str, Any] = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    paths = {name: path for name, path in whole["paths"].items() if name.startswith(PATHS)}
+    parts: dict[str, dict[str, Any]] = {"securitySchemes": whole["components"]["securitySchemes"]}
+    waiting = [paths]
+    while waiting:
+        for kind, name in re.findall(r'"#/components/(\w+)/([^"]+)"', json.dumps(waiting.pop(), default=str)):
+            if name not in parts.setdefault(kind, {}):
+                parts[kind][name] = whole["components"][kind][name]
+                waiting.append(parts[kind][name])
+    return {"openapi": whole["openapi"], "info": whole["info"], "servers": whole["servers"],
+            "security": whole["security"], "paths": paths, "components": parts}
 
 
 def backend(where: str) -> HostBackend:

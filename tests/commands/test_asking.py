@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -60,6 +61,21 @@ def test_plan_as_json(tales: Path, server: Server, capsys: pytest.CaptureFixture
     assert server.received() == []
 
 
+def test_plan_says_what_the_upper_sum_takes_for_granted(
+    tales: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tales / "synth.toml").write_text(PRICES.format(output=2000))
+    assert main(["plan", "tales", *real(server)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    most = re.search(r"at most (\$[\d.]+), cap none", out)
+    assert most
+    assert f"at most {most[1]} where every answer fills its max_tokens" in out
+    assert main(["plan", "tales", "--set", "prompt.answer={labels: [a, b]}", *real(server)]) == 0
+    assert "fills its max_tokens, and 12 repairs too" in " ".join(capsys.readouterr().out.split())
+    assert main(["plan", "tales"]) == 0
+    assert "max_tokens" not in capsys.readouterr().out, "a rehearsal pays nobody"
+
+
 def test_plan_with_coverage_and_defaults(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "tales", "--axes", "--explain"]) == 0
     out = capsys.readouterr().out
@@ -72,6 +88,31 @@ def test_plan_with_coverage_and_defaults(tales: Path, capsys: pytest.CaptureFixt
     value = json.loads(capsys.readouterr().out)
     assert value["coverage"]["values"]["place"] == {"Lima": 4, "Oslo": 4, "Cairo": 4}
     assert {default["key"] for default in value["defaults"]} > {"sample.rows", "retries"}
+
+
+def test_the_rules_in_force_are_listed_with_their_lines(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tales / "tales.yaml"
+    rest = "".join(line for line in recipe.read_text().splitlines(True) if not line.startswith("curate"))
+    for text, title, lines in (
+        (rest, "rules in force, by the preset sft, as the recipe names none", ["  refusal  "]),
+        ("curate:\n  - length: {min: 10, unit: chars}\n  - refusal\n", "rules in force",
+         ["  length   {min: 10, unit: chars}   tales.yaml:2", "   tales.yaml:3"]),
+        ("curate:\n  - sft: {pii: off}\n  - refusal\n", "rules in force, by sft (tales.yaml:2)",
+         ["  identity  ", "   tales.yaml:3"]),
+        ("curate: []\n", "rules in force: none, every row is kept", []),
+    ):
+        recipe.write_text(rest if text == rest else text + rest)
+        assert main(["plan", "tales", "--explain"]) == 0
+        out = capsys.readouterr().out.splitlines()
+        held = out[out.index(title):]
+        assert all(any(each in line for line in held) for each in lines), held
+        assert not any("pii" in line for line in held) or text == rest
+    assert main(["plan", "tales", "--explain", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rules"] == []
+    recipe.write_text("curate: [refusal]\n" + rest)
+    assert main(["plan", "tales", "--explain", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rules"] == [
+        {"rule": "refusal", "options": {}, "at": "tales.yaml:1", "preset": None}]
 
 
 def test_no_number_of_the_coverage_is_cut_on_a_narrow_screen(

@@ -42,7 +42,7 @@ def begin(workdir: Path, openai_server: Callable[..., Server]) -> Begin:
     (workdir / "tales.yaml").write_text(RECIPE)
 
     def start(**batch: Any) -> Server:
-        server = openai_server(batch=batch)
+        server = openai_server(batch={"pace_s": 0.001, **batch})
         (workdir / "synth.toml").write_text(SETTINGS.replace("URL", server.base_url))
         return server
 

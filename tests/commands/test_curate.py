@@ -289,6 +289,26 @@ def test_diff_with_nothing_new_shows_what_the_last_curation_changed(
     assert said.err.splitlines()[-1].startswith("next   synth curate ferry --undo")
 
 
+def test_diff_after_a_rule_of_the_command_line_shows_what_that_changed_and_what_the_recipe_would(
+    ferry: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not the other way round: which rows the recipe's rules would bring back."""
+    assert main(["curate", "ferry", "--set", "curate=[refusal]"]) == 0
+    assert main(["curate", "ferry", "--rule", "length: {min: 10, unit: bytes}", "--rule", "refusal"]) == 0
+    (ferry.parent.parent / "ferry.yaml").write_text((ferry / "recipe.yaml").read_text() + "curate: [refusal]\n")
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--diff"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == ("1 kept, 2 dropped by the last curation: 0 rows back, 1 dropped "
+                                        "(length added)")
+    assert "recipe its rules would bring 1 row back and drop 0: synth curate ferry" in said.err.splitlines()
+    assert main(["curate", "ferry", "--diff", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["changed"], told["recipe"]) == ({"back": 0, "gone": 1}, {"back": 1, "gone": 0})
+    assert main(["curate", "ferry", "--set", "curate=[refusal]", "--diff"]) == 0
+    assert capsys.readouterr().out.startswith("1 row would be back, 0 rows dropped"), "rules are named: what they would"
+
+
 def test_all_dropped_still_gives_the_whole_report(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Counts, examples, verdicts, a page: exit code 3 comes last."""
     assert main(["curate", "ferry", "--rule", "length: {min: 900, unit: words}", "--rule", "refusal", "--json"]) == 3
@@ -390,3 +410,51 @@ def test_rows_that_were_edited_into_another_state_are_counted_and_undone(
     told = "since the last curation: 0 rows back, 1 newly dropped (1 of them edited by hand)"
     assert told in capsys.readouterr().err
     assert main(["curate", "ferry", "--undo"]) == 0
+
+
+STORY = " ".join(f"word{number}" for number in range(40))
+
+
+@pytest.fixture
+def copies(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Three rows, two of them alike at 0.8, and a file with a copy of the third."""
+    texts = [STORY, f"{STORY} and so on to the very end of it", " ".join(f"other{number}" for number in range(40))]
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    (workdir / "eval.jsonl").write_text(json.dumps({"prompt": "?", "completion": f"{texts[2]}!"}) + "\n")
+    assert main(["import", "copies", "rows.jsonl", "--completion", "text"]) == 0
+    capsys.readouterr()
+    return workdir
+
+
+def test_a_cluster_is_told_and_its_rows_are_listed(copies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "copies", "--rule", "near_duplicate", "--json"]) == 0
+    (cluster,) = json.loads(capsys.readouterr().out)["clusters"]["near-duplicate"]
+    assert (cluster["rows"], cluster["weakest"]["jaccard"]) == (2, 0.8)
+    assert main(["curate", "copies", "--rule", "near_duplicate"]) == 0
+    said = capsys.readouterr().err
+    assert "alike  near-duplicate: 1 cluster of 2 rows, weakest link 0.80" in said
+    assert f"synth inspect copies --cluster {cluster['id']}   its rows" in said
+    assert main(["inspect", "copies", "--cluster", cluster["id"][:5], "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert sorted(row["state"] for row in rows) == ["dropped", "kept"]
+    assert main(["inspect", "copies", cluster["kept"], "--why"]) == 0
+    assert f"stands for 2 rows in all, cluster {cluster['id']}" in capsys.readouterr().out
+    assert main(["inspect", "copies", "--cluster", "nothing"]) == 0
+    assert "none of 3 is like that" in capsys.readouterr().err
+
+
+def test_no_row_may_be_like_one_of_another_file(copies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "copies", "--against", "eval.jsonl", "--rule", "near_duplicate"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "1 kept, 2 dropped, 0 flagged, of 3 rows"
+    assert "shares 1.00 of its runs with eval.jsonl:1" in said.err
+    assert "in the recipe makes --against permanent" in said.err
+    assert main(["curate", "copies", "--what-if", "near-duplicate.threshold=0.9"]) == 0
+    said = capsys.readouterr()
+    assert "decided by stored pairs" in said.err
+    assert "eval.jsonl" in said.err.splitlines()[-1], "what is proposed keeps the file"
+    assert main(["curate", "copies", "--what-if", "near-duplicate.threshold"]) == 0
+    assert "rows kept of 3" in capsys.readouterr().out
+    assert main(["curate", "copies", "--against", "evil.jsonl"]) == 4
+    assert "evil.jsonl" in capsys.readouterr().err
+    assert main(["curate", "copies", "--against", "eval.jsonl", "--undo"]) == 2

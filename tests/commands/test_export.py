@@ -317,3 +317,14 @@ def test_a_manifest_names_the_file_that_rows_came_from(workdir: Path) -> None:
     assert main(["export", "mine", "--format", "openai-chat"]) == 0
     (file,) = json.loads(manifest.read_bytes())["provenance"]["files"]
     assert file["sha256"] is None
+
+
+def test_of_several_formats_it_is_said_why_their_tokens_differ(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.dataset(workdir / "datasets" / "tales", [made.sample(i) for i in range(6)])
+    told = "tokens with the markers that each format sets around the same texts\n"
+    assert main(["export", "tales", "--format", "openai-chat", "--format", "llama2"]) == 0
+    assert capsys.readouterr().err.count(told) == 1
+    assert main(["export", "tales", "--format", "llama2"]) == 0
+    assert told not in capsys.readouterr().err

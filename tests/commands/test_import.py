@@ -20,6 +20,7 @@ def typed(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Any:
         return done.out, done.err
 
     (workdir / "rows.csv").write_bytes("question,answer\nWie groß?,Größer.\nWarum?,Darum.\n".encode())
+    (workdir / "talk.csv").write_bytes("title,body\nWie groß denn?,Größer als das.\nWarum?,Darum auch.\n".encode())
     return run
 
 
@@ -55,8 +56,8 @@ def test_many_problems_are_counted(typed: Any, workdir: Path) -> None:
 
 
 @pytest.mark.parametrize(("args", "code", "words"), [
-    (["rows.csv"], 2, ["cannot tell question and answer apart",
-                       "synth import mine rows.csv --prompt question --completion answer"]),
+    (["talk.csv"], 2, ["cannot tell question and answer apart; its columns are: title, body",
+                       "synth import mine talk.csv --prompt "]),
     (["rows.csv", "--completion", "anwser"], 2, ["rows.csv: no column 'anwser'", "did you mean 'answer'?"]),
     (["rwos.csv"], 4, ["rwos.csv: no such file", "did you mean 'rows.csv'?"]),
     ([], 2, ["a FILE, or two folders", "synth import mine rows.jsonl"]),

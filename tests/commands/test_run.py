@@ -126,6 +126,34 @@ def test_templates_that_imported_conversations_do_not_heed_are_refused(
     assert json.loads(line)["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
+def test_flagged_rows_are_said_and_the_preset_that_flagged_them(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("How do I reach the shop?", "Write to jane.doe@acme-shop.com and wait for a day."),
+            ("Whom do I call?", "Call Jane at +49 30 901820 before noon, she will help you out."),
+            ("How do I log in?", "Log in with AKIAIOSFODNN7EXAMPLQ as your key, and with nothing else."),
+            ("What is a key?", "A key is a small piece of metal that opens a lock.")]
+    (workdir / "talk.jsonl").write_text("".join(
+        json.dumps({"prompt": prompt, "completion": answer}) + "\n" for prompt, answer in rows))
+    assert main(["import", "talk", "talk.jsonl"]) == 0
+    capsys.readouterr()
+    assert main(["run", "talk"]) == 0
+    err = capsys.readouterr().err
+    assert "no rule is named: by the preset sft, which `synth plugins sft` shows\n" in err
+    flags = "flags  3 kept rows (pii 2, secrets 1): synth inspect talk --state flagged\n"
+    assert err.count(flags) == 1
+    assert main(["export", "talk", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert flags not in err, "what is read by a program is in the object"
+    assert (json.loads(out)["flagged"], json.loads(out)["flagged_by_rule"]) == (3, {"pii": 2, "secrets": 1})
+    assert main(["export", "talk"]) == 0
+    assert flags in capsys.readouterr().err
+    assert main(["run", "talk", "--set", "curate=[pii]"]) == 0
+    err = capsys.readouterr().err
+    assert "preset" not in err, "rules are named"
+    assert "flags  2 kept rows (pii): synth inspect talk --state flagged\n" in err
+
+
 HOSTED = RECIPE + "export: {formats: [openai-chat], validation: 0.2}\nfinetune: {backend: openai, base: mini}\n"
 
 

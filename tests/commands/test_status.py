@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands import main
+from pipeline.curate import curate
 from pipeline.export import Options, export
+from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.store.finetunes import Finetune, folder_of, save
 from pipeline.store.plan import WANTED
+from pipeline.store.reviews import Reviews, decision
 from pipeline.types import Draw, Failure, FailureClass
 from tests import made
 
@@ -68,6 +72,46 @@ def test_one_dataset_in_full(tales: Path, capsys: pytest.CaptureFixture[str]) ->
     value = json.loads(status(capsys, "tales", "--json")[0])
     assert (value["rows"], value["kept"], value["dropped"], value["by_rule"]) == (6, 3, 3, {"length": 3})
     assert value["spent"]["answered"] == 6
+
+
+def test_an_export_is_called_old_once_rows_verdicts_or_reviews_are_newer(
+    tales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Dataset.open(tales) as dataset:
+        export(dataset, Options())
+    assert "older" not in status(capsys, "tales")[0]
+    stamp = (tales / "exports" / "openai-chat" / "manifest.json").stat().st_mtime_ns
+    for name, told in (("samples.jsonl", "older than the rows: synth curate tales"),
+                       ("verdicts.jsonl", "older than the last curation: synth export tales")):
+        stamp += 10**9
+        os.utime(tales / name, ns=(stamp, stamp))
+        out, err = status(capsys, "tales")
+        assert f"3 lines in 1 file, {told}" in " ".join(out.split())
+    assert err.splitlines()[-1] == "next   synth export tales"
+    assert "openai-chat, older" in status(capsys)[0]
+    assert json.loads(status(capsys, "tales", "--json")[0])["exports"][0]["older_than"] == "curation"
+    with Dataset.open(tales) as dataset:
+        export(dataset, Options())
+    os.utime(tales / "exports" / "openai-chat" / "manifest.json", ns=(stamp + 1, stamp + 1))
+    out, err = status(capsys, "tales")
+    assert "older" not in out
+    assert err.splitlines()[-1] == "next   synth inspect tales --sample 5"
+
+
+def test_decisions_that_no_curation_has_seen_are_what_comes_next(
+    tales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Dataset.open(tales) as dataset:
+        row = next(iter(dataset.samples()))
+        export(dataset, Options())
+        Reviews(tales / "reviews.jsonl").append([decision(row.id, "keep", row.digest, "ann")])
+        out, err = status(capsys, "tales")
+        assert "3 lines in 1 file, older than your reviews: synth curate tales" in " ".join(out.split())
+        assert err.splitlines()[-1] == "next   synth curate tales"
+        curate(dataset, [Item(name="refusal")])
+        os.utime(tales / "reviews.jsonl")
+        out, err = status(capsys, "tales")
+        assert "older than the last curation: synth export tales" in " ".join(out.split()), "it has seen it"
 
 
 def test_cost(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:

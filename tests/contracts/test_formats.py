@@ -101,7 +101,7 @@ def named(refusal: FormatRefusal) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(example=examples(), escape=st.booleans())
 @case(Example([{"role": "user", "content": "Q1"}, {"role": "assistant", "content": "A1"}], sample="s1"), False)
 @case(
@@ -271,7 +271,7 @@ LINES = st.dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(LINES)
 @case({"messages": [{"role": []}]})
 @case({"conversations": [{"from": {}}]})

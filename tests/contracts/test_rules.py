@@ -69,7 +69,7 @@ def test_a_reason_that_cannot_be_told_is_an_error_on_the_row() -> None:
 
 
 @pytest.mark.parametrize("name", kinds(compares=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sample=rows)
 def test_a_row_rule_has_one_finding_for_any_row(name: str, sample: Sample) -> None:
     rule = rule_of(name)
@@ -90,7 +90,7 @@ def test_a_row_rule_has_one_finding_for_any_row(name: str, sample: Sample) -> No
 
 
 @pytest.mark.parametrize("name", kinds(compares=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(samples=st.lists(rows, max_size=8, unique_by=lambda sample: sample.id), random=st.randoms())
 def test_a_comparison_does_not_depend_on_the_order_of_rows(name: str, samples: list[Sample], random: Any) -> None:
     rule = rule_of(name)

@@ -164,6 +164,6 @@ def synth(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Synth]:
 
 
 @pytest.fixture(scope="module")
-def shared_synth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synth]:
+def shared_synth(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Synth]:
     """As `synth`, for the tests of a file that only read what one run left."""
-    yield from _standing(tmp_path_factory.mktemp("shared"))
+    yield from _standing(tmp_path_factory.mktemp("shared"), request.node.get_closest_marker("forked") is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -70,21 +69,11 @@ def program() -> Path:
 
 
 @contextmanager
-def tiny(home: Path, **generation: object) -> Iterator[tuple[str, str]]:
-    """(base URL, model) of a running server with one tiny model; `generation` goes into the model's own settings."""
-    model = build(home)
-    config = model / "generation_config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), **generation}))
-    with serving(home, model) as base_url:
-        yield base_url, str(model)
-
-
-@contextmanager
-def serving(home: Path, *models: Path) -> Iterator[str]:
-    """The base URL of a running server, which serves `models`, or any model whose folder a request names."""
+def serving(home: Path) -> Iterator[str]:
+    """The base URL of a running server, which serves any model whose folder a request names."""
     port = free_port()
     with (home / "server.log").open("wb") as log:
-        server = subprocess.Popen([program(), "serve", *map(str, models), "--host", "127.0.0.1", "--port", str(port),
+        server = subprocess.Popen([program(), "serve", "--host", "127.0.0.1", "--port", str(port),
                                    "--device", "cpu"], env=environment(home), stdout=log, stderr=log,
                                   start_new_session=True)
     try:

@@ -39,7 +39,7 @@ def test_a_cap_holds_over_kills_and_resumes(synth) -> None:
     synth.write("synth.toml", PRICE)
     with running(latency_s=0.2, jitter=True, answer="word " * 80) as server:
         line = ["generate", "tales", "--base-url", server.base_url, "--concurrency", "4", "--max-usd", str(CAP)]
-        for _ in range(4):
+        for _ in range(3):
             process = synth.start(*line, env=ENV)
             before, deadline = len(server.ledger()), time.monotonic() + 60
             while len(server.ledger()) < before + 4 and process.poll() is None and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The shipped recipe `dialogue`: rehearsed, on the loopback server with its tool, and on `transformers serve`."""
+"""The shipped recipe `dialogue`: rehearsed, and on the loopback server with its tool."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.served import tiny
-
+pytestmark = pytest.mark.forked
 SCRIPT = {
     r"You play a customer.*Write your first": "Hello, where is my order?",
     r"You play a customer": "Thank you, that helps. What now?",
@@ -110,7 +108,7 @@ def test_on_a_real_server_each_turn_is_paid_once(synth, openai_server) -> None:
 
 def test_killed_in_the_middle_it_pays_no_turn_twice(synth, openai_server) -> None:
     server = ready(synth, openai_server, latency_s=0.05)
-    for _ in range(3):
+    for _ in range(2):
         child = synth.start("generate", "dialogue", *ASKED, "--concurrency", "2")
         deadline, before = time.monotonic() + 60, len(server.answered("ok"))
         while time.monotonic() < deadline and len(server.answered("ok")) < before + 12:
@@ -121,11 +119,11 @@ def test_killed_in_the_middle_it_pays_no_turn_twice(synth, openai_server) -> Non
     rows = synth.rows(synth.dataset("dialogue") / "samples.jsonl")
     assert len(rows) == 20
     again = sum(count - 1 for count in server.paid().values())
-    assert again <= 3 * 2, "what was in flight at each kill, and no more"
+    assert again <= 2 * 2, "what was in flight at each kill, and no more"
 
 
 def test_in_batches_the_same_calls(synth, openai_server) -> None:
-    server = ready(synth, openai_server)
+    server = ready(synth, openai_server, batch={"pace_s": 0.00001})
     synth("generate", "dialogue", *ASKED, "--batch", timeout=200)
     rows = synth.rows(synth.dataset("dialogue") / "samples.jsonl")
     assert len(rows) == 20
@@ -145,38 +143,3 @@ def test_bad_calls_on_a_real_server_are_mended_or_failures(synth, openai_server)
     assert {line["failure"]["kind"] for line in lines} == {"parse"}
     assert lines[0]["failure"]["raw"] == 'look_up_order({"order": "one"})'
     assert set(server.kinds()) == {"ok"}, "the conversation of a repair is one that a host takes"
-
-
-LOCAL = """\
-synth: 1
-name: noise
-axes: {{who: [fox, owl, hen], where: [barn, pond]}}
-dialogue:
-  roles:
-    guest: {{system: "You are a {{{{who}}}}.", user: "Go."}}
-    host: {{system: "Mind the {{{{where}}}}."}}
-  turns: 4
-train: {{role: host, system: "{{{{where}}}}"}}
-generate: {{model: "local:{model}", max_tokens: 60, temperature: 1.0, seed: 5, floor: 0}}
-"""
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """(base URL, model) of a running `transformers serve`, whose model of chance ends its turns by itself."""
-    with tiny(tmp_path_factory.mktemp("tiny"), exponential_decay_length_penalty=[4, 2.0]) as found:
-        yield found
-
-
-@pytest.mark.slow
-def test_a_dialogue_on_transformers_serve(synth, served: tuple[str, str]) -> None:
-    base_url, model = served
-    synth.write("noise.yaml", LOCAL.format(model=model))
-    synth.write("synth.toml", f'[providers.local]\nbase_url = "{base_url}"\n')
-    synth("generate", "noise", "--yes", timeout=240)
-    rows = synth.rows(synth.dataset("noise") / "samples.jsonl")
-    assert len(rows) == 6
-    for row in rows:
-        assert [message["role"] for message in row["messages"]] == ["system", "user", "assistant", "user", "assistant"]
-        assert row["provenance"]["turns"] == 4
-    assert "0 new calls" in synth("generate", "noise", "--yes").said

@@ -1,4 +1,4 @@
-"""The shipped recipe `extract`: reports to JSON by schema, offline, on a real server, and on `transformers serve`."""
+"""The shipped recipe `extract`: reports to JSON by schema, offline and on a real server."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.served import build, serving
 from tests.servers import running
 
+pytestmark = pytest.mark.forked
 KEY = {"OPENAI_API_KEY": "sk-loopback-e2e"}
 FACTS = {"date": "2025-01-12", "place": "cold store", "kind": "damage", "injured": 0, "cost_eur": 3420,
          "parts": ["forklift", "gate 3"], "summary": "A forklift tore the frame of a gate."}
@@ -78,7 +78,7 @@ def test_a_server_that_answers_and_one_that_does_not(synth) -> None:
 def test_in_batches(synth) -> None:
     synth("init", "extract")
     synth.write("synth.toml", "model = 'openai:small'\n[prices.small]\ninput = 1.0\noutput = 2.0\nbatch = 0.5\n")
-    with running(script={".": json.dumps(FACTS)}, batch={}) as server:
+    with running(script={".": json.dumps(FACTS)}, batch={"pace_s": 0.00001}) as server:
         synth("generate", "extract", "--batch", "--yes", "--base-url", server.base_url, env=KEY, timeout=200)
         assert len(synth.rows(synth.dataset("extract") / "samples.jsonl")) == REPORTS - 1
         ran = synth("run", "extract", "--yes", "--base-url", server.base_url, env=KEY)
@@ -109,24 +109,3 @@ def test_real_texts_pass_through_whole(synth, shared_data: Path) -> None:
         long = [text for text in texts if len(text.strip()) >= 60]
         assert Counter(sample["messages"][1]["content"] for sample in samples) == Counter(long)
         assert all(any(f"---\n{text}\n---\nJSON:" in prompt for prompt in sent) for text in long)
-
-
-@pytest.mark.slow
-def test_transformers_serve_fails_each_row_with_its_class(synth, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A random model answers no JSON: every row is a typed failure with its text, the run exits 3, nothing is lost."""
-    home = tmp_path_factory.mktemp("tiny")
-    model = build(home)
-    synth("init", "extract")
-    with serving(home, model) as base_url:
-        synth.write("synth.toml", f'[providers.local]\nbase_url = "{base_url}"\n')
-        told = ("--set", "source.rows=3", "--set", "generate.max_tokens=30", "--model", f"local:{model}", "--yes")
-        ran = synth("run", "extract", *told, code=3, timeout=240)
-        assert "0 of 3 rows got an answer" in ran.said
-        failures = synth.rows(synth.dataset("extract") / "failures.jsonl")
-        assert len(failures) == 3
-        kinds = {failure["failure"]["kind"] for failure in failures}
-        assert kinds <= {"parse", "length"}
-        assert all(failure["failure"]["raw"] for failure in failures)
-        assert all(failure["usage"]["output_tokens"] for failure in failures)
-        again = synth("generate", "extract", *told, code=3)
-        assert "0 new calls" in again.said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,10 @@ pytest.importorskip("trl", reason="the whole road needs the extra [local]")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def test_from_nothing_to_a_tuned_model_and_a_page(synth) -> None:
-    ran = synth("run", "plots", "--set", "finetune.epochs=1", timeout=800, env={"OMP_NUM_THREADS": "1"})
+def test_from_nothing_to_a_tuned_model_and_a_page(synth, tiny_cache: Path) -> None:
+    words = ("run", "plots", "--set", "sample.rows=100", "--set", "finetune.epochs=1")
+    env = {"OMP_NUM_THREADS": "1", "SYNTH_CACHE": str(tiny_cache)}
+    ran = synth(*words, timeout=800, env=env)
 
     home = synth.dataset("plots")
     (tuned,) = (home / "finetunes").glob("*/finetune.json")
@@ -34,6 +37,6 @@ def test_from_nothing_to_a_tuned_model_and_a_page(synth) -> None:
     assert "rehears" in page.lower()
     assert ran.err.splitlines()[-1].startswith("next   synth report plots --open")
 
-    again = synth("run", "plots", "--set", "finetune.epochs=1", timeout=100)
+    again = synth(*words, timeout=100, env=env)
     assert "0 new calls" in again.err
     assert len(list((home / "finetunes").glob("*/finetune.json"))) == 1, "found, not tuned again"

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.curate import curate
 from pipeline.errors import RecipeError
 from pipeline.export import Options, export
 from pipeline.export.card import card, metadata
@@ -115,6 +116,44 @@ def test_rewrites_files_and_imported_rows_are_counted(tmp_path: Path) -> None:
     assert known["imported"] == 4
     assert known["rewritten"] == {"expand": 1}
     assert "someone" not in text + json.dumps(manifest)
+
+
+def test_a_row_that_was_rewritten_without_a_model_is_not_as_it_was_imported(tmp_path: Path) -> None:
+    rows = [Sample(f"i{i}", [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": "word " * 200}],
+                   provenance={"imported": "columns"}) for i in range(4)]
+    child = replace(rows[3], id="child0", parent="i3", provenance={"augmentation": "mask"})
+    text, _, manifest = exported(tmp_path, [*rows[:3], child])
+    assert (manifest["provenance"]["imported"], manifest["provenance"]["rewritten"]) == (3, {"mask": 1})
+    assert "3 rows are as they were imported.\n\n1 row was rewritten by `mask`." in text
+
+
+def test_a_file_of_requests_trains_nothing_and_is_described_so(tmp_path: Path) -> None:
+    text, _, _ = exported(tmp_path, [made.sample(i) for i in range(10)],
+                          formats=(Item(name="openai-batch", options={"model": "gpt-4.1-mini"}),))
+    assert "requests and " in text
+    assert "to train on" not in text
+
+
+def test_flags_stand_in_the_card_and_in_the_manifest(tmp_path: Path) -> None:
+    rows = [replace(made.sample(i), id=f"row{i}") for i in range(9)]
+    rows[8] = replace(rows[8], messages=[*rows[8].messages[:1], {
+        "role": "assistant", "content": f"{rows[8].answer} Write to jane.doe@acme-shop.com."}])
+    path = made.dataset(tmp_path / "tales", rows, curated=False)
+    with Dataset.open(path) as dataset:
+        curate(dataset, [Item(name="length", options={"min": 400, "unit": "bytes"}), Item(name="pii")])
+        done = export(dataset, Options())
+    assert (done.flagged, done.flagged_by_rule) == (1, {"pii": 1})
+    text, _, manifest = read(path / "exports" / "openai-chat")
+    counts = manifest["counts"]
+    assert (counts["flagged"], counts["flagged_by_rule"]) == (1, {"pii": 1})
+    assert "Of the kept ones 1 is flagged, for something that alone drops no row: `pii` (1)." in text
+    assert next(line for line in text.splitlines() if line.startswith("| `pii`")).endswith("| 0 | 1 |")
+
+
+def test_the_card_names_the_version_that_wrote_it_and_nothing_to_install(tmp_path: Path) -> None:
+    text, _, manifest = exported(tmp_path, [made.sample(i) for i in range(4)])
+    assert f"Written by synth {manifest['synth']}.\n\n```sh\nsynth run tales\n```" in text
+    assert "pip install" not in text, "no such version may be released"
 
 
 def test_labels_are_a_classification(tmp_path: Path) -> None:
@@ -229,24 +268,25 @@ def test_a_language_is_a_code() -> None:
 LOAD = """
 import json, sys
 from datasets import load_dataset
-found = load_dataset(sys.argv[1], cache_dir=sys.argv[2])
-print(json.dumps({name: [len(rows), rows.column_names] for name, rows in found.items()}))
+for folder in sys.argv[2:]:
+    found = load_dataset(folder, cache_dir=sys.argv[1])
+    print(json.dumps({name: [len(rows), rows.column_names] for name, rows in found.items()}))
 """
+COLUMNS = {"openai-chat": ["messages"], "llama2": ["text"], "csv": ["prompt", "completion"], "parquet": None,
+           "trl-prompt-completion": ["prompt", "completion"]}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "columns"), [
-    ("openai-chat", ["messages"]), ("llama2", ["text"]), ("csv", ["prompt", "completion"]),
-    ("parquet", None), ("trl-prompt-completion", ["prompt", "completion"]),
-])
-def test_datasets_loads_the_folder_by_its_splits(tmp_path: Path, name: str, columns: list[str] | None) -> None:
+def test_datasets_loads_a_folder_by_its_splits(tmp_path: Path) -> None:
     """In a process of its own, with no way to a hub."""
     pytest.importorskip("datasets")
-    exported(tmp_path, [made.sample(i) for i in range(30)], formats=(Item(name=name),))
+    exported(tmp_path, [made.sample(i) for i in range(30)], formats=tuple(Item(name=name) for name in COLUMNS))
     env = {"PATH": "", "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "HOME": str(tmp_path)}
-    words = [sys.executable, "-c", LOAD, str(tmp_path / "tales" / "exports" / name), str(tmp_path / "cache")]
+    folders = [str(tmp_path / "tales" / "exports" / name) for name in COLUMNS]
+    words = [sys.executable, "-c", LOAD, str(tmp_path / "cache"), *folders]
     done = subprocess.run(words, capture_output=True, text=True, env=env, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert {split: rows for split, (rows, _) in found.items()} == {"train": 22, "validation": 5}
-    assert columns is None or found["train"][1] == columns
+    for columns, line in zip(COLUMNS.values(), done.stdout.splitlines()[-len(COLUMNS):], strict=True):
+        found = json.loads(line)
+        assert {split: rows for split, (rows, _) in found.items()} == {"train": 22, "validation": 5}
+        assert columns is None or found["train"][1] == columns

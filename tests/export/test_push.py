@@ -285,3 +285,18 @@ def test_a_config_goes_with_its_rows(tales: Path, server: Hub) -> None:
     assert main([*PUSH, "--config", "axolotl: {base: m}"]) == 0
     sent = server.repos["me/tales"].files
     assert sent["axolotl.yaml"] == (tales / "exports" / "openai-chat" / "axolotl.yaml").read_bytes()
+
+
+def test_rehearsed_rows_among_real_ones_are_refused_before_a_file_is_written(
+    workdir: Path, server: Hub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    rows = [made.sample(i) for i in range(5, 12)]
+    rows[3] = replace(rows[3], provenance={"rehearsal": True})
+    path = made.dataset(workdir / "datasets" / "tales", rows)
+    assert main([*PUSH, "--allow-mixed"]) == 2
+    assert "these rows are a rehearsal" in capsys.readouterr().err
+    assert not list(path.glob("exports/*/*"))
+    assert main(PUSH) == 0, "without them"
+    assert "6 rows of tales" in server.repos["me/tales"].commits[0]
+    assert main([*PUSH, "--allow-mixed", "--allow-rehearsal"]) == 0

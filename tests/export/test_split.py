@@ -167,7 +167,10 @@ def test_the_largest_jaccard_is_that_of_all_pairs(
     got = [round(pair.jaccard, 9) for pair in found]
     if held_by == 256:
         assert got == wanted
-    assert got == wanted[: len(got)] or held_by == 1
+    else:  # runs of words that more rows have find nobody: pairs may be missing, and none is better than it is
+        assert len(got) <= len(wanted)
+        assert all(found <= best for found, best in zip(got, wanted, strict=False))
+        assert got == sorted(got, reverse=True)
     for pair in found:
         assert pair.jaccard == jaccard(grams[pair.validation], grams[pair.train])
 

@@ -111,7 +111,7 @@ def local(dataset: Dataset, server: Server, **rest: Any) -> Plan:
 
 
 def test_the_whole_road(openai_server: Start, dataset: Dataset) -> None:
-    server = openai_server()
+    server = openai_server(tune={"pace_s": 0.01})
     told: list[TuneProgress] = []
     plan = planned(dataset, server)
     assert plan.state == "new"
@@ -208,7 +208,7 @@ def test_losses_and_time_reach_the_record_on_the_way(openai_server: Start, datas
 
 
 def test_a_failure_is_tried_again_from_the_beginning(openai_server: Start, dataset: Dataset) -> None:
-    server = openai_server()
+    server = openai_server(tune={"pace_s": 0.01})
     failed = Tuned("failed", problems=(Problem("error", "nan", "step 2", "the loss is no number", "a smaller rate"),),
                    cost_usd=0.5)
     run = finetune(local(dataset, server, tuned=failed))

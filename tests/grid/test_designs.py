@@ -118,7 +118,7 @@ def grids(draw: st.DrawFn) -> tuple[dict, list[str], set[Frozen]]:
 
 @given(grids(), st.sampled_from(["random", "product", "first", "balanced"]), st.none() | st.integers(1, 80),
        st.integers(0, 3), st.integers(1, 2))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_grid_is_drawn_from_as_it_says(grid: tuple, how: str, rows: int | None, seed: int, repeats: int) -> None:
     axes, where, legal = grid
     asked = {"how": how, "rows": rows, "repeats": repeats, "where": where, "seed": seed}
@@ -132,7 +132,7 @@ def test_any_grid_is_drawn_from_as_it_says(grid: tuple, how: str, rows: int | No
 
 
 @given(grids(), st.integers(0, 3), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_pairwise_covers_any_grid(grid: tuple, seed: int, data: st.DataObject) -> None:
     axes, where, legal = grid
     if not legal:

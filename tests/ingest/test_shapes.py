@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import RecipeError
 from pipeline.formats import FormatRefusal
 from pipeline.read.look import Guess
-from pipeline.shapes import Columns, Templated, arguments, shape_of, unknown_shape, variable
+from pipeline.shapes import Columns, Templated, arguments, shape_by_names, shape_of, variable
 
 USER, ANSWER = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
 
@@ -32,13 +32,36 @@ def test_known_shapes(row: dict[str, Any], name: str) -> None:
     assert "messages" not in example.fields
 
 
-def test_an_unknown_shape_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [{"id": "x7", "question": f"What is {n}?", "answer": f"It is {n}."} for n in range(9)]
+def rows_of(**columns: str) -> list[dict[str, Any]]:
+    return [{"id": f"x{n}", **{name: f"{text} of number {n}." for name, text in columns.items()}} for n in range(9)]
+
+
+@pytest.mark.parametrize(("question", "answer"), [
+    ("prompt", "answer"), ("question", "answer"), ("Question", "Answer"), ("instruction", "response"),
+    ("input", "output"), ("query", "reply"), ("problem", "solution"), ("user", "assistant"),
+])
+def test_question_and_answer_are_told_by_usual_names_which_is_said(question: str, answer: str) -> None:
+    rows = rows_of(**{question: "What is the meaning", answer: "It is the sense"})
     assert shape_of(Columns(), list(rows[0]), rows[0], "rows.csv") is None
-    error = unknown_shape(list(rows[0]), rows, "rows.csv", "synth import qa rows.csv")
-    assert "rows.csv" in error.message
-    assert "id, question, answer" in error.message
-    assert error.hint == "synth import qa rows.csv --prompt question --completion answer"
+    shape = shape_by_names(list(rows[0]), rows, "rows.csv", "synth import qa rows.csv")
+    assert shape.train == {"user": variable(question), "assistant": variable(answer)}
+    assert shape.name == (f"user = {question}, assistant = {answer} "
+                          "(by their names: --prompt and --completion say otherwise)")
+    assert [each["content"] for each in shape.read(rows[0], "rows.csv:1").messages] == list(rows[0].values())[1:]
+
+
+@pytest.mark.parametrize(("columns", "words"), [
+    ({"context": "A long text", "question": "What is it", "answer": "It is this"},
+     "--prompt '{{context}}\n{{question}}' --completion answer"),
+    ({"question": "What is it", "answer": "It is this", "response": "It is that"}, "--prompt"),
+    ({"title": "What is it", "body": "It is this"}, "--prompt title --completion body"),
+])
+def test_what_names_leave_open_is_asked_with_the_command(columns: dict[str, str], words: str) -> None:
+    rows = rows_of(**columns)
+    with pytest.raises(RecipeError) as caught:
+        shape_by_names(list(rows[0]), rows, "rows.csv", "synth import qa rows.csv")
+    assert f"its columns are: id, {', '.join(columns)}" in caught.value.message
+    assert words in caught.value.hint.replace("$'", "'").replace("\\n", "\n")
 
 
 @pytest.mark.parametrize(("guess", "words"), [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +91,22 @@ def test_the_parent_with_a_few_words_more_is_a_copy() -> None:
     found = expand(below=1500).child(row(long), answered(long + " and no more than that, as one may say"))
     assert isinstance(found, Refused)
     assert found.code == "near-copy"
+
+
+def test_another_text_is_no_longer_form_of_this_one(shared_data: Path) -> None:
+    """An outline tells its own synopsis in other words, and no other story; texts that nobody here wrote."""
+    lines = (shared_data / "outlines" / "outlines.jsonl").read_text(encoding="utf-8").splitlines()
+    told = [json.loads(line) for line in lines]
+    codes: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for number, each in enumerate(told):
+        for step in (0, 1, 100):
+            other = told[(number + step) % len(told)]
+            longer = f"{other['outline']}{' The end.' * 800}"
+            found = expand(below=5_000).child(row(each["synopsis"]), answered(longer))
+            codes[not step][found.code if isinstance(found, Refused) else "gained"] += 1
+    assert codes[True]["another-text"] == 1, "of 252"
+    assert codes[False]["another-text"] == 480, "of 504"
+    assert isinstance(expand().child(row("A goat sleeps."), answered(LONGER)), Sample), "too few words to tell"
 
 
 def test_of_several_turns_only_the_last_answer_changes() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.digest import call_id
+from pipeline.engine.protocol import CallFailed
 from pipeline.errors import RecipeError
 from pipeline.headings import missing_sections
+from pipeline.providers.rehearsal import Rehearsal
 from pipeline.rewrites import AnyRewrite, Refused, open_rewrites
 from pipeline.sections import Item
-from pipeline.types import Sample
+from pipeline.types import CallRequest, Sample
 from tests import made
 
 NAMES = ("Setup", "Catalyst", "Debate", "Midpoint", "Finale")
@@ -124,7 +128,7 @@ def test_options_that_mean_nothing_are_refused(options: dict[str, Any]) -> None:
         fill(**options)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sets(st.integers(0, 4), min_size=1, max_size=4), st.sampled_from(sorted(FORMS)), st.text(max_size=40),
        st.sampled_from(["", "\n", " \n\n"]))
 def test_what_is_there_stays_to_the_character(gone: set[int], form: str, text: str, end: str) -> None:
@@ -138,3 +142,15 @@ def test_what_is_there_stays_to_the_character(gone: set[int], form: str, text: s
             if number not in gone:
                 block = FORMS[form].format(n=number + 1, name=name, text=SAYS[number])
                 at = found.answer.index(block, at) + len(block)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_rehearsal_fills_what_it_is_asked_for(form: str) -> None:
+    """But for the faults that a rehearsal has."""
+    writer, old, full = Rehearsal(), row(told({1, 2}, form)), 0
+    body = writer.body("rehearsal", fill().messages(old) or [], {"max_tokens": 1000})
+    for repeat in range(20):
+        with suppress(CallFailed):  # the rehearsed rate limit
+            said = await writer.ask(CallRequest(call_id("rehearsal", "chat", body, repeat), "rehearsal", body, repeat))
+            full += not isinstance(fill().child(old, made.call(7, said.message["content"] or "")), Refused)
+    assert full >= 16

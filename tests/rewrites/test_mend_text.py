@@ -84,10 +84,8 @@ def test_real_text_broken_by_us_comes_back(shared_data: Path) -> None:
             except UnicodeDecodeError:
                 continue
             sample = said(wrong, "x")
-            if not mend().applies(sample):
-                continue
             broken += 1
-            child = mend().child(sample, None)
+            child = mend().child(sample, None) if mend().applies(sample) else None
             same += isinstance(child, Sample) and child.answer == text
-    assert broken >= 100
-    assert same >= 0.9 * broken
+    assert broken == 259, "also those that are not seen to be broken"
+    assert same >= 0.94 * broken

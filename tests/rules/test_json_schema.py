@@ -71,9 +71,3 @@ def test_every_answer_of_a_conversation_is_looked_at() -> None:
     talk = row("").with_messages([{"role": "assistant", "content": '{"age": 3,}'}, {"role": "user", "content": "And?"},
                                   {"role": "assistant", "content": '{"age": 3}'}])
     assert judged("json-schema", talk).outcome == "drop"
-
-
-def test_human_written_tasks_all_stay(shared_data: Path) -> None:
-    tasks = [json.loads(line) for line in (shared_data / "seed-tasks/seed_tasks.jsonl").read_text().splitlines()]
-    for task in tasks:
-        assert judged("json-schema", row(task["instances"][0]["output"])).outcome in ("keep", "not_applicable")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,8 +67,3 @@ def test_labels_that_cannot_be_meant_are_refused() -> None:
     for labels, why in (([True, False], "quotes"), ([], "none of them empty"), (["a", "a"], "each once")):
         with pytest.raises(RecipeError, match=why):
             rule("label-set", labels=labels)
-
-
-def test_human_written_tasks_have_no_label_set(shared_data: Path) -> None:
-    tasks = [json.loads(line) for line in (shared_data / "seed-tasks/seed_tasks.jsonl").read_text().splitlines()]
-    assert found([instance["output"] for task in tasks for instance in task["instances"]]) == {}

@@ -94,8 +94,11 @@ def test_the_reason_names_the_row_that_stays_and_the_link_of_a_chain() -> None:
     second = row(" ".join([*words[4:], *WORDS[100:104]]), id="b")
     third = row(" ".join([*words[8:], *WORDS[100:108]]), id="c")
     found = dropped([first, second, third], threshold=0.75, keep="first")
-    assert found["b"] == (0.8, "shares 0.80 of its runs with a, 3 rows in all")
-    assert found["c"] == (0.6364, "shares 0.64 of its runs with a, through b at 0.80, 3 rows in all")
+    (cluster,) = {reason.rpartition("cluster ")[2] for _, reason in found.values()}
+    assert found["b"] == (0.8, f"shares 0.80 of its runs with a, 3 rows in all, cluster {cluster}")
+    assert found["c"] == (0.8, "shares 0.80 of its runs with b, which leads to a by links of 0.80 and more, 3 rows in "
+                               f"all, cluster {cluster}")
+    assert cluster.endswith(", weakest link 0.80")
 
 
 def test_case_punctuation_and_layout_do_not_count() -> None:

@@ -119,8 +119,6 @@ def test_real_text(shared_data: Path) -> None:
     passages = [each["t"] for each in rows if each["k"] in ("passage", "lang")]
     assert len(passages) == 6681
     assert (len(list(hits(passages))), len(list(hits(passages, "flag")))) == (0, 3)
-    seeds = (shared_data / "seed-tasks" / "seed_tasks.jsonl").read_text(encoding="utf-8").splitlines()
-    assert not list(hits([each["output"] for line in seeds for each in json.loads(line)["instances"]]))
     lines = (shared_data / "synopses" / "synopses.jsonl").read_text(encoding="utf-8").splitlines()
     stories = [json.loads(line)["text"] for line in lines]
     assert (len(list(hits(stories))), len(list(hits(stories, "flag")))) == (8, 5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pipeline.types import Sample
@@ -35,9 +34,3 @@ def test_answers_that_go_with_many_prompts_are_left_alone() -> None:
     for text in ("positive", "I am sorry, I do not know that.", code, data):
         assert found([row(text, "One?", "a"), row(text, "Two?", "b")]) == {}
     assert set(found([row("I do not know that.", p, p) for p in ("One?", "Two?")], words=4)) == {"Two?"}
-
-
-def test_human_written_tasks_all_stay(shared_data: Path) -> None:
-    tasks = [json.loads(line) for line in (shared_data / "seed-tasks/seed_tasks.jsonl").read_text().splitlines()]
-    assert found([row(instance["output"], f"{task['instruction']}\n{instance['input']}", task["id"])
-                  for task in tasks for instance in task["instances"]]) == {}

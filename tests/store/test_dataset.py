@@ -160,6 +160,8 @@ def test_the_last_decision_on_a_row_counts_and_a_torn_one_is_none(tmp_path: Path
         assert {key: line["action"] for key, line in dataset.reviews().items()} == {"a": "drop", "b": "drop"}
         dataset.review("b", "keep", "d", by="ann")
         assert dataset.reviews()["b"]["action"] == "keep"
+        dataset.review("b", "undo", "d", by="bob")
+        assert dataset.reviews()["b"]["by"] == "ann", "bob had nothing to take back"
         path.write_bytes(b"no\n" + path.read_bytes())
         with pytest.raises(DataError, match=r"reviews.jsonl:1"):
             dataset.reviews()

@@ -1,0 +1,98 @@
+"""Which rows are meant: the options by which `inspect` and `review` choose them, and how they are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
+
+import click
+
+from pipeline import rows as rows_
+from pipeline.errors import RecipeError, did_you_mean
+from pipeline.rows import Filters
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+_STATE = re.compile(r"""(?<![\w.])state\s*(?:[!=]=|(?:not\s+)?in\b)\s*([\[(][^\])]*|'[^']*'|"[^"]*")""")
+
+
+_OPTIONS = [
+    click.option("--axis", multiple=True, metavar="NAME=VALUE", help="Rows of one axis value. Repeatable."),
+    click.option("--rule", multiple=True, metavar="RULE", help="Rows that this rule dropped or flagged. Repeatable."),
+    click.option("--state", type=click.Choice(rows_.STATES),
+                  help="new: not curated yet; aside: not in the set today; flagged: kept, with a finding against it."),
+    click.option("--text", multiple=True, metavar="WORD", help="Rows that say this, in any case. Repeatable."),
+    click.option("--cluster", multiple=True, metavar="ID",
+                 help="Rows that are alike: the cluster's id, or its beginning."),
+    click.option("--where", metavar="CONDITION", help="As in a recipe: \"length < 900 and genre == 'horror'\"; "
+                  "dropped_by lists rules: \"dropped_by == ['refusal']\"."),
+]
+
+
+NAMES = ("axis", "rule", "state", "text", "cluster", "where")
+"""The parameters that they come as."""
+
+
+def options(verb: Verb) -> Verb:
+    """Adds --axis, --rule, --state, --text, --cluster and --where, which the verb gets by these names."""
+    for option in reversed(_OPTIONS):
+        verb = option(verb)
+    return verb
+
+
+def read(
+    known: list[str], axis: Sequence[str], rule: Sequence[str], state: rows_.Standing | Literal["flagged"] | None,
+    text: tuple[str, ...], where: str | None, cluster: tuple[str, ...] = (),
+) -> Filters:
+    """What the options say.
+
+    Args:
+        known: the columns that there are, as `rows.columns` has them.
+        axis: of --axis; and so on.
+
+    Raises:
+        RecipeError: an axis, a column or a state that there is not.
+    """
+    axes: list[tuple[str, str]] = []
+    names = [column.removeprefix("cell.") for column in known if column.startswith("cell.")]
+    for wanted in axis:
+        name, sign, value = wanted.partition("=")
+        if not sign:
+            raise RecipeError(f"--axis {wanted}: write it as NAME=VALUE", "--axis 'genre=high fantasy'")
+        if names and name not in names:
+            raise RecipeError(f"--axis {wanted}: no axis '{name}'", did_you_mean(name, names))
+        axes.append((name, value))
+    rules = tuple(each.replace("_", "-") for each in rule)
+    condition = _condition(where, known) if where else None
+    return Filters(tuple(axes), rules, state, text, condition, cluster)
+
+
+def _condition(text: str, known: list[str]) -> Callable[[dict[str, Any]], bool]:
+    from pipeline.grid.template import Condition
+
+    condition = Condition(text, "--where")
+    names = {name.split(".", 1)[-1] for name in known} | {"answer", "prompt", "dropped_by"}
+    if not any(name.endswith(".state") for name in known):  # else that column is meant
+        _check_states(text)
+    for variable in sorted(condition.variables - names):
+        raise RecipeError(f"--where: no column '{variable}'", did_you_mean(variable, sorted(names)))
+    empty = dict.fromkeys(names)
+
+    def holds(context: dict[str, Any]) -> bool:
+        context = {**empty, **context}
+        try:
+            return condition.holds(context)
+        except RecipeError:
+            if any(context[name] is None for name in condition.variables):
+                return False  # nothing was measured there: neither more nor less
+            raise
+
+    return holds
+
+
+def _check_states(text: str) -> None:
+    """Raises RecipeError: a condition compares the state of a row with what is no state."""
+    for compared in _STATE.findall(text):
+        for word in re.findall(r"['\"]([^'\"]*)['\"]", compared):
+            if word not in rows_.STATES:
+                raise RecipeError(f"--where: no row's state is '{word}'", f"one of {', '.join(rows_.STATES)}")
