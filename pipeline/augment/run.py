@@ -48,6 +48,12 @@ class Tally:
         """What a row gained did cost; None where nothing was gained or the price is unknown."""
         return self.usd / self.gained if self.gained and self.usd is not None else None
 
+    def then(self, later: Tally) -> Tally:
+        """With what came of a later run, which touched again what this one refused."""
+        usd = None if self.usd is None or later.usd is None else self.usd + later.usd
+        return Tally(self.gained + later.touched, self.calls + later.calls, usd, self.gained + later.gained,
+                     later.refused)
+
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {"touched": self.touched, "calls": self.calls, "gained": self.gained, "refused": dict(self.refused),
@@ -83,6 +89,16 @@ class Augmented:
     def usd_per_row(self) -> float | None:
         """What a row gained did cost in this run; None where nothing was gained or the price is unknown."""
         return self.progress.usd / self.added if self.added and self.progress.usd is not None else None
+
+    def then(self, later: Augmented) -> Augmented:
+        """With what came of a later run, which touched again what this one refused."""
+        names = dict.fromkeys([*self.by, *later.by])
+        return Augmented(
+            self.added + later.touched, min(self.free, self.added) + later.free, self.added + later.added,
+            later.refused, {**self.reasons, **later.reasons}, self.failed + later.failed,
+            {name: self.by.get(name, Tally()).then(later.by.get(name, Tally())) for name in names},
+            later.interrupted, self.progress + later.progress,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Counts, as `--json` prints them."""
