@@ -317,7 +317,7 @@ def test_rows_that_are_alike_are_shown_by_cluster_and_quiet_rules_in_a_line(
     tmp_path: Path, material: Callable[[Path], Material],
 ) -> None:
     long = "The ferry leaves at six, and nobody has told the captain, who sleeps beside a goat in the engine room. " * 2
-    texts = [long, f"{long} Nobody wakes him.", f"{long} Somebody does.", "A wholly different tale of nine words, no more."]
+    texts = [long, f"{long} Nobody wakes him.", f"{long} Somebody does.", "A wholly different tale of nine words."]
     made.dataset(tmp_path / "grid", [made.sample(number, text) for number, text in enumerate(texts)], curated=False)
     with Dataset.open(tmp_path / "grid") as dataset:
         curate(dataset, [Item(name="refusal"), Item(name="near_duplicate")])
