@@ -12,13 +12,14 @@ from pipeline.errors import RecipeError
 from pipeline.grid.fill import context_of
 from pipeline.grid.skipping import Entry, skip_entries, skips
 from pipeline.options import own_folder
+from pipeline.readers import Said
 from pipeline.recipe import Recipe
 from pipeline.rules import RowRule, open_rules
 from pipeline.store.foreseen import Range, sure
 from pipeline.types import Draw, Sample
 from pipeline.words import causes, plural
 
-from .answers import Said, variable
+from .answers import variable
 from .history import of_share
 from .questions import Lost, Made, Outcome, Skipped, Trail
 
