@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _curated, _outcome
-from pipeline.commands._options import Target, json_option, target
+from pipeline.commands import _curated, _judged, _outcome
+from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("curate")
-@target(sets=True)
+@target(sets=True, asks=True)
 @click.option("--rule", "rules", multiple=True, metavar="RULE",
               help="This rule instead of the recipe's, as 'length: {min: 100, unit: chars}'. Repeatable.")
 @click.option("--against", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
@@ -38,10 +38,13 @@ if TYPE_CHECKING:
                    "precision and recall. Writes nothing.")
 @click.option("--precision", type=click.FloatRange(0, 1, min_open=True), metavar="P",
               help="Of --calibrate: the share of the kept rows that people are to keep too. [0.9]")
+@click.option("--retry", is_flag=True, help="Ask again where the answer to a rule that asks could not be used.")
+@yes_option
 @json_option
+@click.pass_context
 def command(
-    target: Target, rules: tuple[str, ...], against: tuple[Path, ...], what_ifs: tuple[str, ...], diff: bool,
-    undo: bool, json_: bool, **beside: Any,
+    context: click.Context, /, target: Target, rules: tuple[str, ...], against: tuple[Path, ...],
+    what_ifs: tuple[str, ...], diff: bool, undo: bool, json_: bool, **beside: Any,
 ) -> None:
     """Measures every row by every rule and decides which ones are kept. Nothing is deleted.
 
@@ -63,7 +66,7 @@ def command(
     if undo or what_ifs or labels:
         with target.dataset() as dataset:
             if labels:
-                _calibrate(dataset, target, json_, **beside)
+                _calibrate(dataset, target, json_, beside["calibrate"], beside["precision"])
             elif undo:
                 _undo(dataset, target, json_)
             else:
@@ -82,7 +85,8 @@ def command(
         items, where = given or recipe.curate, (lambda index: f"--rule {index + 1}") if given else None
         if against:
             items, where = _against(items, against, recipe, dataset), where or "--against (rule {})".format
-        done = curate(dataset, items, recipe, where, diff=diff)
+        with _judged.Judging(target, recipe, dataset, beside["yes"], retry=beside["retry"]) as ask:
+            done = curate(dataset, items, recipe, where, diff=diff, ask=ask)
         exported = shipped(dataset)
         plain = not (given or against or target.sets)
         if diff and plain and done.is_no_news and _last(dataset, done, json_):
@@ -90,6 +94,7 @@ def command(
         starved = done.draws.starved(dataset) if json_ or not diff else None
         if not json_ and not diff:
             _curated.show(done, target.name)
+            _judged.tell(done.asked, target.name)
             _curated.tell_starved(starved, dataset, target, recipe.sample.keep)
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
@@ -98,6 +103,7 @@ def command(
         console.as_json({**done.as_json(), **told, **changes, **written})
     elif diff:
         _curated.show_changes(done)
+        _judged.tell_ahead(done.asked)
     for problem in done.problems[:5]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
     if diff:
@@ -107,6 +113,9 @@ def command(
         console.next_command(shlex.join(["synth", "curate", target.name, *options]), "decides so")
         return
     console.wrote(done.verdicts)
+    if done.interrupted:
+        _outcome.stopped(f"synth curate {target.name}")
+        context.exit(_outcome.INTERRUPTED)
     done.require_rows(target.name)
     if exported:
         console.next_command(f"synth inspect {target.name} --sample 5", "the exports are up to date")
@@ -189,11 +198,14 @@ def _curves(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool)
 def _values(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
     from pipeline.curate import what_if
 
-    found = what_if(dataset, texts, target.recipe())
+    recipe = target.recipe()
+    with _judged.Judging(target, recipe, dataset, yes=False, as_before=True) as ask:
+        found = what_if(dataset, texts, recipe, ask)
     if json_:
         console.as_json(_curated.what_if_json(found, found.curation.draws.starved(dataset)))
     else:
         _curated.show_what_if(found)
+        _judged.tell_ahead(found.curation.asked)
     if not any(found.curation.changed):
         console.next_command(f"synth inspect {target.name} --sample 5")
     elif found.decides:

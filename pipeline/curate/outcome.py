@@ -11,6 +11,7 @@ from pipeline.errors import YieldError
 from pipeline.types import Cluster, Finding, Problem
 from pipeline.words import plural, ranked, shown
 
+from .asking import Told
 from .starved import KeptDraws, Starved
 from .tally import Change, Changed, Tally
 
@@ -38,6 +39,7 @@ class Curation:
         clusters: rule -> rows that it found alike, the largest first.
         stored: rules whose pairs were taken from the last curation.
         edited: of the rows that changed their state, those whose text a hand changed since.
+        asked: what became of the questions of rules that ask; None where no rule does.
         by: who named the rules: `recipe` or `--rule`.
         by_before: who named those of the last curation; empty where there was none.
     """
@@ -57,6 +59,12 @@ class Curation:
     edited: int = 0
     clusters: dict[str, list[Cluster]] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
+    asked: Told | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person stopped it while a rule asked."""
+        return self.asked is not None and self.asked.interrupted
 
     @property
     def is_no_news(self) -> bool:
@@ -114,6 +122,7 @@ class Curation:
             "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules, "by": self.by,
             "clusters": {rule: {"clusters": len(found), "rows": sum(one.rows for one in found),
                                 "largest": _plain(found[:LARGEST])} for rule, found in self.clusters.items() if found},
+            **({"asked": self.asked.as_json()} if self.asked else {}),
         }
 
 

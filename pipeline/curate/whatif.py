@@ -16,6 +16,7 @@ from pipeline.store import Dataset
 from pipeline.store.pairs import RowsDigest
 from pipeline.types import Verdict
 
+from .asking import Ask
 from .linked import stored_pairs
 from .moves import WHAT_IF, Move, Moved, decides, last_rules, moved, read_moves, written
 from .outcome import Curation
@@ -83,13 +84,14 @@ def is_curve(text: str) -> bool:
     return "=" not in text
 
 
-def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> WhatIf:
+def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None, ask: Ask | None = None) -> WhatIf:
     """Decides by the last curation's rules with other bounds. Measurements are taken from it; nothing is written.
 
     Args:
         dataset: curated.
         texts: as `length.min=800`.
         recipe: says where rules stand, and where rules of its own lie.
+        ask: whom rules that ask would ask, for the bill of what was never asked; nothing is sent.
 
     Raises:
         RecipeError: no such bound, a value that it cannot have, or an option that changes what is measured.
@@ -98,7 +100,7 @@ def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> Wh
     noted = last_rules(dataset, recipe)
     moves = read_moves(texts, noted.rules, dataset.name)
     items, rules, found = moved(noted, moves)
-    done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True)
+    done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True, ask=ask)
     then = [written(rule) for rule in rules]
     anew = [rule.name for rule in noted.rules if isinstance(rule, CompareRule) and rule.name not in done.stored]
     return WhatIf(found, done, anew, done.stored, decides(recipe, noted, moves, found, then), then)

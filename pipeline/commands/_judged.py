@@ -1,0 +1,137 @@
+"""Rules that ask, at the command line: the bill first, a panel while they ask, and a line on what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.commands import _console as console
+from pipeline.commands import _spend
+from pipeline.commands._options import Target
+from pipeline.commands._panel import Panel
+from pipeline.words import ranked
+
+if TYPE_CHECKING:
+    from pipeline.curate import Ask, AskBill, Told
+    from pipeline.engine import Progress
+    from pipeline.generate import Writer
+    from pipeline.recipe import Recipe
+    from pipeline.store import Dataset
+
+ASKS_AGAIN = "--retry"
+
+
+class Judging:
+    """How rules may ask, for one command. Use as a context manager; nobody is looked up before a rule asks.
+
+    Args:
+        target: what was typed.
+        recipe: the recipe.
+        dataset: the dataset.
+        yes: whether `--yes` was given.
+        retry: whether answers that could not be used are asked for once more.
+        as_before: whether who answered last time counts over who is named now.
+    """
+
+    def __init__(
+        self, target: Target, recipe: Recipe, dataset: Dataset, yes: bool, *, retry: bool = False,
+        as_before: bool = False,
+    ) -> None:
+        self._target, self._recipe, self._dataset = target, recipe, dataset
+        self._yes, self._retry, self._as_before = yes, retry, as_before
+        self._panel: Panel | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Ask:
+        from pipeline.curate import Ask
+
+        return Ask(self._writer, self._target.settings, self._agreed, self._report, self._retry)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @cached_property
+    def _judges(self) -> Callable[[str | None, str], Writer]:
+        from pipeline.writers import judges
+
+        writer = _spend.writer_of(self._target, self._recipe, asks=False)
+        return judges(self._recipe, self._dataset, writer, self._target.settings)
+
+    def _writer(self, model: str | None, before: str) -> Writer:
+        return self._judges(before if self._as_before and before else model, before)
+
+    def _agreed(self, bill: AskBill) -> None:
+        """Says who judges and for how much.
+
+        Raises:
+            click.exceptions.Exit: a person said no.
+            RecipeError: it has to be asked, and there is no terminal to ask on; or nobody is named where a real model
+                wrote the rows.
+        """
+        if all(writer.provider.rehearsal for writer in bill.writers):
+            _spend.require_named(self._target, self._recipe, bill.writers[0])
+        introduce(bill)
+        if not _spend.consent(bill, self._target, bill.writers[0], self._yes, known=True):
+            console.say("nothing was asked, nothing was spent")
+            raise click.exceptions.Exit(1)
+        self._panel = self._stack.enter_context(Panel(self._target.name))
+
+    def _report(self, progress: Progress) -> None:
+        if self._panel is not None:
+            self._panel.update(progress)
+
+
+def introduce(bill: AskBill) -> None:
+    """Who judges, and how many rows."""
+    rehearsed = any(writer.provider.rehearsal for writer in bill.writers)
+    who = ", ".join(_spend.who(writer) for writer in bill.writers)
+    console.fact("judge", who, "warn" if rehearsed else "")
+    by = ", ".join(f"{rule} {count:,}" for rule, count in bill.rules.items())
+    known = f"; {bill.known:,} answered before" if bill.known else ""
+    console.fact("rows", f"at most {console.plural(bill.new_calls, 'row')} to score ({by}){known}")
+
+
+def tell(told: Told | None, name: str) -> None:
+    """Who scored how many rows for how much; and why the others have no score."""
+    if told is None:
+        return
+    for rule, who in told.who.items():
+        scored, missing = told.scored[rule], told.missing.get(rule)
+        if scored:
+            console.fact("scored", f"{rule}: {console.plural(scored, 'row')}, {_by(who.name, who.rehearsal)}",
+                         "warn" if who.rehearsal else "")
+        if missing:
+            why = ", ".join(f"{reason} {count:,}" for reason, count in ranked(missing).items())
+            again = f"\nsynth curate {name} {ASKS_AGAIN}   asks again what could not be used" if (
+                missing.keys() - {"not asked"}) else ""
+            console.fact("", f"{rule}: {console.plural(missing.total(), 'row')} that stand have no score, and are kept "
+                             f"({why}){again}", "warn")
+    progress = told.progress
+    if progress.answered or progress.failed:
+        usd = "cost unknown" if progress.usd is None else console.money(progress.usd)
+        console.fact("asked", f"{console.plural(progress.answered, 'answer')}, {progress.input_tokens:,} tokens in, "
+                              f"{progress.output_tokens:,} out, {usd}")
+
+
+def _by(name: str, rehearsal: bool) -> str:
+    return "rehearsed: nobody real judged, and no real row is dropped by it" if rehearsal else f"by {name}"
+
+
+def tell_ahead(told: Told | None) -> None:
+    """What it would take to know what these bounds decide: rows that would stand and have no score."""
+    if told is None or not (total := sum(why.total() for why in told.missing.values())):
+        return
+    bill = told.bill
+    if bill is None:
+        console.warn(f"{console.plural(total, 'score')} of rows that would stand are missing, and count as passed")
+        return
+    usd = _spend.priced(bill)
+    console.warn(f"{console.plural(total, 'score')} of rows that would stand are missing, and count as passed: "
+                 f"{console.plural(bill.new_calls, 'call')}, {usd}, once it is decided so")
