@@ -13,6 +13,7 @@ from pipeline.generate import Generated, Options, Outlook, Retry, Writer, calls_
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset
+from pipeline.store.foreseen import leave_out
 from pipeline.words import causes, ranked
 from pipeline.writers import judges
 
@@ -241,7 +242,9 @@ class _Growing:
             self._judges = False
             return self._curate()
         if done.asked is not None:
-            self._judged += done.asked.progress.answered
+            came = done.asked.progress
+            leave_out(dataset, came.answered, came.input_tokens, came.output_tokens, came.usd or 0.0)
+            self._judged += came.answered
             self._stopped = done.asked.interrupted
         return done
 

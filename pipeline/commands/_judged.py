@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,11 +19,13 @@ from pipeline.words import ranked
 if TYPE_CHECKING:
     from pipeline.curate import Ask, AskBill, Told
     from pipeline.engine import Progress
-    from pipeline.generate import Writer
+    from pipeline.generate import RunPlan, Writer
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
 
 ASKS_AGAIN = "--retry"
+GUESS, LIMIT = 0.6, 1000
+"""Share of the output limit that an answer fills, and the limit where none is set, until answers tell."""
 
 
 class Judging:
@@ -86,6 +88,26 @@ class Judging:
     def _report(self, progress: Progress) -> None:
         if self._panel is not None:
             self._panel.update(progress)
+
+
+def foreseen(target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, plan: RunPlan) -> AskBill | None:
+    """What rules that ask will take of the rows of a plan; None where none asks, or nothing is left to ask."""
+    from pipeline.curate import ToCome, ask_ahead
+    from pipeline.engine import output_limit
+    from pipeline.writers import judges
+
+    limit = output_limit({**recipe.generate.body(), **recipe.asks[-1].body()} if recipe.asks else {})
+    steps = plan.forecast.steps  # those of which calls are missing; where none is, an answer is as long as a guess
+    tokens = steps[-1].output_tokens.middle / steps[-1].calls if steps else GUESS * (limit or LIMIT)
+    to_come = ToCome(plan.wanted + plan.surplus, plan.prompts[0] if plan.prompts else "", tokens, limit)
+    found = ask_ahead(recipe, dataset, judges(recipe, dataset, writer, target.settings), to_come)
+    return found if found is not None and found.new_calls else None
+
+
+def as_json(bill: AskBill) -> dict[str, Any]:
+    """As `plan --json` prints it."""
+    return {"calls": bill.new_calls, "by_rule": bill.rules, "usd_expected": bill.usd_expected,
+            "usd_worst": bill.usd_worst}
 
 
 def introduce(bill: AskBill) -> None:

@@ -13,6 +13,7 @@ from pipeline.hosts.access import SECRET_NAME
 from pipeline.prices import FREE_HERE, free_here
 
 if TYPE_CHECKING:
+    from pipeline.curate import AskBill
     from pipeline.engine import Writer as Who
     from pipeline.generate import RunPlan, Writer
     from pipeline.generate.bill import Pace
@@ -158,7 +159,9 @@ def aside(plan: RunPlan, writer: Writer) -> str:
     return f"{console.plural(total, f'{paid}row')} will stand aside: {why}"
 
 
-def consent(plan: Bill, target: Target, writer: Who, yes: bool, *, known: bool = False) -> bool:
+def consent(
+    plan: Bill, target: Target, writer: Who, yes: bool, *, known: bool = False, beside: AskBill | None = None
+) -> bool:
     """Says the bill, and asks where the worst case is over a dollar, or not known, and no cap is set.
 
     Args:
@@ -167,24 +170,48 @@ def consent(plan: Bill, target: Target, writer: Who, yes: bool, *, known: bool =
         writer: who would be asked.
         yes: whether `--yes` was given.
         known: who writes was said before.
+        beside: what rules that ask will take of the rows behind it.
 
     Raises:
         RecipeError: it has to be asked, and there is no terminal to ask on.
     """
+    whole = _together(plan, beside)
     if not known:
         console.fact("writer", who(writer), "warn" if writer.provider.rehearsal else "")
     console.fact("bill", bill(plan, target, writer))
+    if beside is not None:
+        console.fact("judge", judged(beside))
     if plan.new_calls and free_here(writer.price):
         console.warn(FREE_HERE)
-    little = plan.usd_worst is not None and plan.usd_worst <= LITTLE_USD
-    if yes or little or not plan.new_calls or writer.provider.rehearsal or target.settings.max_usd is not None:
+    little = whole.usd_worst is not None and whole.usd_worst <= LITTLE_USD
+    free = writer.provider.rehearsal and (beside is None or all(each.provider.rehearsal for each in beside.writers))
+    if yes or little or not whole.new_calls or free or target.settings.max_usd is not None:
         return True
     if not console.terminal():
         raise RecipeError(
-            f"this could cost {_worst(plan)}, there is no cap, and nobody is here to be asked",
-            _ways_on(plan, writer),
+            f"this could cost {_worst(whole)}, there is no cap, and nobody is here to be asked",
+            _ways_on(whole if beside is None or plan.usd_worst is not None else plan, writer),
         )
     return console.confirmed("Go on?")
+
+
+def judged(bill: AskBill) -> str:
+    """`at most 24 calls by openai:gpt-4.1-mini, about $0.02, at most $0.05`."""
+    calls = f"at most {console.plural(bill.new_calls, 'call')}"
+    if all(writer.provider.rehearsal for writer in bill.writers):
+        return f"{calls}, rehearsed, $0"
+    return f"{calls} by {', '.join(map(who, bill.writers))}, {priced(bill)}"
+
+
+def _together(plan: Bill, beside: AskBill | None) -> Bill:
+    """Both as one bill."""
+    if beside is None:
+        return plan
+    from pipeline.engine import Bill as Both
+
+    expected, worst = ([plan.usd_expected, beside.usd_expected], [plan.usd_worst, beside.usd_worst])
+    return Both(plan.new_calls + beside.new_calls, *(None if None in each else sum(map(float, each))  # type: ignore[arg-type]
+                                                     for each in (expected, worst)))
 
 
 def _worst(plan: Bill) -> str:

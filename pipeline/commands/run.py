@@ -71,7 +71,8 @@ def command(
             with screen.paused():
                 if isinstance(plan, AskBill):
                     _judged.introduce(plan)
-                    return _spend.consent(plan, target, plan.writers[0], yes, known=True)
+                    foreseen = bool(recipe.asks)  # in the bill that was agreed to
+                    return _spend.consent(plan, target, plan.writers[0], yes or foreseen, known=True)
                 if not screen.previewed:
                     preview(plan)
                 screen.previewed = screen.previewed or bool(plan.samples)

@@ -1,6 +1,7 @@
 """The stage that decides: every rule's finding on every row, then one state per row. Nothing is deleted."""
 
 from .agreement import Estimate
+from .ahead import ToCome, ask_ahead
 from .asking import Ask, AskBill, Told
 from .between import Between, between, undo
 from .calibrate import PRECISION, Calibration, calibrate
@@ -14,6 +15,7 @@ from .whatif import Curve, WhatIf, curve, is_curve, what_if
 
 __all__ = [
     "FEWEST", "PRECISION", "Ask", "AskBill", "Between", "Calibration", "Change", "Changed", "Curation", "Curve",
-    "Dropped", "Estimate", "Label", "Share", "Starved", "Tally", "Told", "WhatIf", "between", "calibrate", "curate",
+    "Dropped", "Estimate", "Label", "Share", "Starved", "Tally", "ToCome", "Told", "WhatIf", "ask_ahead",
+    "between", "calibrate", "curate",
     "curve", "is_curve", "undo", "what_if", "with_against",
 ]

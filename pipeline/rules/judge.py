@@ -28,6 +28,8 @@ TEXTS, DATA = (".md", ".markdown", ".txt"), (".yaml", ".yml", ".json")
 REASON = "reason"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 """What a criterion may be called: keys that every host takes in a schema."""
+STEPS = 100
+"""The longest scale."""
 WORDS = 240
 """Characters of a judge's reason that a finding carries; all of it is in the call."""
 
@@ -74,8 +76,8 @@ class Rubric(Options):
             raise ValueError(f"'{wrong}' is no name of a criterion: letters, digits, - and _ (and not '{REASON}')")
         if len(set(names)) < len(names):
             raise ValueError("two criteria of one name")
-        if self.scale[0] >= self.scale[1]:
-            raise ValueError("the worst number is less than the best one, as scale: [1, 5]")
+        if not 0 < self.scale[1] - self.scale[0] <= STEPS:
+            raise ValueError(f"the worst number is less than the best one, by at most {STEPS}, as scale: [1, 5]")
         if not all(each.ask.strip() for each in self.criteria):
             raise ValueError("a criterion says what is asked")
         return self
@@ -147,7 +149,7 @@ class Judge(AskRule[Measure, Bounds]):
     def schema(self) -> dict[str, Any]:
         """What an answer is held to."""
         least, most = self.how.rubric.scale
-        number = {"type": "integer", "minimum": least, "maximum": most}
+        number = {"type": "integer", "enum": list(range(least, most + 1))}  # more hosts hold to these than to bounds
         names = [each.name for each in self.how.rubric.criteria]
         return {"type": "object", "properties": {REASON: {"type": "string"}, **dict.fromkeys(names, number)},
                 "required": [REASON, *names], "additionalProperties": False}

@@ -175,7 +175,7 @@ def test_a_file_beside_the_recipe_is_the_rubric_and_its_words_count(bench: Bench
 
 @pytest.mark.parametrize(("said", "why"), [
     ("I would give it a four.", "parse: it is not JSON"),
-    ('{"reason": "good", "score": 9}', r"parse: \$.score: 9, and 5 or less"),
+    ('{"reason": "good", "score": 9}', r"parse: \$.score: one of 1, 2, 3, 4, 5 is wanted"),
     ('{"reason": "good", "score": "4"}', r"parse: \$.score:"), ('{"reason": "good"}', "parse: "), ("", "parse: it is"),
     ('{"score": 4, "score": 5, "reason": ""}', "parse: the key 'score' stands twice"),
     (Answer({"role": "assistant", "content": None, "refusal": "No."}, "stop", Usage(1, 1), "m"), "refused: "),
