@@ -94,10 +94,11 @@ def check_plugins(recipe: Recipe) -> None:
     from pipeline.rewrites import open_rewrites
     from pipeline.rules import open_rules
 
+    folder = recipe.path.parent if recipe.path else None  # of files that options name
     for section, opener in (("curate", open_rules), ("augment", open_rewrites)):
         for index, item in enumerate(getattr(recipe, section)):
             if not item.name.endswith(".py"):  # code is loaded by the stage that runs it
-                opener([item], lambda _, at=(section, index): recipe.at(*at), None)  # type: ignore[misc]
+                opener([item], lambda _, at=(section, index): recipe.at(*at), folder)  # type: ignore[misc]
     open_formats(recipe.export.formats, lambda index: recipe.at("export", "formats", index))
     if recipe.evaluate is not None:
         from pipeline.evaluate import how_of

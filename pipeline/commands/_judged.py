@@ -133,7 +133,7 @@ def tell(told: Told | None, name: str) -> None:
             why = ", ".join(f"{reason} {count:,}" for reason, count in ranked(missing).items())
             again = f"\nsynth curate {name} {ASKS_AGAIN}   asks again what could not be used" if (
                 missing.keys() - {"not asked"}) else ""
-            console.fact("", f"{rule}: {console.plural(missing.total(), 'row')} that stand have no score, and are kept "
+            console.fact("", f"{rule}: no score of {console.plural(missing.total(), 'row')}, kept all the same "
                              f"({why}){again}", "warn")
     progress = told.progress
     if progress.answered or progress.failed:

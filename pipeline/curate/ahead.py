@@ -8,11 +8,11 @@ from typing import NamedTuple
 from pipeline.engine import Writer, cost_of, output_limit, worst_case
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
-from pipeline.rules import Asked, open_rules
+from pipeline.rules import Asked, as_before, open_rules
 from pipeline.store import Dataset
 from pipeline.types import Sample, Usage
 
-from .asking import BYTES_PER_TOKEN, OUTPUT_TOKENS, AnyAsk, AskBill, asks, last_asked
+from .asking import BYTES_PER_TOKEN, OUTPUT_TOKENS, AnyAsk, AskBill, asks
 
 
 class ToCome(NamedTuple):
@@ -53,11 +53,12 @@ def ask_ahead(
     rules = asks(open_rules(items, lambda index: recipe.at("curate", recipe.curate.index(items[index])), folder))
     if not rules:
         return None
-    before, asked, writers = last_asked(dataset), dict[str, int](), dict[str, Writer]()
+    asked, writers = dict[str, int](), dict[str, Writer]()
+    as_before(rules, dataset.manifest())
     expected: float | None = 0.0
     worst: float | None = 0.0
     for rule in rules:
-        who = writer(rule.model, before.get(rule.name, Asked()).name)
+        who = writer(rule.model, rule.who.name)
         rule.who = Asked(f"{who.provider.namespace}:{who.model}", who.provider.rehearsal)
         writers[rule.who.name] = who
     known = {rule.name: 0 for rule in rules}

@@ -30,7 +30,7 @@ from pipeline.engine import (
     worst_case,
 )
 from pipeline.errors import DataError, ProviderError, RecipeError, SynthError
-from pipeline.rules import NOT_ASKED, Asked, AskRule
+from pipeline.rules import NOT_ASKED, Asked, AskRule, as_before
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.types import Call, CallRequest, Finding, Sample, Usage, Verdict
@@ -128,13 +128,6 @@ class Told:
         }
 
 
-def last_asked(dataset: Dataset) -> dict[str, Asked]:
-    """Rule -> who answered it in the last curation."""
-    listed = (dataset.manifest().get("curation") or {}).get("rules") or []
-    there = [rule for rule in listed if isinstance(rule, dict) and rule.get("asked")]
-    return {str(rule["rule"]): Asked(**rule["asked"]) for rule in there}
-
-
 class Asking:
     """The rules of one curation that ask.
 
@@ -151,9 +144,8 @@ class Asking:
         self.told = Told(progress=Progress(started=time.monotonic()))
         self.fault: SynthError | None = None
         self._writers: dict[str, Writer] = {}
-        before = last_asked(dataset) if rules else {}
+        as_before(rules, dataset.manifest())
         for rule in rules:
-            rule.who = before.get(rule.name, Asked())
             if ask is not None:
                 writer = ask.writer(rule.model, rule.who.name)
                 self._writers[rule.name] = writer

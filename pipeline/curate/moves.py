@@ -13,12 +13,11 @@ from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.options import BARE, own_folder
 from pipeline.recipe import Recipe
 from pipeline.registry import plugins, presets, printed
-from pipeline.rules import AnyRule, Asked, named, open_rules, resolved
+from pipeline.rules import AnyRule, as_before, named, open_rules, resolved
 from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.words import number
 
-from .asking import asks
 from .outcome import GIVEN
 
 WHAT_IF = "--what-if"
@@ -80,8 +79,7 @@ def last_rules(dataset: Dataset, recipe: Recipe | None) -> Noted:
     items = [Item(name=_kind(rule), options=dict(rule.get("options") or {})) for rule in listed]
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, lambda index: f"{listed[index].get('rule')} of the last curation", folder)
-    for rule, line in zip(asks(rules), [line for line in listed if line.get("asked")], strict=False):
-        rule.who = Asked(**line["asked"])
+    as_before(rules, dataset.manifest())
     known = named(recipe.curate, str) if recipe else {}
     origins = [known[rule.name].nth if rule.name in known else None for rule in rules]
     return Noted(items, rules, origins, noted.get("by") == GIVEN, folder)

@@ -28,8 +28,8 @@ from ._presets import DEFAULT, Placed, expand, held, resolved
 
 __all__ = [
     "AnyRule", "AskRule", "Asked", "CompareRule", "DEFAULT", "Decided", "Decision", "LinkedRule", "Match", "Measured",
-    "NOT_ASKED", "OptionFault", "Options", "Place", "RowRule", "Rule", "expand", "held", "kind_and_words", "named",
-    "open_rules", "rank", "resolved",
+    "NOT_ASKED", "OptionFault", "Options", "Place", "RowRule", "Rule", "as_before", "expand", "held", "kind_and_words",
+    "named", "open_rules", "rank", "resolved",
 ]
 
 Measure = TypeVar("Measure", bound=Options)
@@ -353,4 +353,4 @@ def rank(sample: Sample) -> tuple[int, str]:
     return (place if isinstance(place, int) else 0, sample.id)
 
 
-from ._asks import NOT_ASKED, Asked, AskRule  # noqa: E402 - is made of what stands above
+from ._asks import NOT_ASKED, Asked, AskRule, as_before  # noqa: E402 - is made of what stands above

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..json_text import Unread
 from ..readers import Reader, Said, heard, kind_of
 from ..types import Call, Finding, Message, Sample, Scalar
-from . import Bounds, Measure, Measured, RowRule
+from . import AnyRule, Bounds, Measure, Measured, RowRule
 
 NOT_ASKED = "not asked"
 LONGEST = 300
@@ -91,3 +92,12 @@ class AskRule(RowRule[Measure, Bounds]):
             outcome = "flag"
         told = f"{made_up}{reason or measured.value}: {words}"
         return Finding(self.name, measured.value, outcome, told, key=self.key, calls=calls)
+
+
+def as_before(rules: Sequence[AnyRule], manifest: Mapping[str, Any]) -> None:
+    """Has rules that ask be answered by who did so in the last curation, as the manifest notes it: its scores hold."""
+    listed = (manifest.get("curation") or {}).get("rules") or []
+    before = {rule.get("rule"): rule.get("asked") for rule in listed if isinstance(rule, dict)}
+    for rule in rules:
+        if isinstance(rule, AskRule):
+            rule.who = Asked(**(before.get(rule.name) or {}))
