@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from pipeline.generate import Writer
 from pipeline.prices import price_at
@@ -58,16 +59,17 @@ def judges(
 ) -> Callable[[str | None, str], Writer]:
     """Who answers a rule that asks, by the model that the rule names (or None) and who answered it before (or "").
 
-    Rows that a rehearsal writes are judged by one, whoever is named. Where nobody is named, it is who answered before,
-    so that their scores hold.
+    Rows that a rehearsal wrote are judged by one, whoever a rule names. Real rows for which nobody is named are judged
+    by who did so before, so that their scores hold.
     """
-    named = names_a_model(recipe, settings)
+    @cache
+    def as_written() -> bool:  # it may take a look at all rows
+        return names_a_model(recipe, settings) or (bool(recipe.asks) and wrote(dataset) is None)
 
     def of(model: str | None, before: str) -> Writer:
-        if named or writer.named is None:
+        if writer.named is None or as_written():
             return writer.of(model)
-        if model is not None:
-            return writer.named(model) if not recipe.asks or wrote(dataset) else writer.of(model)
-        return writer.named(before) if before.partition(":")[0] not in ("", REHEARSAL) else writer
+        name = model or (before if before.partition(":")[0] != REHEARSAL else "")
+        return writer.named(name) if name else writer
 
     return of

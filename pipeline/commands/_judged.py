@@ -17,7 +17,7 @@ from pipeline.commands._panel import Panel
 from pipeline.words import ranked
 
 if TYPE_CHECKING:
-    from pipeline.curate import Ask, AskBill, Told
+    from pipeline.curate import Ask, AskBill, ToCome, Told
     from pipeline.engine import Progress
     from pipeline.generate import RunPlan, Writer
     from pipeline.recipe import Recipe
@@ -75,11 +75,9 @@ class Judging:
         Raises:
             click.exceptions.Exit: a person said no.
             RecipeError: it has to be asked, and there is no terminal to ask on; or nobody is named where a real model
-                wrote the rows.
+                wrote or judged the rows.
         """
-        if all(writer.provider.rehearsal for writer in bill.writers):
-            _spend.require_named(self._target, self._recipe, bill.writers[0])
-        introduce(bill)
+        introduce(bill, self._target, self._recipe)
         if not _spend.consent(bill, self._target, bill.writers[0], self._yes, known=True):
             console.say("nothing was asked, nothing was spent")
             raise click.exceptions.Exit(1)
@@ -92,16 +90,26 @@ class Judging:
 
 def foreseen(target: Target, recipe: Recipe, dataset: Dataset, writer: Writer, plan: RunPlan) -> AskBill | None:
     """What rules that ask will take of the rows of a plan; None where none asks, or nothing is left to ask."""
-    from pipeline.curate import ToCome, ask_ahead
-    from pipeline.engine import output_limit
+    from pipeline.curate import ask_ahead
     from pipeline.writers import judges
 
-    limit = output_limit({**recipe.generate.body(), **recipe.asks[-1].body()} if recipe.asks else {})
+    of = judges(recipe, dataset, writer, target.settings)
+    found = ask_ahead(recipe, dataset, of, _to_come(recipe, dataset, plan))
+    return found if found is not None and found.new_calls else None
+
+
+def _to_come(recipe: Recipe, dataset: Dataset, plan: RunPlan) -> ToCome:
+    """The rows of a plan: as long as the writer's answers are thought to be; of rows that exist, as those that do."""
+    from pipeline.curate import ToCome
+    from pipeline.engine import output_limit
+
+    if not recipe.asks:
+        sizes = [len(str(sample.messages).encode("utf-8", "surrogatepass")) for sample in dataset.samples()]
+        return ToCome(plan.wanted, "", sum(sizes) / len(sizes) / 4 if sizes else 0.0, max(sizes, default=None))
+    limit = output_limit({**recipe.generate.body(), **recipe.asks[-1].body()})
     steps = plan.forecast.steps  # those of which calls are missing; where none is, an answer is as long as a guess
     tokens = steps[-1].output_tokens.middle / steps[-1].calls if steps else GUESS * (limit or LIMIT)
-    to_come = ToCome(plan.wanted + plan.surplus, plan.prompts[0] if plan.prompts else "", tokens, limit)
-    found = ask_ahead(recipe, dataset, judges(recipe, dataset, writer, target.settings), to_come)
-    return found if found is not None and found.new_calls else None
+    return ToCome(plan.wanted + plan.surplus, plan.prompts[0] if plan.prompts else "", tokens, limit)
 
 
 def as_json(bill: AskBill) -> dict[str, Any]:
@@ -110,8 +118,19 @@ def as_json(bill: AskBill) -> dict[str, Any]:
             "usd_worst": bill.usd_worst}
 
 
-def introduce(bill: AskBill) -> None:
-    """Who judges, and how many rows."""
+def introduce(bill: AskBill, target: Target, recipe: Recipe) -> None:
+    """Who judges, and how many rows.
+
+    Raises:
+        RecipeError: nobody is named now, where a real model wrote or judged the rows.
+    """
+    from pipeline.writers import names_a_model
+
+    real = [f"{each.provider.namespace}:{each.model}" for each in bill.writers if not each.provider.rehearsal]
+    if not names_a_model(recipe, target.settings, target.model):
+        before = next((name for name in real if name not in bill.named), None)
+        if before or not real:
+            _spend.require_named(target, recipe, bill.writers[0], before)
     rehearsed = any(writer.provider.rehearsal for writer in bill.writers)
     who = ", ".join(_spend.who(writer) for writer in bill.writers)
     console.fact("judge", who, "warn" if rehearsed else "")
@@ -151,9 +170,6 @@ def tell_ahead(told: Told | None) -> None:
     if told is None or not (total := sum(why.total() for why in told.missing.values())):
         return
     bill = told.bill
-    if bill is None:
-        console.warn(f"{console.plural(total, 'score')} of rows that would stand are missing, and count as passed")
-        return
-    usd = _spend.priced(bill)
-    console.warn(f"{console.plural(total, 'score')} of rows that would stand are missing, and count as passed: "
-                 f"{console.plural(bill.new_calls, 'call')}, {usd}, once it is decided so")
+    missing = f"{console.plural(total, 'row')} would stand without a score, kept all the same"
+    calls = f"; to judge what was never asked takes {_spend.judged(bill)}" if bill else ""
+    console.warn(f"{missing}{calls}")

@@ -61,8 +61,14 @@ def writer_of(target: Target, recipe: Recipe, *, asks: bool = True) -> Writer:
     return writer
 
 
-def require_named(target: Target, recipe: Recipe, writer: Who) -> None:
+def require_named(target: Target, recipe: Recipe, writer: Who, judged: str | None = None) -> None:
     """What must be there before somebody is asked.
+
+    Args:
+        target: what was typed.
+        recipe: the recipe.
+        writer: who would be asked.
+        judged: the model that judged the rows, where nobody names one now.
 
     Raises:
         RecipeError: the variable that was named for the key is not set, or nobody named a model where a real one wrote
@@ -71,12 +77,12 @@ def require_named(target: Target, recipe: Recipe, writer: Who) -> None:
     variable = target.settings.key_env
     if variable and not writer.provider.rehearsal and not os.environ.get(variable, "").strip():
         raise RecipeError(f"{variable} is not set: it was named as the variable of the key", _set(variable))
-    if model := unnamed(target, recipe):
+    if model := judged or unnamed(target, recipe):
         again = target.again()
         ways = [f"{again} {options_of(each, target.settings)}" for each in (model, REHEARSAL)]
         width = max(map(len, ways))
         raise RecipeError(
-            f"{target.name}: {model} wrote rows of it, and no model is named now",
+            f"{target.name}: {model} {'judged' if judged else 'wrote'} rows of it, and no model is named now",
             f"{ways[0]:<{width}}   goes on\n{ways[1]:<{width}}   rehearses beside them",
         )
 

@@ -70,7 +70,7 @@ def command(
         def agreed(plan: AugmentPlan | AskBill) -> bool:
             with screen.paused():
                 if isinstance(plan, AskBill):
-                    _judged.introduce(plan)
+                    _judged.introduce(plan, target, recipe)
                     foreseen = bool(recipe.asks)  # in the bill that was agreed to
                     return _spend.consent(plan, target, plan.writers[0], yes or foreseen, known=True)
                 if not screen.previewed:

@@ -51,6 +51,7 @@ class AskBill(NamedTuple):
         known: questions that are answered already, here or in a neighbour.
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
+        named: models that the rules name.
     """
 
     rules: dict[str, int]
@@ -58,6 +59,7 @@ class AskBill(NamedTuple):
     known: int
     usd_expected: float | None
     usd_worst: float | None
+    named: frozenset[str] = frozenset()
 
     @property
     def new_calls(self) -> int:
@@ -221,7 +223,8 @@ class Asking:
                     expected = None if expected is None or one is None else expected + one
                     worst = None if worst is None or most is None else worst + most
         writers = {rule.who.name: self._writers[rule.name] for rule in self.rules if asked[rule.name]}
-        return AskBill(dict(asked), list(writers.values()), known, expected, worst)
+        named = frozenset(rule.model for rule in self.rules if rule.model)
+        return AskBill(dict(asked), list(writers.values()), known, expected, worst, named)
 
     def _state(self, rule: AnyAsk, sample: Sample, look: Callable[[str], Call | None]) -> Finding | CallRequest:
         """What is known of a row, or what has to be asked. The fault of a rule, which may be anyone's, is a record."""

@@ -231,6 +231,8 @@ class _Run:
             self.asking.agree(self.standing | self.refused)
         for judge in self.asking.rules:
             self.standing -= self.asking.ask(judge, self.standing | self.refused) - self.held
+        if self.asking.fault is not None and not self.asking.told.progress.answered:
+            raise self.asking.fault  # nothing came: all stays as it was
 
     def _compare(self, rule: CompareRule[Any, Any]) -> None:
         """What a comparing rule says of the rows that stand. The ones it drops are gone for the next rule."""

@@ -106,6 +106,11 @@ def test_the_bill_first_then_scores_and_nothing_twice(
     assert len(host.received()) == 12
 
     (jokes / "wit.yaml").write_text(RUBRIC.replace("surprise", "astonish"))
+    assert main(["curate", "jokes"]) == 2
+    err = capsys.readouterr().err
+    assert "jokes: openai:story-small judged rows of it, and no model is named now" in err
+    assert "synth curate jokes --model openai:story-small" in err
+    assert len(host.received()) == 12, "who judged before is not paid in silence"
     assert main(["curate", "jokes", *options(host), "--json"]) == 0
     out, err = capsys.readouterr()
     told = json.loads(out)
@@ -123,11 +128,11 @@ def test_what_if_says_calls_and_dollars_and_asks_nothing(
     assert main(["curate", "jokes", "--what-if", "judge.min=4"]) == 0
     out, err = capsys.readouterr()
     assert "9 rows kept now, 5 then, of 13 (0 back, 4 dropped)" in out
-    assert "1 score of rows that would stand are missing" in err, "the one that could not be read"
+    assert "1 row would stand without a score, kept all the same\n" in err, "the one that could not be read"
     assert main(["curate", "jokes", "--what-if", "length.min=2"]) == 0
     err = capsys.readouterr().err
-    assert "2 scores of rows that would stand are missing, and count as passed: 1 call, " in err
-    assert "at most" in err
+    assert "2 rows would stand without a score, kept all the same; to judge what was never asked takes at most 1" in err
+    assert "by openai:story-small, about $0.0009, at most $0.003\n" in err
     assert main(["curate", "jokes", "--what-if", "judge.min"]) == 0
     assert "judge.min: rows kept of 13" in capsys.readouterr().out
     assert len(host.received()) == 12
