@@ -157,7 +157,7 @@ def _list(dataset: Dataset, look: Look) -> None:
     known = rows_.columns(dataset)
     sort = rows_.column(look.sort, known) if look.sort else None
     counted = _Counted(rows_.read(dataset, broken.append), _filters.read(
-        known, look.axis, look.rule, look.state, look.text, look.where, look.cluster))
+        dataset, look.axis, look.rule, look.state, look.text, look.where, look.cluster))
     rows = _chosen(counted, look, sort)
     if look.json_:
         _json_lines(rows)
