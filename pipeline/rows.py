@@ -236,13 +236,17 @@ class Filters(NamedTuple):
             return False
         if self.rules and not {found.rule for found in row.against} & set(self.rules):
             return False
-        if self.clusters and not any(found.cluster.startswith(self.clusters) for found in row.found if found.cluster):
+        if self.clusters and not self.in_cluster(row):
             return False
         if self.texts:
             said = "\n".join(str(message.get("content") or "") for message in row.sample.messages).casefold()
             if not all(text.casefold() in said for text in self.texts):
                 return False
         return self.where is None or self.where(context(row))
+
+    def in_cluster(self, row: Row) -> bool:
+        """Whether a row is in one of the clusters."""
+        return any(found.cluster.startswith(self.clusters) for found in row.found if found.cluster)
 
 
 def ordered(rows: Iterable[Row], by: str, *, limit: int | None, descending: bool = False) -> list[Row]:

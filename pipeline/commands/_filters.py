@@ -29,7 +29,8 @@ _OPTIONS = [
                   help="new: not curated yet; aside: not in the set today; flagged: kept, with a finding against it."),
     click.option("--text", multiple=True, metavar="WORD", help="Rows that say this, in any case. Repeatable."),
     click.option("--cluster", multiple=True, metavar="ID",
-                 help="Rows that are alike: the cluster's id, or its beginning."),
+                 help="Rows that are alike: the cluster's id, or its beginning; all: of any, where inspect lists the "
+                      "clusters, a line each."),
     click.option("--where", metavar="CONDITION",
                  help="As in a recipe: \"length < 900 and genre == 'horror'\"; genre and cell.genre are the same. "
                       "dropped_by lists rules: \"dropped_by == ['refusal']\"."),
@@ -72,7 +73,7 @@ def read(
         axes.append((name, value))
     rules = tuple(each.replace("_", "-") for each in rule)
     condition = _condition(where, known, _rules(dataset)) if where else None
-    return Filters(tuple(axes), rules, state, text, condition, cluster)
+    return Filters(tuple(axes), rules, state, text, condition, ("",) if "all" in cluster else cluster)
 
 
 def _rules(dataset: Dataset) -> list[str]:
