@@ -74,8 +74,8 @@ def command(
                     foreseen = bool(recipe.asks)  # in the bill that was agreed to
                     return _spend.consent(plan, target, plan.writers[0], yes or foreseen, known=True)
                 if not screen.previewed:
-                    preview(plan)
-                screen.previewed = screen.previewed or bool(plan.samples)
+                    preview(plan, f"synth augment {target.name} --dry-run lists them")
+                screen.previewed = screen.previewed or bool(plan.total)
                 return _spend.consent(plan, target, writer, yes, known=True)
 
         def more() -> bool:
