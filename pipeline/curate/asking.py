@@ -160,7 +160,7 @@ class Asking:
 
     def note(self, sample: Sample, verdict: Verdict | None) -> int:
         """Takes in what the last curation knew of a row, decided anew; how many rules that spares."""
-        before = {found.key: found for found in verdict.findings} if verdict else {}
+        before = {found.key: found for found in verdict.findings} if verdict and self.rules else {}
         known = 0
         for rule in self.rules:
             found = rule.finding(sample, before.get(rule.key))
