@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
+from .ahead import in_order
 from .digest import normal_text
 from .views import TABLED, character_class, folded, words
 
@@ -76,7 +77,7 @@ class Shingler:
             text: as it stands; case, punctuation and white space do not count.
             apart: texts with different `apart` share no shingle.
         """
-        return next(self.many([Text(text, apart)]))
+        return self._batch([Text(text, apart)]).grams
 
     def many(self, texts: Iterable[Text]) -> Iterator[Grams]:
         """The sets of many texts, in their order; read and made a batch at a time."""
@@ -88,7 +89,7 @@ class Shingler:
 
     def batches(self, texts: Iterable[Text]) -> Iterator[Batch]:
         """As `many`, a batch at a time."""
-        return map(self._batch, _batches(texts))
+        return in_order(self._batch, _batches(texts))
 
     def _batch(self, batch: Sequence[Text]) -> Batch:
         import numpy as np
@@ -159,7 +160,8 @@ def _eight(joined: bytes, starts: Places, stops: Places) -> Grams:
 
     every: Grams = np.ndarray((len(joined) - _AT_ONCE + 1,), "<u8", joined, 0, (1,))
     found: Grams = every[starts].astype(np.uint64, copy=False)
-    return found & _masks()[np.minimum(stops - starts, _AT_ONCE)]
+    found &= _masks()[np.minimum(stops - starts, _AT_ONCE)]
+    return found
 
 
 @cache

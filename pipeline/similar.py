@@ -19,7 +19,8 @@ from functools import cache
 from itertools import groupby
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from .bands import FLOOR, candidates, held_by
+from .bands import FLOOR, Part, candidates, held_by
+from .shingles import Batch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +45,8 @@ tokens. At an eighth, a count token by token takes about as long as one by bits.
 _WAITING = 1 << 20
 """So many pairs are sorted out at once."""
 _CHUNK = 4096
+_PART = 1 << 15
+"""Tokens that are read at once: their arrays stay in a core's cache."""
 _INDEXED = 1 << 22
 """Tokens of other sets in memory at once, some 64 MB."""
 
@@ -66,7 +69,7 @@ class Sets:
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="synth-sets-")  # noqa: SIM115 - closed by `close`
         self._read = False
-        self.ends = array("Q", [0])
+        self.ends, self._sums = array("Q", [0]), array("Q")
 
     def __enter__(self) -> Sets:
         return self
@@ -79,17 +82,23 @@ class Sets:
 
     def add(self, grams: Grams) -> int:
         """Stores a sorted set; returns its number."""
+        import numpy as np
+
+        self.extend(Batch(grams, np.array([len(grams)])))
+        return len(self) - 1
+
+    def extend(self, batch: Batch) -> None:
+        """Stores some sets, numbered on from the last."""
+        import numpy as np
+
         if self._read:
             self._file.seek(self.ends[-1] * 8)
             self._read = False
-        self._file.write(grams.tobytes())
-        self.ends.append(self.ends[-1] + len(grams))
-        return len(self) - 1
-
-    @property
-    def tokens(self) -> int:
-        """How many shingles all sets have together."""
-        return self.ends[-1]
+        self._file.write(batch.grams.data)
+        ends = np.cumsum(batch.sizes)
+        sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(batch.grams)))
+        self._sums.frombytes((sums[ends] - sums[ends - batch.sizes]).tobytes())
+        self.ends.frombytes((ends + self.ends[-1]).astype(np.uint64).tobytes())
 
     def size(self, number: int) -> int:
         """How many shingles a set has."""
@@ -103,7 +112,37 @@ class Sets:
         self._read = True
         return np.frombuffer(self._file.read((end - start) * 8), np.uint64)
 
-    def links(self, threshold: float, order: Sequence[int], many: int | None = None) -> Iterator[Link]:
+    def parts(self) -> Iterator[Part]:
+        """All sets in the order of their numbers, some `_PART` tokens at a time."""
+        import numpy as np
+
+        ends, first = np.array(self.ends, np.int64), 0
+        while first < len(self):
+            last = max(first + 1, int(np.searchsorted(ends, ends[first] + _PART, "right")) - 1)
+            self._file.seek(int(ends[first]) * 8)
+            self._read = True
+            grams = np.frombuffer(self._file.read(int(ends[last] - ends[first]) * 8), np.uint64)
+            yield Part(first, grams, np.diff(ends[first : last + 1]))
+            first = last
+
+    def equal(self) -> Iterator[tuple[int, int]]:
+        """Sets that are equal to one before them, ascending, each with the first that it is equal to; empty ones are not."""
+        import numpy as np
+
+        sums = np.array(self._sums)
+        by = np.argsort(sums, kind="stable")
+        same = np.flatnonzero(sums[by][1:] == sums[by][:-1])
+        firsts: dict[int, list[int]] = {}
+        for number in np.sort(by[np.union1d(same, same + 1)]).tolist():
+            grams = self[number]
+            known = firsts.setdefault(self._sums[number], [])
+            first = next((each for each in known if np.array_equal(grams, self[each])), None)
+            if first is None:
+                known.append(number)
+            elif len(grams):
+                yield number, first
+
+    def links(self, threshold: float, order: Sequence[int] | Numbers, many: int | None = None) -> Iterator[Link]:
         """A spanning forest of the graph of pairs with Jaccard `threshold` or more, the strongest links first.
 
         Every link is such a pair, and those from any higher threshold on connect just the pairs that are as alike as
@@ -119,17 +158,18 @@ class Sets:
         """
         import numpy as np
 
-        order = [each for each in order if self.size(each)]
-        if len(order) < (MANY if many is None else many) or threshold < FLOOR:
-            forest = _Forest(len(order))
-            _Join(self, order, np.arange(len(order)), threshold).run(forest)
+        some: Numbers = np.array(order, np.int64)
+        some = some[np.diff(np.array(self.ends, np.int64))[some] > 0]
+        if len(some) < (MANY if many is None else many) or threshold < FLOOR:
+            forest = _Forest(len(some))
+            _Join(self, some, np.arange(len(some)), threshold).run(forest)
         else:
-            forest = self._signed(threshold, order)
+            forest = self._signed(threshold, some)
         left, right, alike = forest.links()
-        for one, other, jaccard in zip(left.tolist(), right.tolist(), alike.tolist(), strict=True):
-            yield Link(order[one], order[other], jaccard)
+        for one, other, jaccard in zip(some[left].tolist(), some[right].tolist(), alike.tolist(), strict=True):
+            yield Link(one, other, jaccard)
 
-    def _signed(self, threshold: float, order: Sequence[int]) -> _Forest:
+    def _signed(self, threshold: float, order: Numbers) -> _Forest:
         """The forest of many sets: few pairs of a set are verified by themselves, many by a join."""
         import numpy as np
 
@@ -282,12 +322,13 @@ class _Join:
         threshold: the least Jaccard.
     """
 
-    def __init__(self, sets: Sets, order: Sequence[int], places: Numbers, threshold: float) -> None:
+    def __init__(self, sets: Sets, order: Numbers, places: Numbers, threshold: float) -> None:
         import numpy as np
 
         self.places, self.threshold = places, threshold
-        self.sizes = np.array([sets.size(order[place]) for place in places.tolist()], np.int64)
-        owners, held = _shared(sets, [order[place] for place in places.tolist()])
+        numbers = order[places].tolist()
+        self.sizes = np.array([sets.size(number) for number in numbers], np.int64)
+        owners, held = _shared(sets, numbers)
         most = max(HELD_BY, min(int(HELD_BY_SHARE * len(places)), HELD_BY_MOST))
         common = np.argsort(-held, kind="stable")[:COLUMNS]
         common = common[held[common] > most]
