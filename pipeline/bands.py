@@ -2,10 +2,10 @@
 
 Broder 1997; bands as in Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3. A pair of Jaccard j meets
 in one of b bands of r rows with a chance of 1 - (1 - j**r)**b, whatever the other rows are: 0.998 at the floor of 0.7,
-and more above it. Each row is the least hash of a part of the set (one permutation hashing; Li, Owen, Zhang 2012), which
-takes a sixteenth of the products, and a byte of it is kept (Li, Koenig 2010). Shingles that very many sets hold say
-nothing about who is alike and are not signed; sets of which they make more than a tenth are `common`, and whoever asks
-joins those among themselves exactly.
+and more above it. Each row is the least hash of a part of the set (one permutation hashing; Li, Owen, Zhang 2012),
+which takes a sixteenth of the products, and a byte of it is kept (Li, Koenig 2010). Shingles that very many sets hold
+say nothing about who is alike and are not signed; sets of which they make more than a tenth are `common`, and whoever
+asks joins those among themselves exactly.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def candidates(sets: Held, order: Numbers, threshold: float) -> Candidates:
     places[order] = np.arange(len(order))
     signed = np.empty((len(order), ROWS * BANDS), np.uint8)
     common = np.zeros(len(order), bool)
-    for there, found, often in in_order(partial(_signed, places, _often(sets, order)), sets.parts()):
+    for there, found, often in in_order(partial(_signed, places, _often(sets, order)), sets.parts(), int(__import__("os").environ.get("TS","0")) or None):
         signed[there], common[there] = found, often
     return Candidates(_pairs(signed, threshold), np.flatnonzero(common))
 
@@ -118,19 +118,20 @@ def held_by(sets: Held, order: Sequence[int] | Numbers, kind: type[Counter]) -> 
     the mask that leads to a shingle's counter."""
     import numpy as np
 
-    size, tokens = 1 << 16, sum(map(sets.size, order))
+    numbers = np.array(order).tolist()
+    size, tokens = 1 << 16, sum(map(sets.size, numbers))
     while size < min(2 * tokens, _BUCKETS):
         size *= 2
     mask = np.uint64(size - 1)
     counts, full = np.zeros(size, kind), int(np.iinfo(kind).max)
-    for number in order:
+    for number in numbers:
         buckets = sets[number] & mask
         counts[buckets] = np.minimum(counts[buckets], full - 1) + 1
     return counts, mask
 
 
 def _often(sets: Held, order: Numbers) -> Which | None:
-    """Which shingles very many sets hold, by their lowest bits; their count is a power of 2. None where there are none."""
+    """Which shingles very many sets hold, by their lowest bits (its size is a power of 2); None where none are."""
     import numpy as np
 
     sample = order[:: -(-len(order) // COUNTED)]
@@ -172,12 +173,11 @@ def _signatures(grams: Grams, owners: Numbers, count: int) -> Signatures:
         row[cells[starts]] = np.minimum.reduceat(low * factor, starts)
     empty = np.ones(count * PARTS, bool)
     empty[cells[starts]] = False
-    _fill(found.reshape(times, count, PARTS), empty.reshape(count, PARTS), low, owners)
+    _fill(found, empty, low, owners)
     return np.ascontiguousarray(found.reshape(times, count, PARTS).swapaxes(0, 1).reshape(count, -1)[:, _layout()])
 
 
-def _fill(found: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]], empty: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
-          low: Factors, owners: Numbers) -> None:
+def _fill(found: Signatures, empty: Which, low: Factors, owners: Numbers) -> None:
     """Puts the least product of the whole set where a part of it is empty, by a factor of that place's own.
 
     Two sets of which both have nothing there are compared as if they had not been parted, so that small ones are
@@ -185,22 +185,23 @@ def _fill(found: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]], empty: np
     """
     import numpy as np
 
-    wanted = empty.any(axis=1)[owners]
+    parts = empty.reshape(-1, PARTS)
+    some: Which = parts.any(axis=1)
+    wanted = some[owners]
     if not wanted.any():
         return
     low, owners = low[wanted], owners[wanted]
     starts = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
     sets = owners[starts]
     for at, factor in enumerate(_factors()[1]):
-        place = found[at // PARTS, :, at % PARTS]
-        here = empty[sets, at % PARTS]
-        place[sets[here]] = np.minimum.reduceat(low * factor, starts)[here]
+        here = parts[sets, at % PARTS]
+        found[at // PARTS, sets[here] * PARTS + at % PARTS] = np.minimum.reduceat(low * factor, starts)[here]
 
 
 @cache
 def _factors() -> tuple[Factors, Factors]:
-    """Odd factors: one for each row of a part, one for each row of a set. Shingles are hashes, and a product puts them in
-    another order."""
+    """Odd factors: one for each row of a part, and one for each row of a set. Shingles are hashes, and a product puts
+    them in another order."""
     import numpy as np
 
     drawn = np.random.Generator(np.random.PCG64(7)).integers(1 << 31, size=2 * ROWS * BANDS, dtype=np.uint32)

@@ -126,7 +126,7 @@ class Sets:
             first = last
 
     def equal(self) -> Iterator[tuple[int, int]]:
-        """Sets that are equal to one before them, ascending, each with the first that it is equal to; empty ones are not."""
+        """Sets that are equal to an earlier one, ascending, each with the first of those; empty ones are like nothing."""
         import numpy as np
 
         sums = np.array(self._sums)
