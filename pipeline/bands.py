@@ -169,7 +169,7 @@ def _signatures(grams: Grams, owners: Numbers, count: int) -> Signatures:
     cells = owners * PARTS + (grams >> np.uint64(64 - PARTS.bit_length() + 1)).astype(np.int64)
     starts = np.flatnonzero(np.concatenate(([True], cells[1:] != cells[:-1])))
     found = np.empty((times, count * PARTS), np.uint8)
-    for row, factor in zip(found, _factors()[0], strict=False):
+    for row, factor in zip(found, _factors()[0], strict=True):
         row[cells[starts]] = np.minimum.reduceat(low * factor, starts)
     empty = np.ones(count * PARTS, bool)
     empty[cells[starts]] = False
@@ -193,9 +193,10 @@ def _fill(found: Signatures, empty: Which, low: Factors, owners: Numbers) -> Non
     low, owners = low[wanted], owners[wanted]
     starts = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
     sets = owners[starts]
-    for at, factor in enumerate(_factors()[1]):
-        here = parts[sets, at % PARTS]
-        found[at // PARTS, sets[here] * PARTS + at % PARTS] = np.minimum.reduceat(low * factor, starts)[here]
+    for row, factors in zip(found, _factors()[1].reshape(-1, PARTS, 1), strict=True):
+        least = np.minimum.reduceat(low * factors, starts, axis=1).astype(np.uint8)
+        cells = row.reshape(-1, PARTS)
+        cells[sets] = np.where(parts[sets], least.T, cells[sets])
 
 
 @cache
