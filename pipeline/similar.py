@@ -42,6 +42,8 @@ DENSE = 32
 HELD_BY, HELD_BY_SHARE, HELD_BY_MOST, COLUMNS = 256, 1 / 8, 1024, 4096
 """A token is counted by bits where more sets hold it than these: 256, or an eighth of all up to 1,024; at most so many
 tokens. At an eighth, a count token by token takes about as long as one by bits."""
+_ROUNDING = 1e-9
+"""More than what a product of a threshold and a size is wrong by."""
 _WAITING = 1 << 20
 """So many pairs are sorted out at once."""
 _CHUNK = 4096
@@ -336,11 +338,13 @@ class _Join:
         column[common] = np.arange(len(common))
         columns = np.repeat(column, held)
         self._set_bits(owners[columns >= 0], columns[columns >= 0], len(common))
-        self.members = owners[columns < 0]
-        held = held[column < 0]
+        self.members, held = _rare_first(owners[columns < 0], held[column < 0])
         self.mine = np.argsort(self.members, kind="stable").astype(np.int32)
         self.first = np.repeat((np.cumsum(held) - held).astype(np.int32), held)[self.mine]
         self.starts = self.members[self.mine].searchsorted(np.arange(len(places) + 1))
+        shared = np.diff(self.starts) + self.common
+        self.telling = shared - np.ceil(threshold * self.sizes - _ROUNDING).astype(np.int64) + 1
+        self.wanted = np.zeros(len(places), bool)
 
     def _set_bits(self, owners: Places, columns: Columns, count: int) -> None:
         """The tokens that many sets hold, as bits of each set; and which sets hold so many that these may suffice."""
@@ -375,20 +379,48 @@ class _Join:
             forest.add(int(self.places[this]), self.places[others], alike, may)
 
     def _counted(self, this: int) -> tuple[Numbers, Numbers]:
-        """Sets before this one that may be like it, and how many tokens both hold of those that few hold."""
+        """Sets before this one that may be like it, and how many tokens both hold of those that few hold.
+
+        A set that is like this one holds one of its `telling` rarest tokens, or too few of them are left to share (prefix
+        filter; Chaudhuri, Ganti, Kaushik 2006).
+        """
         import numpy as np
 
         mine = slice(self.starts[this], self.starts[this + 1])
         first = self.first[mine]
         counts = self.mine[mine] - first
-        total = int(counts.sum())
-        before = np.repeat(np.cumsum(counts) - counts - first, counts)
-        hits = self.members[np.arange(total) - before]
-        if not self.mostly[this] and total < this:
+        telling = max(0, int(self.telling[this]))
+        if telling <= len(counts):
+            others = np.unique(self._hits(first[:telling], counts[:telling]))
+            if not len(others):
+                return others, others
+            self.wanted[others] = True
+            hits = self._hits(first, counts)
+            hits = hits[self.wanted[hits]]
+            self.wanted[others] = False
+            return others, np.bincount(others.searchsorted(hits), minlength=len(others))
+        hits = self._hits(first, counts)
+        if not self.mostly[this] and len(hits) < this:
             return np.unique(hits, return_counts=True)
         shared = np.bincount(hits, minlength=this)
         others = np.flatnonzero((shared > 0) | self.mostly[:this]) if self.mostly[this] else np.flatnonzero(shared)
         return others, shared[others]
+
+    def _hits(self, first: Places, counts: Places) -> Places:
+        """Who holds some tokens, by where each token's sets begin and how many of them come before this one."""
+        import numpy as np
+
+        before = np.repeat(np.cumsum(counts) - counts - first, counts)
+        return self.members[np.arange(len(before)) - before]
+
+
+def _rare_first(owners: Places, held: Places) -> tuple[Places, Places]:
+    """Who holds each token and how many, the rarest tokens first."""
+    import numpy as np
+
+    by = np.argsort(held, kind="stable")
+    starts, held = (np.cumsum(held) - held)[by], held[by]
+    return owners[np.repeat(starts - np.cumsum(held) + held, held) + np.arange(len(owners))], held
 
 
 def _shared(sets: Sets, numbers: Sequence[int]) -> tuple[Places, Places]:
