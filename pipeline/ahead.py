@@ -1,11 +1,10 @@
-"""Work on arrays that goes on while the next is read: numpy lets go of the interpreter, so threads use further cores."""
+"""Work on arrays in several threads at once: numpy lets go of the interpreter, so that they use further cores."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -20,23 +19,27 @@ def cores() -> int:
 def in_order(work: Callable[[Item], Made], items: Iterable[Item], threads: int | None = None) -> Iterator[Made]:
     """What `work` makes of each item, in their order.
 
+    As many items as there are threads are read, and then worked on. Who reads the next ones meanwhile has the
+    interpreter, and threads that come back to it after each array wait for that: measured, it is as fast and takes a
+    fifth more of the cores.
+
     Args:
         work: what threads may do at the same time.
-        items: read here, a few ahead of what is taken.
+        items: read in the caller's thread.
         threads: as many as cores where None.
     """
     left, threads = iter(items), threads or cores()
-    first = list(islice(left, 2))
-    if threads == 1 or len(first) < 2:
-        yield from map(work, chain(first, left))
+    some = list(islice(left, threads))
+    if len(some) < 2:
+        yield from map(work, some)
+        yield from map(work, left)
         return
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
-        waiting: deque[Future[Made]] = deque()
-        for item in chain(first, left):
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    with ThreadPoolExecutor(threads - 1, thread_name_prefix="in-order") as pool:
+        while some:
+            others = [pool.submit(work, item) for item in some[1:]]
+            yield work(some[0])
+            for other in others:
+                yield other.result()
+            some = list(islice(left, threads))

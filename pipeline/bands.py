@@ -108,7 +108,7 @@ def candidates(sets: Held, order: Numbers, threshold: float) -> Candidates:
     places[order] = np.arange(len(order))
     signed = np.empty((len(order), ROWS * BANDS), np.uint8)
     common = np.zeros(len(order), bool)
-    for there, found, often in in_order(partial(_signed, places, _often(sets, order)), sets.parts(), int(__import__("os").environ.get("TS","0")) or None):
+    for there, found, often in in_order(partial(_signed, places, _often(sets, order)), sets.parts()):
         signed[there], common[there] = found, often
     return Candidates(_pairs(signed, threshold), np.flatnonzero(common))
 
@@ -186,8 +186,7 @@ def _fill(found: Signatures, empty: Which, low: Factors, owners: Numbers) -> Non
     import numpy as np
 
     parts = empty.reshape(-1, PARTS)
-    some: Which = parts.any(axis=1)
-    wanted = some[owners]
+    wanted = np.bincount(np.flatnonzero(empty) // PARTS, minlength=len(parts))[owners] > 0
     if not wanted.any():
         return
     low, owners = low[wanted], owners[wanted]

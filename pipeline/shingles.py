@@ -96,7 +96,7 @@ class Shingler:
 
     def batches(self, texts: Iterable[Text]) -> Iterator[Batch]:
         """As `many`, a batch at a time; threads make some while the next texts are read."""
-        return in_order(self._batch, _batches(texts), int(__import__("os").environ.get("TH","0")) or None)
+        return in_order(self._batch, _batches(texts))
 
     def _batch(self, read: _Read) -> Batch:
         import numpy as np
