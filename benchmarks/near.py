@@ -117,8 +117,8 @@ def told(way: str, count: int, threshold: float) -> None:
         elif row.kind in ("refusal", "language"):  # many say the same
             alike.add(row.number)
     shares = {level: sum(hits) / len(hits) for level, hits in sorted(planted.items(), reverse=True)}
-    line = {"way": way, "cpu_s": round(took, 1), "wall_s": round(wall, 1), "mb": peak, "found": len(found), "recall": shares}
-    line["others"] = len(found - alike)
+    line = {"way": way, "cpu_s": round(took, 1), "wall_s": round(wall, 1), "mb": peak, "found": len(found),
+            "recall": shares, "others": len(found - alike)}
     print(json.dumps(line))
 
 

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .bands import Numbers
+    from .shingles import Grams
 
     Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
     Bits = np.ndarray[tuple[int, int], np.dtype[np.uint16]]
     Places = np.ndarray[tuple[int], np.dtype[np.int32]]
-    Columns = np.ndarray[tuple[int], np.dtype[np.int16]]
     Ones = np.ndarray[tuple[int], np.dtype[np.uint8]]
 
 HELD_BY, HELD_BY_SHARE, HELD_BY_MOST, COLUMNS = 256, 1 / 8, 1024, 4096
 """A token is counted by bits where more sets hold it than these: 256, or an eighth of all up to 1,024; at most so many
 tokens. At an eighth, a count token by token takes about as long as one by bits."""
+_PARTS = 16
+"""Tokens are sorted in so many parts, which takes less memory."""
 _ROUNDING = 1e-9
 """More than what a product of a threshold and a size is wrong by."""
 
@@ -50,11 +52,10 @@ class Join:
         most = max(HELD_BY, min(int(HELD_BY_SHARE * len(order)), HELD_BY_MOST))
         common = np.argsort(-held, kind="stable")[:COLUMNS]
         common = common[held[common] > most]
-        column = np.full(len(held), -1, np.int16)
-        column[common] = np.arange(len(common))
-        columns = np.repeat(column, held)
-        self._set_bits(owners[columns >= 0], columns[columns >= 0], len(common))
-        self.members, held = _rare_first(owners[columns < 0], held[column < 0])
+        self._set_bits(owners, held, common)
+        rare = np.ones(len(held), bool)
+        rare[common] = False
+        self.members, held = _rare_first(owners[np.repeat(rare, held)], held[rare])
         self.mine = np.argsort(self.members, kind="stable").astype(np.int32)
         self.first = np.repeat((np.cumsum(held) - held).astype(np.int32), held)[self.mine]
         self.starts = self.members[self.mine].searchsorted(np.arange(len(order) + 1))
@@ -62,18 +63,18 @@ class Join:
         self.telling = shared - np.ceil(threshold * self.sizes - _ROUNDING).astype(np.int64) + 1
         self.wanted = np.zeros(len(order), bool)
 
-    def _set_bits(self, owners: Places, columns: Columns, count: int) -> None:
+    def _set_bits(self, owners: Places, held: Places, tokens: Numbers) -> None:
         """The tokens that many sets hold, as bits of each set; and which sets hold so many that these may suffice."""
         import numpy as np
 
-        words = -(-count // 16)
-        bits = np.zeros(len(self.sizes) * words, np.uint16)
-        at = owners.astype(np.int64) * words + (columns >> 4)
-        np.add.at(bits, at, np.uint16(1) << (columns & 15).astype(np.uint16))
-        self.bits: Bits = bits.reshape(len(self.sizes), words)
-        self.common = np.bincount(owners, minlength=len(self.sizes))
-        self.mostly = self.common >= self.threshold * self.sizes
-        self.mostly &= self.common > 0
+        self.bits: Bits = np.zeros((len(self.sizes), -(-len(tokens) // 16)), np.uint16)
+        self.common = np.zeros(len(self.sizes), np.int64)
+        ends = np.cumsum(held, dtype=np.int64)
+        for column, token in enumerate(tokens.tolist()):
+            holders = owners[ends[token] - held[token] : ends[token]]
+            self.bits[holders, column // 16] |= np.uint16(1 << column % 16)
+            self.common[holders] += 1
+        self.mostly = (self.common >= self.threshold * self.sizes) & (self.common > 0)
 
     def pairs(self) -> Iterator[tuple[int, Numbers, Floats]]:
         """Each set with those before it that it is like, and their Jaccard."""
@@ -143,7 +144,7 @@ def _rare_first(owners: Places, held: Places) -> tuple[Places, Places]:
 def _shared(sets: Held, numbers: Sequence[int]) -> tuple[Places, Places]:
     """Who holds the tokens that several of some sets hold, token after token, and how many hold each.
 
-    Sets are told by their place. Memory: 40 bytes for every such token of a set while it works, then 4.
+    Sets are told by their place. Memory: 20 bytes for every such token of a set while it works, then 4.
     """
     import numpy as np
 
@@ -156,12 +157,20 @@ def _shared(sets: Held, numbers: Sequence[int]) -> tuple[Places, Places]:
         lengths.append(len(grams))
     del counts
     every = np.frombuffer(tokens, np.uint64)
-    by = np.argsort(every, kind="stable")
-    owners = np.repeat(np.arange(len(numbers), dtype=np.int32), lengths)[by]
-    every = every[by]
-    del tokens, by
-    starts = np.flatnonzero(np.concatenate(([True], every[1:] != every[:-1]))) if len(every) else np.zeros(0, np.int64)
-    held = np.diff(np.append(starts, len(every))).astype(np.int32)
+    owners = np.repeat(np.arange(len(numbers), dtype=np.int32), lengths)
+    parts = (every >> np.uint64(64 - _PARTS.bit_length() + 1)).astype(np.uint8)
+    found = [_together(every[here], owners[here]) for here in (np.flatnonzero(parts == each) for each in range(_PARTS))]
+    return np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
+
+
+def _together(tokens: Grams, owners: Places) -> tuple[Places, Places]:
+    """Who holds each of some tokens that several sets hold, and how many hold it."""
+    import numpy as np
+
+    by = np.argsort(tokens, kind="stable")
+    tokens, owners = tokens[by], owners[by]
+    starts = np.flatnonzero(np.concatenate(([True], tokens[1:] != tokens[:-1]))) if len(tokens) else by
+    held = np.diff(np.append(starts, len(tokens))).astype(np.int32)
     several = held > 1  # counters are shared
     return owners[np.repeat(several, held)], held[several]
 
