@@ -60,11 +60,14 @@ class Join:
         self.first = np.repeat((np.cumsum(held) - held).astype(np.int32), held)[self.mine]
         self.starts = self.members[self.mine].searchsorted(np.arange(len(order) + 1))
         shared = np.diff(self.starts) + self.common
-        self.telling = shared - np.ceil(threshold * self.sizes - _ROUNDING).astype(np.int64) + 1
+        need = np.ceil(threshold * self.sizes - _ROUNDING).astype(np.int64)
+        left_out = np.maximum(self.common, need // 2)
+        self.telling, self.least = shared - left_out, need - left_out
+        self.mostly = self.common >= need  # what many hold may suffice
         self.wanted = np.zeros(len(order), bool)
 
     def _set_bits(self, owners: Places, held: Places, tokens: Numbers) -> None:
-        """The tokens that many sets hold, as bits of each set; and which sets hold so many that these may suffice."""
+        """The tokens that many sets hold, as bits of each set, and how many of them a set holds."""
         import numpy as np
 
         self.bits: Bits = np.zeros((len(self.sizes), -(-len(tokens) // 16)), np.uint16)
@@ -74,7 +77,6 @@ class Join:
             holders = owners[ends[token] - held[token] : ends[token]]
             self.bits[holders, column // 16] |= np.uint16(1 << column % 16)
             self.common[holders] += 1
-        self.mostly = (self.common >= self.threshold * self.sizes) & (self.common > 0)
 
     def pairs(self) -> Iterator[tuple[int, Numbers, Floats]]:
         """Each set with those before it that it is like, and their Jaccard."""
@@ -98,31 +100,29 @@ class Join:
     def _counted(self, this: int) -> tuple[Numbers, Numbers]:
         """Sets before this one that may be like it, and how many tokens both hold of those that few hold.
 
-        A set that is like this one holds one of its `telling` rarest tokens, or too few are left to share (prefix
-        filter; Chaudhuri, Ganti, Kaushik 2006).
+        A set that is like this one shares a number of its tokens. Where half as many are left out, those that most sets
+        hold, it still shares half as many of the `telling` others, which hardly any set does (prefix filter; Chaudhuri,
+        Ganti, Kaushik 2006).
         """
         import numpy as np
 
         mine = slice(self.starts[this], self.starts[this + 1])
         first = self.first[mine]
         counts = self.mine[mine] - first
+        if self.mostly[this]:
+            every = np.bincount(self._hits(first, counts), minlength=this)
+            others = np.flatnonzero((every > 0) | self.mostly[:this])
+            return others, every[others]
         telling = max(0, int(self.telling[this]))
-        if telling <= len(counts):
-            others = np.unique(self._hits(first[:telling], counts[:telling])).astype(np.int64)
-            if not len(others):
-                return others, others
-            self.wanted[others] = True
-            hits = self._hits(first, counts)
-            hits = hits[self.wanted[hits]]
-            self.wanted[others] = False
-            return others, np.bincount(others.searchsorted(hits), minlength=len(others))
+        found, shared = np.unique(self._hits(first[:telling], counts[:telling]), return_counts=True)
+        others = found[shared >= self.least[this]].astype(np.int64)
+        if not len(others):
+            return others, others
+        self.wanted[others] = True
         hits = self._hits(first, counts)
-        if not self.mostly[this] and len(hits) < this:
-            others, shared = np.unique(hits, return_counts=True)
-            return others.astype(np.int64), shared
-        shared = np.bincount(hits, minlength=this)
-        others = np.flatnonzero((shared > 0) | self.mostly[:this]) if self.mostly[this] else np.flatnonzero(shared)
-        return others, shared[others]
+        hits = hits[self.wanted[hits]]
+        self.wanted[others] = False
+        return others, np.bincount(others.searchsorted(hits), minlength=len(others))
 
     def _hits(self, first: Places, counts: Places) -> Places:
         """Who holds some tokens, by where each token's sets begin and how many of them come before this one."""
