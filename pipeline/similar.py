@@ -52,7 +52,7 @@ class Link(NamedTuple):
 class Sets:
     """Many sets on disk, and the pairs of them that are alike.
 
-    The sets lie in a temporary file. Memory holds some 100 bytes per set, and the shingles that
+    The sets lie in a temporary file. Memory holds 16 bytes per set, some 120 more while they are paired, and the shingles that
     several sets have in the part that has to be indexed.
     """
 
