@@ -26,12 +26,7 @@ def show(done: Curation, name: str) -> None:
     console.out(f"{tally.kept:,} kept, {tally.dropped:,} dropped, {tally.flagged:,} flagged, of {tally.rows:,} rows")
     for why, count in done.aside.items():
         console.fact("aside", f"{console.plural(count, 'row')}: {_why(why)}")
-    rules = list(dict.fromkeys([*(rule["rule"] for rule in done.rules), *tally.by_rule]))
-    rows = [(rule, tally.by_rule[rule], console.percent(tally.by_rule[rule], tally.rows), tally.only_by_rule[rule],
-             tally.flagged_by_rule[rule]) for rule in rules]
-    columns = ("rule", "dropped", "of all", "only this", "flagged")
-    for line in console.table(rows, columns, right=columns[1:]):
-        console.out(line)
+    _rules(done)
     if pairs := tally.overlap[:PAIRS_SHOWN]:
         both = (f"{one} and {other} {count:,}" for (one, other), count in pairs)
         console.fact("both", f"dropped by {', '.join(both)}")
@@ -48,16 +43,33 @@ def show(done: Curation, name: str) -> None:
     console.say()
 
 
+def _rules(done: Curation) -> None:
+    """A line for each rule that dropped or flagged rows; the others in one."""
+    tally = done.tally
+    rules = dict.fromkeys([*(rule["rule"] for rule in done.rules), *tally.by_rule])
+    spoke = [rule for rule in rules if tally.by_rule[rule] or tally.flagged_by_rule[rule]]
+    rows = [(rule, tally.by_rule[rule], console.percent(tally.by_rule[rule], tally.rows), tally.only_by_rule[rule],
+             tally.flagged_by_rule[rule]) for rule in spoke]
+    columns = ("rule", "dropped", "of all", "only this", "flagged")
+    for line in console.table(rows, columns, right=columns[1:]) if rows else ():
+        console.out(line)
+    if quiet := [rule for rule in rules if rule not in spoke and not tally.errors_by_rule[rule]]:
+        console.fact("quiet", f"{console.plural(len(quiet), 'rule')} found nothing to drop or flag: {', '.join(quiet)}",
+                     "dim")
+
+
 def _which(tally: Tally, name: str) -> None:
     """How the rows of the table's last columns are listed."""
-    if not any(tally.only_by_rule.values()) and not tally.overlap:
-        return
+    lines, inspect = list[str](), f"synth inspect {name}"
     (first, second), _ = tally.overlap[0] if tally.overlap else (("", ""), 0)
-    rule = first or max(tally.only_by_rule, key=lambda each: tally.only_by_rule[each])
-    lines = [f"synth inspect {name} --where \"dropped_by == ['{rule}']\"   those that only {rule} drops"]
-    lines += [f"synth inspect {name} --where \"'{first}' in dropped_by and '{second}' in dropped_by\"   that both drop"
-              ] if second else []
-    console.fact("list", "\n".join(lines), "dim")
+    if rule := first or max(tally.only_by_rule, key=lambda each: tally.only_by_rule[each], default=""):
+        lines.append(f"{inspect} --where \"dropped_by == ['{rule}']\"   those that only {rule} drops")
+    if second:
+        lines.append(f"{inspect} --where \"'{first}' in dropped_by and '{second}' in dropped_by\"   that both drop")
+    if tally.flagged:
+        lines.append(f"{inspect} --state flagged   kept, with a finding against them")
+    if lines:
+        console.fact("list", "\n".join(lines), "dim")
 
 
 def _alike(done: Curation, name: str) -> None:

@@ -16,6 +16,8 @@ from .tally import Change, Changed, Tally
 
 RECIPE, GIVEN = "recipe", "--rule"
 """Who names rules."""
+LARGEST = 8
+"""Clusters of rows that the manifest keeps; all are in `curate --json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,7 @@ class Curation:
                 "rows": share.rows, "dropped": share.dropped, "by_rule": share.by_rule}
         uneven = [{**one._asdict(), "test": one.test._asdict()} for one in tally.uneven]
         together = [{"rules": list(pair), "rows": count} for pair, count in tally.overlap]
-        clusters = {rule: [{**one._asdict(), "weakest": one.weakest._asdict()} for one in found]
-                    for rule, found in self.clusters.items()}
+        clusters = {rule: _plain(found) for rule, found in self.clusters.items()}
         return {"together": together, "axes": axes, "uneven": uneven, "clusters": clusters,
                 "starved": starved.as_json() if starved else None}
 
@@ -111,7 +112,13 @@ class Curation:
             "only_by_rule": ranked(tally.only_by_rule), "flagged": tally.flagged,
             "flagged_by_rule": ranked(tally.flagged_by_rule), "errors_by_rule": ranked(tally.errors_by_rule),
             "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules, "by": self.by,
+            "clusters": {rule: {"clusters": len(found), "rows": sum(one.rows for one in found),
+                                "largest": _plain(found[:LARGEST])} for rule, found in self.clusters.items() if found},
         }
+
+
+def _plain(clusters: Sequence[Cluster]) -> list[dict[str, Any]]:
+    return [{**one._asdict(), "weakest": one.weakest._asdict()} for one in clusters]
 
 
 def _begins(text: str, room: int = 60) -> str:
