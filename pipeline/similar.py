@@ -52,8 +52,8 @@ class Link(NamedTuple):
 class Sets:
     """Many sets on disk, and the pairs of them that are alike.
 
-    The sets lie in a temporary file. Memory holds 16 bytes per set, some 120 more while they are paired, and the shingles that
-    several sets have in the part that has to be indexed.
+    The sets lie in a temporary file. Memory holds 16 bytes per set, some 120 more while they are paired, and the
+    shingles that several sets have in the part that has to be indexed.
     """
 
     def __init__(self) -> None:
