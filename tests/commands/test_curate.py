@@ -225,7 +225,7 @@ def test_what_another_bound_would_decide(ferry: Path, capsys: pytest.CaptureFixt
     assert lines[2].split() == ["length", "1", "0", "1", "0"]
     assert "no longer length: 5 bytes < 10" in lines[4]
     assert said.err.splitlines()[-1] == (
-        "next   synth curate ferry --rule 'length: {unit: bytes, min: 5}' --rule refusal   # decides so")
+        "next   synth curate ferry --rule 'length: {min: 5, unit: bytes}' --rule refusal   # decides so")
     assert main(["curate", "ferry", "--what-if", "length.min=5", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["now"]["kept"], told["then"]["kept"], told["changed"]) == (1, 2, {"back": 1, "gone": 0})
@@ -375,7 +375,8 @@ def test_the_rows_behind_the_table_can_be_listed(ferry: Path, capsys: pytest.Cap
     rules = ["--rule", "length: {min: 30, unit: words}", "--rule", "refusal"]
     assert main(["curate", "ferry", *rules]) == 3
     said = capsys.readouterr().err
-    assert "synth inspect ferry --where \"dropped_by == ['length']\"   those that only length drops" in said
+    assert "synth inspect ferry --where \"dropped_by == ['length']\"  " in said
+    assert "   those that only length drops\n" in said
     for where, count in (("dropped_by == ['length']", 2), ("'length' in dropped_by and 'refusal' in dropped_by", 1)):
         assert main(["inspect", "ferry", "--where", where, "--json"]) == 0
         assert len(json.loads(capsys.readouterr().out)) == count
