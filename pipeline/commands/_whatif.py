@@ -88,7 +88,9 @@ def _show_several(found: Sequence[WhatIf]) -> None:
     for line in console.table(rows, columns, right=columns[:-1]):
         console.out(line)
     _reviewed(found[0])
-    _unseen(found[0])
+    compared = dict.fromkeys(rule for each in found for rule in each.compared)
+    stored = dict.fromkeys(rule for each in found for rule in each.stored if rule not in compared)
+    _unseen(found[0]._replace(compared=list(compared), stored=list(stored)))
 
 
 def _value(value: Any) -> str:

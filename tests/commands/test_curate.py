@@ -352,16 +352,18 @@ def test_a_bound_of_a_preset_is_proposed_within_the_preset(ferry: Path, capsys: 
     assert main(["curate", "ferry"]) == 0
     capsys.readouterr()
     assert main(["curate", "ferry", "--what-if", "length.min=800"]) == 0
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("decides so, once the recipe says curate: [sft: {length: {min: 800}}]")
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2] == "write  the recipe: curate: [sft: {length: {min: 800}}]"
+    assert said[-1].startswith("next   synth curate ferry --set curate.length.min=800   # decides so for once")
     recipe = ferry.parent.parent / "ferry.yaml"
     recipe.write_text((ferry / "recipe.yaml").read_text()
                       + "curate: [sft: {pii: off, length: {max: 9000}}, finish_reason]\n")
     assert main(["curate", "ferry"]) == 0
     capsys.readouterr()
     assert main(["curate", "ferry", "--what-if", "length.min=800"]) == 0
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("says curate: [sft: {pii: false, length: {max: 9000, min: 800}}, finish_reason]")
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2].startswith("write  ferry.yaml:")
+    assert said[-2].endswith(": curate: [sft: {pii: false, length: {max: 9000, min: 800}}, finish_reason]")
 
 
 def test_rules_of_the_command_line_say_what_they_replace(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,9 +129,10 @@ def test_a_rule_of_ones_own_is_proposed_by_its_path(dataset: Dataset, tmp_path: 
     curate(dataset, recipe.curate, recipe)
     assert what_if(dataset, ["long-goats-2.min=30"], recipe).proposal.lines == [
         ("plots.yaml:8", "{rule: ./long_goats.py, min: 30}")]
-    curate(dataset, recipe.curate, recipe, "--rule {}".format)
+    given = [Item(name="./long_goats.py", options={"min": least}) for least in (4, 5)]
+    curate(dataset, given, recipe, "--rule {}".format)
     found = what_if(dataset, ["long-goats-2.min=30"], recipe)
-    assert found.proposal == ([], ["--rule", "{rule: ./long_goats.py, min: 3}", "--rule",
+    assert found.proposal == ([], ["--rule", "{rule: ./long_goats.py, min: 4}", "--rule",
                                    "{rule: ./long_goats.py, min: 30}"])
     proposed = [Item.model_validate(parse(rule, "--rule")[0]) for rule in found.proposal.words[1::2]]
     assert curate(dataset, proposed, recipe).tally.by_rule == {"long-goats-2": 1}
@@ -140,7 +141,8 @@ def test_a_rule_of_ones_own_is_proposed_by_its_path(dataset: Dataset, tmp_path: 
 @pytest.mark.parametrize(("text", "message", "hint"), [
     ("lenght.min=3", "no rule 'lenght' in the last curation", "did you mean 'length'?"),
     ("length.mn=3", "length has no bound 'mn'", "did you mean 'min'?"),
-    ("length=3", "no bound in 'length=3'", "it moves length.min (20), length.max (none)\nsynth curate plots --what-if length.min"),
+    ("length=3", "no bound in 'length=3'",
+     "it moves length.min (20), length.max (none)\nsynth curate plots --what-if length.min"),
     ("length.min=abc", "length: min: a whole number is wanted here", ""),
     ("length.max=3", "length: min 20 is above max 3", ""),
     ("length.unit=words", "length.unit changes what is measured", "--rule 'length: {min: 20, unit: words}'"),
