@@ -180,11 +180,9 @@ def asking(rule: AnyRule, bound: str = "", *, value: bool = False) -> str:
         bound: one of them; the first, or the one that pairs are compared with, where none is named.
         value: whether it has to be a value.
     """
-    fields = type(rule.bounds).model_fields
-    linked = isinstance(rule, LinkedRule)
-    bound = bound or (rule.threshold if isinstance(rule, LinkedRule) else next(filter(partial(_tabled, rule), fields),
-                                                                               next(iter(fields))))
-    if not value and (isinstance(rule, RowRule) or (linked and bound == getattr(rule, "threshold", ""))):
+    fields, threshold = type(rule.bounds).model_fields, rule.threshold if isinstance(rule, LinkedRule) else ""
+    bound = bound or threshold or next(filter(partial(_tabled, rule), fields), next(iter(fields)))
+    if not value and (bound == threshold or (isinstance(rule, RowRule) and _tabled(rule, bound))):
         return f"{rule.name}.{bound}"
     return shlex.quote(f"{rule.name}.{bound}={_yaml.flow(_another(rule, bound))}")
 
