@@ -93,7 +93,7 @@ def _suggested(found: Calibration) -> Iterator[tuple[str, str]]:
     chosen = found.chosen
     if chosen.all:
         much = ("which is enough" if chosen.why == "precision" else
-                f"and no bound reaches {found.want:g}, nor is one better in both (F1)")
+                f"and no bound reaches {found.want:g} or is better in both (F1)")
         yield "suggested", (f"no bound of {found.rule}: where every row passes, precision is "
                             f"{chosen.at.precision.value:.2f}, {much}")
         return
