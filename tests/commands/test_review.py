@@ -218,15 +218,15 @@ def test_no_bound_is_suggested_where_all_may_pass(words: Path, capsys: pytest.Ca
 def test_where_no_bound_is_better_than_none_the_table_and_the_rows_say_the_same(
     words: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    rows = [f"{name},{int(number % 3 != 1)}" for number, name in enumerate(ids(words), 1)]
+    rows = [f"{name},{int(number == 1 or number % 3 != 1)}" for number, name in enumerate(ids(words), 1)]
     Path("labels.csv").write_text("id,label\n" + "\n".join(rows))
     assert main(["review", "words", "--labels", "labels.csv"]) == 0
     capsys.readouterr()
     assert main(["curate", "words", "--calibrate", "length", "--precision", "1"]) == 0
     said = capsys.readouterr()
-    assert "no bound of length: where every row passes, precision is 0.65, and no bound reaches 1 or" in said.out
+    assert "no bound of length: where every row passes, precision is 0.68, and no bound reaches 1 or" in said.out
     assert "suggested" not in said.out.replace("  suggested  no bound", "")
-    assert "where every row passes it differs from the labels on 14 rows" in said.out
+    assert "where every row passes it differs from the labels on 13 rows" in said.out
     assert main(["curate", "words", "--calibrate", "length", "--precision", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["chosen"]["all"], found["move"], found["decides"]) == (True, "", [])
