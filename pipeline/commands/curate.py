@@ -32,7 +32,8 @@ if TYPE_CHECKING:
               help="What another bound would decide, as length.min=800; without a value, the rows kept at each. "
                    "From what was measured, writes nothing. Repeatable.")
 @click.option("--diff", is_flag=True, help="Only show which rows would change their state, and why; where none would, "
-                                           "or after --rule, which ones the last curation changed. Writes nothing.")
+                                           "or after --rule, --set or --against, which ones the last curation "
+                                           "changed. Writes nothing.")
 @click.option("--undo", is_flag=True, help="Bring back what was decided before the last curation; again: undo that.")
 @click.option("--calibrate", metavar="RULE[.BOUND]",
               help="A rule's numbers beside the labels of `synth review`: agreement, and the bound with its expected "
