@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-<<<<<<< HEAD
 import shlex
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
-=======
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
->>>>>>> main
 
 import click
 
@@ -82,7 +77,6 @@ def read(
     return Filters(tuple(axes), rules, state, text, condition, ("",) if "all" in cluster else cluster)
 
 
-<<<<<<< HEAD
 def _no_axis(wanted: str, name: str, value: str, known: list[str], names: list[str]) -> RecipeError:
     """What is said where a name is none of an axis: a column of the source rows is asked for by --where."""
     if f"fields.{name}" not in known or not name.isidentifier():
@@ -101,8 +95,6 @@ def _no_axis(wanted: str, name: str, value: str, known: list[str], names: list[s
                        f"synth {verb} NAME --where {safe}")
 
 
-def _condition(text: str, known: list[str]) -> Callable[[dict[str, Any]], bool]:
-=======
 def _rules(dataset: Dataset) -> list[str]:
     """What the last curation may have dropped rows by; none where there was none."""
     noted = (dataset.manifest().get("curation") or {}).get("rules") or []
@@ -110,7 +102,6 @@ def _rules(dataset: Dataset) -> list[str]:
 
 
 def _condition(text: str, known: list[str], rules: list[str]) -> Callable[[dict[str, Any]], bool]:
->>>>>>> main
     from pipeline.grid.template import Condition
 
     condition = Condition(text, "--where")
