@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import marshal
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
@@ -25,9 +26,10 @@ from pipeline.store.verdicts import findings_bytes, verdict_line
 from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
 
 from .asking import Ask, Asking, asks
+from .columns import Columns, columns_of, texts_of
 from .linked import linked, ready
 from .measure import Asked, Judged, Measuring, free
-from .outcome import GIVEN, RECIPE, Curation, against
+from .outcome import GIVEN, RECIPE, Curation, against, reviewed
 from .starved import KeptDraws
 from .tally import Change, Changed, Tally
 
@@ -36,7 +38,7 @@ NOT_COMPARED = "not compared: dropped before"
 
 def curate(
     dataset: Dataset, items: Sequence[Item], recipe: Recipe | None = None, where: Callable[[int], str] | None = None,
-    *, diff: bool = False, processes: int | None = None, ask: Ask | None = None,
+    *, by: str = "", diff: bool = False, processes: int | None = None, ask: Ask | None = None,
 ) -> Curation:
     """Measures every row by every rule, decides, and writes verdicts.jsonl.
 
@@ -45,6 +47,7 @@ def curate(
         items: the rules, as `recipe.curate`.
         recipe: says where an item stands, and where rules of its own lie.
         where: the place of the i-th item, where that is not the recipe.
+        by: who names the rules, as a person reads it: the recipe, or `--rule` where `where` is given, if empty.
         diff: only say what would change, row by row: nothing is written.
         processes: that measure, at most; one for each core where None.
         ask: how rules that ask may do so; where None, they know what they knew.
@@ -60,8 +63,9 @@ def curate(
     ready(rules, places)
     measuring = Measuring(free(rules), items, folder, processes)
     with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
+        by = by or (GIVEN if where else RECIPE)
         asking = Asking(dataset, asks(rules), ask, diff)
-        done = _Run(dataset, rules, measuring, asking, spool, GIVEN if where else RECIPE, diff).go()
+        done = _Run(dataset, rules, items, recipe, measuring, asking, spool, by, diff).go()
     if asking.fault is not None:
         raise asking.fault
     return done
@@ -77,6 +81,8 @@ class _Row(NamedTuple):
         before: the state after the last curation, and what dropped it; None where it was not judged.
         edited: whether its text is another than was judged then.
         draw: what it was made for.
+        reviewed: whether a person decided on it since then, or took that back.
+        columns: of its source, by which rows are counted.
     """
 
     sample: str
@@ -90,6 +96,8 @@ class _Row(NamedTuple):
     before: tuple[str, str] | None
     draw: str | None
     edited: bool
+    reviewed: bool
+    columns: dict[str, str | None]
 
     @property
     def stands(self) -> bool:
@@ -110,6 +118,8 @@ class _Run:
 
     dataset: Dataset
     rules: list[AnyRule]
+    items: Sequence[Item]
+    recipe: Recipe | None
     measuring: Measuring
     asking: Asking
     spool: IO[bytes]
@@ -132,6 +142,8 @@ class _Run:
     draws: KeptDraws = field(default_factory=KeptDraws)
     changed: Changed = field(default_factory=Changed)
     edited: int = 0
+    reviewed: Changed = field(default_factory=Changed)
+    foreign: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
 
     def go(self) -> Curation:
@@ -152,11 +164,13 @@ class _Run:
             rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
             self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
             self.draws, self.edited, self.clusters, self.stored, self.asking.told if self.asking.rules else None,
+            self.reviewed, self.foreign,
         )
         if not self.diff:
             judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
             before = {"curation_before": noted} if kept else {}
-            self.dataset.notes({"curation": {**done.as_json(), "judged": judged}, **before})
+            named = [_plain(item.model_dump()) for item in self.items]
+            self.dataset.notes({"curation": {**done.as_json(), "named": named, "judged": judged}, **before})
         return done
 
     @staticmethod
@@ -171,7 +185,7 @@ class _Run:
 
     def _judge_rows(self, as_it_was: bool) -> None:
         reviews, aside = self.dataset.reviews(), self.dataset.aside()
-        parents: dict[str, str] = {}
+        parents, texts = dict[str, str](), texts_of(self.dataset, self.recipe)
         earlier: dict[str, tuple[str, str]] = {}  # of rows that were edited since
 
         def note(verdict: Verdict) -> None:
@@ -180,7 +194,8 @@ class _Run:
         rows = joined(self.dataset, self.problems.append, whole=False, as_it_was=as_it_was, earlier=note)
         for asked, judged in self.measuring.run(rows):
             sample = asked.sample
-            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None))
+            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None),
+                              columns_of(sample, texts))
             marshal.dump(tuple(row), self.spool)
             self.reused += judged.reused + self.asking.note(sample, asked.verdict)
             if row.aside is not None:
@@ -188,7 +203,7 @@ class _Run:
                 continue
             self.tally.rewritten += sample.parent is not None
             if self.diff and asked.verdict is not None:
-                self.before.add(asked.verdict, row.cell, row.text)
+                self.before.add(asked.verdict, row.cell, row.text, row.columns)
             if row.decided == "keep":
                 self.held.add(sample.id)
             if row.stands:
@@ -261,6 +276,9 @@ class _Run:
         self.pairs.append(measured)
         self.stored += [rule.name] if stored else []
         self.clusters[rule.name] = found.clusters
+        at = getattr(rule.bounds, rule.threshold)
+        self.foreign.update(pair.right.rpartition(":")[0] for pair in measured.pairs.foreign
+                            if pair.jaccard >= at and pair.left not in self.held)
         return found.matches
 
     def _scores(self, rule: LinkedRule[Any, Any], rows: set[str]) -> dict[str, float]:
@@ -311,7 +329,7 @@ class _Run:
             if row.aside is None:
                 spoke = tuple(Finding(rule, None, outcome, reason) for rule, outcome, reason in row.spoke)
                 verdict = Verdict(row.sample, row.digest, state, (*spoke, *more))
-                self.tally.add(verdict, row.cell, row.text)
+                self.tally.add(verdict, row.cell, row.text, row.columns)
                 if row.draw is not None and (stands or child in self.standing):
                     self.draws.add(row.draw)
                 self._compare_with(row, verdict)
@@ -325,9 +343,11 @@ class _Run:
         gone = verdict.state == "dropped"
         self.changed = Changed(self.changed.back + (not gone), self.changed.gone + gone)
         self.edited += row.edited
+        if row.reviewed:
+            self.reviewed = Changed(self.reviewed.back + (not gone), self.reviewed.gone + gone)
         if self.diff:
             why = against(verdict.findings) if gone else row.before[1]
-            self.changes.append(Change(row.sample, verdict.state, why, row.text))
+            self.changes.append(Change(row.sample, verdict.state, why, row.text, row.reviewed))
 
     def _compared(self, rule: CompareRule[Any, Any], row: _Row, stands: bool) -> Finding:
         outcome: Outcome
@@ -346,12 +366,14 @@ class _Run:
 
 def _judged_row(
     asked: Asked, judged: Judged, review: dict[str, Any] | None, aside: str | None, earlier: tuple[str, str] | None,
+    columns: Columns,
 ) -> _Row:
     """A row with what rules and a person say of it. `earlier`: what was decided on another text of it."""
     sample, verdict = asked
+    before = next((found.value for found in verdict.findings if found.rule == REVIEW), None) if verdict else None
     findings, spoke = judged.findings, [(found.rule, found.outcome, found.reason) for found in judged.spoke]
     if review is not None:
-        decided = _reviewed(review, sample)
+        decided = reviewed(review, sample)
         findings = b",".join(part for part in (findings, findings_bytes([decided])) if part)
         spoke += [(decided.rule, decided.outcome, decided.reason)] if decided.outcome == "drop" else []
     draw = sample.provenance.get("draw")
@@ -360,20 +382,17 @@ def _judged_row(
         str(review["action"]) if review else None, aside,
         {axis: str(value) for axis, value in sample.cell.items()}, sample.answer[:200],
         (verdict.state, against(verdict.findings)) if verdict else earlier, draw if isinstance(draw, str) else None,
-        verdict is None and earlier is not None,
+        verdict is None and earlier is not None, verdict is not None and before != (review or {}).get("action"),
+        columns,
     )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for, as a date, as a text."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def _settings(rules: Any) -> list[tuple[Any, Any]]:
     """Names and options of rules as the manifest has them."""
     listed = rules if isinstance(rules, list) else []
     return [(rule.get("rule"), rule.get("options")) for rule in listed if isinstance(rule, dict)]
-
-
-def _reviewed(review: dict[str, Any], sample: Sample) -> Finding:
-    """A person's decision as a finding."""
-    action = str(review["action"])
-    stale = ", on an earlier text of this row" if review.get("digest") not in ("", None, sample.digest) else ""
-    by = f" by {review['by']}" if review.get("by") else ""
-    note = f" ({review['note']})" if review.get("note") else ""
-    return Finding(REVIEW, action, "keep" if action == "keep" else "drop", f"decided{by}: {action}{note}{stale}")
