@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _console as console
-from pipeline.commands import _curated
+from pipeline.commands import _curated, _judged
 from pipeline.commands._options import Target
 from pipeline.errors import RecipeError
 
@@ -63,7 +63,8 @@ def _several(dataset: Dataset, target: Target, ways: Sequence[Sequence[str]], js
     from pipeline.curate import what_if
 
     recipe = target.recipe()
-    found = [what_if(dataset, way, recipe) for way in ways]
+    with _judged.Judging(target, recipe, dataset, yes=False, as_before=True) as judges:
+        found = [what_if(dataset, way, recipe, judges) for way in ways]
     if json_:
         console.as_json([what_if_json(each, each.curation.draws.starved(dataset)) for each in found])
     else:
@@ -102,11 +103,14 @@ def _value(value: Any) -> str:
 def _one(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
     from pipeline.curate import what_if
 
-    found = what_if(dataset, texts, target.recipe())
+    recipe = target.recipe()
+    with _judged.Judging(target, recipe, dataset, yes=False, as_before=True) as judges:
+        found = what_if(dataset, texts, recipe, judges)
     if json_:
         console.as_json(what_if_json(found, found.curation.draws.starved(dataset)))
     else:
         show_what_if(found)
+        _judged.tell_ahead(found.curation.asked)
     if found.changed == (0, 0):
         console.next_command(f"synth inspect {target.name} --sample 5")
         return

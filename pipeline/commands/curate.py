@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _curated, _outcome, _whatif
-from pipeline.commands._options import Target, json_option, target
+from pipeline.commands import _curated, _judged, _outcome, _whatif
+from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 from pipeline.registry import printed
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("curate")
-@target(sets=True)
+@target(sets=True, asks=True)
 @click.option("--rule", "rules", multiple=True, metavar="RULE",
               help="This rule instead of the recipe's, as 'length: {min: 100, unit: chars}'. Repeatable.")
 @click.option("--against", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
@@ -40,10 +40,13 @@ if TYPE_CHECKING:
                    "precision and recall. Writes nothing.")
 @click.option("--precision", type=click.FloatRange(0, 1, min_open=True), metavar="P",
               help="Of --calibrate: the share of the kept rows that people are to keep too. [0.9]")
+@click.option("--retry", is_flag=True, help="Ask again where the answer to a rule that asks could not be used.")
+@yes_option
 @json_option
+@click.pass_context
 def command(
-    target: Target, rules: tuple[str, ...], against: tuple[Path, ...], what_ifs: tuple[str, ...], diff: bool,
-    undo: bool, json_: bool, **beside: Any,
+    context: click.Context, /, target: Target, rules: tuple[str, ...], against: tuple[Path, ...],
+    what_ifs: tuple[str, ...], diff: bool, undo: bool, json_: bool, **beside: Any,
 ) -> None:
     """Measures every row by every rule and decides which ones are kept. Nothing is deleted.
 
@@ -60,6 +63,7 @@ def command(
     from pipeline.curate import curate
     from pipeline.status import shipped
 
+    yes, retry = beside.pop("yes"), beside.pop("retry")
     labels = bool(beside["calibrate"] or beside["precision"])
     named = {"--rule": rules, "--set": () if rules else target.sets, "--against": tuple(map(str, against))}
     _one_of(target, named, {
@@ -87,7 +91,8 @@ def command(
         items, where = given or recipe.curate, (lambda index: f"--rule {index + 1}") if given else None
         if against:
             items, where = _against(items, against, recipe, dataset), where or "--against (rule {})".format
-        done = curate(dataset, items, recipe, where, by=" and ".join(filter(named.get, named)), diff=diff)
+        with _judged.Judging(target, recipe, dataset, yes, retry=retry) as ask:
+            done = curate(dataset, items, recipe, where, by=" and ".join(filter(named.get, named)), diff=diff, ask=ask)
         exported = shipped(dataset)
         plain = not (given or against or target.sets)
         if diff and plain and done.is_no_news and _last(dataset, target, done, json_):
@@ -95,6 +100,7 @@ def command(
         starved = done.draws.starved(dataset) if json_ or not diff else None
         if not json_ and not diff:
             _curated.show(done, target)
+            _judged.tell(done.asked, target.name)
             _curated.tell_starved(starved, dataset, target, recipe.sample.keep)
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
@@ -103,12 +109,16 @@ def command(
         console.as_json({**done.as_json(), **told, **changes, **written})
     elif diff:
         _curated.show_changes(done, dataset.name)
+        _judged.tell_ahead(done.asked)
     for problem in done.problems[:5]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
     if diff:
         console.next_command(_typed(target, named), "decides so")
         return
     console.wrote(done.verdicts)
+    if done.interrupted:
+        _outcome.stopped(f"synth curate {target.name}")
+        context.exit(_outcome.INTERRUPTED)
     done.require_rows(target.name)
     if exported:
         console.next_command(f"synth inspect {target.name} --sample 5", "the exports are up to date")

@@ -15,7 +15,7 @@ from pipeline.options import own_folder
 from pipeline.overrides import with_option
 from pipeline.recipe import Recipe
 from pipeline.registry import plugins, printed
-from pipeline.rules import AnyRule, LinkedRule, RowRule, open_rules, resolved
+from pipeline.rules import AnyRule, LinkedRule, RowRule, as_before, open_rules, resolved
 from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.words import number
@@ -94,6 +94,7 @@ def last_rules(dataset: Dataset, recipe: Recipe | None) -> Noted:
     items = [Item(name=_kind(rule), options=dict(rule.get("options") or {})) for rule in listed]
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, lambda index: f"{listed[index].get('rule')} of the last curation", folder)
+    as_before(rules, dataset.manifest())
     named = [Item.model_validate(each) for each in noted.get("named") or []]
     return Noted(items, rules, named, str(noted.get("by", "")), folder)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import YieldError
-from pipeline.types import Cluster, Finding, Problem
+from pipeline.rows import REVIEW
+from pipeline.types import Cluster, Finding, Problem, Sample
 from pipeline.words import plural, ranked, shown
 
+from .asking import Told
 from .starved import KeptDraws, Starved
 from .tally import Change, Changed, Tally
 
@@ -38,6 +40,7 @@ class Curation:
         clusters: rule -> rows that it found alike, the largest first.
         stored: rules whose pairs were taken from the last curation.
         edited: of the rows that changed their state, those whose text a hand changed since.
+        asked: what became of the questions of rules that ask; None where no rule does.
         reviewed: how many of them changed it by reviews that were made or taken back since.
         foreign: file that no row may be like -> rows that are like one of its rows.
         by: who named the rules: `recipe`, or the options that did, as `--rule and --against`.
@@ -59,8 +62,14 @@ class Curation:
     edited: int = 0
     clusters: dict[str, list[Cluster]] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
+    asked: Told | None = None
     reviewed: Changed = field(default_factory=Changed)
     foreign: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person stopped it while a rule asked."""
+        return self.asked is not None and self.asked.interrupted
 
     @property
     def is_no_news(self) -> bool:
@@ -124,6 +133,7 @@ class Curation:
             "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules, "by": self.by,
             "clusters": {rule: {"clusters": len(found), "rows": sum(one.rows for one in found),
                                 "largest": _plain(found[:LARGEST])} for rule, found in self.clusters.items() if found},
+            **({"asked": self.asked.as_json()} if self.asked else {}),
         }
 
 
@@ -140,3 +150,12 @@ def _begins(text: str, room: int = 60) -> str:
 def against(findings: Sequence[Finding]) -> str:
     """What dropped a row: `length: 453 bytes < 1,024; refusal: ...`."""
     return "; ".join(f"{found.rule}: {found.reason}" for found in findings if found.outcome == "drop")
+
+
+def reviewed(review: dict[str, Any], sample: Sample) -> Finding:
+    """A person's decision as a finding."""
+    action = str(review["action"])
+    stale = ", on an earlier text of this row" if review.get("digest") not in ("", None, sample.digest) else ""
+    by = f" by {review['by']}" if review.get("by") else ""
+    note = f" ({review['note']})" if review.get("note") else ""
+    return Finding(REVIEW, action, "keep" if action == "keep" else "drop", f"decided{by}: {action}{note}{stale}")

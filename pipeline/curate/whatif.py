@@ -18,6 +18,7 @@ from pipeline.store import Dataset
 from pipeline.store.pairs import RowsDigest
 from pipeline.types import Verdict
 
+from .asking import Ask
 from .linked import stored_pairs
 from .moves import WHAT_IF, Move, Moved, Proposal, asking, last_rules, moved, proposed, read_moves
 from .outcome import Curation
@@ -113,13 +114,14 @@ def ways(texts: Sequence[str]) -> list[list[str]]:
     return [list(way) for way in product(*map(dict.fromkeys, bounds.values()))]
 
 
-def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> WhatIf:
+def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None, ask: Ask | None = None) -> WhatIf:
     """Decides by the last curation's rules with other bounds. Measurements are taken from it; nothing is written.
 
     Args:
         dataset: curated.
         texts: as `length.min=800`.
         recipe: says where rules stand, and where rules of its own lie.
+        ask: whom rules that ask would ask, for the bill of what was never asked; nothing is sent.
 
     Raises:
         RecipeError: no such bound, a value that it cannot have, or an option that changes what is measured.
@@ -128,7 +130,7 @@ def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> Wh
     noted = last_rules(dataset, recipe)
     moves = read_moves(texts, noted, dataset.name, recipe)
     items, rules, found = moved(noted, moves)
-    done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True)
+    done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True, ask=ask)
     anew = [rule.name for rule in noted.rules if isinstance(rule, CompareRule) and rule.name not in done.stored]
     return WhatIf(found, done, anew, done.stored, proposed(recipe, noted, moves, rules))
 
