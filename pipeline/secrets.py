@@ -15,6 +15,7 @@ from math import log2
 from typing import Literal, get_args
 
 from .pii import Span, claimed, has_digit, logins
+from .views import lowered, one_of
 
 Kind = Literal[
     "login", "openai", "anthropic", "aws", "github", "gitlab", "slack", "google", "stripe", "huggingface", "sendgrid",
@@ -100,7 +101,7 @@ def _random(value: str) -> bool:
 def _forms(text: str) -> Iterator[Span]:
     has = {"_": "_" in text, "-": "-" in text, "": True}
     for kind, mark, needles, _ in _FORMS:
-        if has[mark] and any(needle in text for needle in needles):
+        if has[mark] and one_of(needles, text):
             for found in _COMPILED[kind].finditer(text):
                 value = found[0]
                 drawn = entropy(value) >= BITS and _UNBROKEN.search(value) and not _FAKE.search(value[4:])
@@ -140,7 +141,7 @@ def _pems(text: str) -> Iterator[Span]:
 def _assigned(text: str) -> Iterator[Span]:
     if "=" not in text and ":" not in text:
         return
-    lower = text.lower()
+    lower = lowered(text)
     for name in _NAMES:
         at = lower.find(name)
         while at >= 0:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache, wraps
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .types import SYSTEM_ROLES, Message, Sample, text_of
 
@@ -26,6 +27,7 @@ _BETWEEN = "\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u00a0"
 TABLED = 0x2070
 """The characters below are ASCII, alphabets, Thai to Khmer, and the punctuation of books."""
 _BEYOND = re.compile(f"[{chr(TABLED)}-\U0010ffff]")
+Seen = TypeVar("Seen")
 
 
 @cache
@@ -39,6 +41,24 @@ def character_class(character: str) -> Literal[0, 1, 2]:
     if _ALONE.match(character):
         return 2
     return 1 if _WORD.match(character) else 0
+
+
+def of_row(look: Callable[[Sample], Seen]) -> Callable[[Sample], Seen]:
+    """A function of a row that remembers what it saw in the last one, so that all rules on a row share one look.
+
+    What it returns is everybody's: nobody changes it.
+    """
+    last: tuple[Sample, Seen] | None = None
+
+    @wraps(look)
+    def remembered(sample: Sample) -> Seen:
+        nonlocal last
+        known = last  # one name for both, whatever another thread does
+        if known is None or known[0] is not sample:
+            last = known = sample, look(sample)
+        return known[1]
+
+    return remembered
 
 
 def answer(sample: Sample) -> str | None:
@@ -66,6 +86,7 @@ def answers(sample: Sample) -> list[str]:
     return found
 
 
+@of_row
 def answered(sample: Sample) -> list[str] | None:
     """The texts that `answers` has, else the last one; None where the answer is a call of tools, as `answer`."""
     last = answer(sample)
@@ -99,12 +120,33 @@ def words(text: str) -> list[str]:
 
     The last few texts are remembered, so that all rules on a row share one tokenisation; the list is the caller's own.
     """
-    return list(_words(text))
+    return list(words_of(text))
 
 
 @lru_cache(maxsize=16)
-def _words(text: str) -> tuple[str, ...]:
+def words_of(text: str) -> tuple[str, ...]:
+    """As `words`, for who only reads them."""
     return tuple(piece_words(text))
+
+
+@lru_cache(maxsize=4)
+def vocabulary(text: str) -> frozenset[str]:
+    """The different words of a text."""
+    return frozenset(words_of(text))
+
+
+def one_of(cues: Iterable[str], text: str) -> bool:
+    """Whether one of some texts stands in another: a loop, which costs a third of `any`."""
+    for cue in cues:
+        if cue in text:
+            return True
+    return False
+
+
+@lru_cache(maxsize=4)
+def lowered(text: str) -> str:
+    """A text in lower case, which some rules look for cues in."""
+    return text.lower()
 
 
 def piece_words(text: str) -> list[str]:

@@ -35,11 +35,11 @@ def test_words_in_many_scripts() -> None:
 
 def test_a_text_is_taken_apart_once_and_each_caller_has_its_own_list() -> None:
     text = "once upon a time, taken apart once"
-    before = views._words.cache_info()
+    before = views.words_of.cache_info()
     first = views.words(text)
     first.clear()
     assert views.words(text) == ["once", "upon", "a", "time", "taken", "apart", "once"]
-    after = views._words.cache_info()
+    after = views.words_of.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (1, 1)
 
 
