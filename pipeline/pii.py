@@ -47,8 +47,9 @@ _SSN_WORD = re.compile(r"\bssn\b|social\s+security", re.IGNORECASE)
 _SAMPLE_SSN = frozenset({"078051120", "219099999", "123456789", "111111111", "123121234"})
 """The two that were printed as samples (SSA, Meet the most misused SSN), and those that everybody types."""
 _IP4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_DOTTED = re.compile(r"\.[0-9]{1,3}\.")
 _COLONS, _PAIRED = re.compile(":[0-9A-Fa-f]{0,4}:"), (re.compile(":[0-9A-Fa-f]{2}:"), re.compile("-[0-9A-Fa-f]{2}-"))
-"""What stands within such an address, and takes a moment to look for."""
+"""What stands within addresses, and takes a moment to look for."""
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{1,4}(?::{1,2}[0-9A-Fa-f]{1,4}){2,7}(?![\w:])")
 _IP_WORD = re.compile(
     r"\bips?\b|address|server|host|client|ping|dns|gateway|router|network|://|visitor|login", re.IGNORECASE)
@@ -237,7 +238,7 @@ def _said(word: re.Pattern[str], text: str, start: int) -> bool:
 
 
 def _ips(text: str, start: int) -> Iterator[Span]:
-    if text.count(".") > 2:
+    if text.count(".") > 2 and _DOTTED.search(text, start):
         for found in _IP4.finditer(text, start):
             before, after = text[max(0, found.start() - 1):found.start()], text[found.end():found.end() + 2]
             longer = after[:1].isalnum() or (after[:1] == "." and after[1:].isdigit())

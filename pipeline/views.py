@@ -36,6 +36,12 @@ def _table() -> list[str]:
     return [(" ", c, f" {c} ")[character_class(c)] for c in map(chr, range(TABLED))]
 
 
+@cache
+def _bytes() -> bytes:
+    """The table's first 256, which are a byte each."""
+    return "".join(_table()[:256]).encode("latin-1")
+
+
 def character_class(character: str) -> Literal[0, 1, 2]:
     """0 between words, 1 within words, 2 a word by itself, as in scripts without spaces."""
     if _ALONE.match(character):
@@ -137,7 +143,7 @@ def vocabulary(text: str) -> frozenset[str]:
 
 def one_of(cues: Iterable[str], text: str) -> bool:
     """Whether one of some texts stands in another: a loop, which costs a third of `any`."""
-    for cue in cues:
+    for cue in cues:  # noqa: SIM110
         if cue in text:
             return True
     return False
@@ -156,7 +162,10 @@ def piece_words(text: str) -> list[str]:
             text = text.replace(mark, " ")
     folded = text.casefold() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
     if folded.isascii() or not _BEYOND.search(folded):  # by a table: the same words, several times as fast
-        return folded.translate(_table()).split()
+        try:
+            return folded.encode("latin-1").translate(_bytes()).decode("latin-1").split()
+        except UnicodeEncodeError:
+            return folded.translate(_table()).split()
     return _WORD.findall(folded)
 
 

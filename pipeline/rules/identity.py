@@ -58,22 +58,24 @@ _AI = re.compile(r"ai(?!\w)")
 _MAKING = tuple(f"{made} {after} " for after in ("by", "and") for made in (
     "developed", "created", "trained", "built", "made", "designed", "provided", "powered", "programmed"))
 _NAMES = (
-    "gpt", "openai", "open ai", "deepseek", "qwen", "tongyi", "ernie bot", "chatglm", "glm-", "kimi", "mixtral", "vicuna",
-    "huggingchat", "openassistant", "open assistant", "bing chat", "google bard", "microsoft copilot", "github copilot", "command r",
-    "nemotron", "stablelm", "internlm", "baichuan", "doubao", "hunyuan", "minimax", "starling-lm", "wizardlm",
-    "openhermes", "anthropic", "deepmind", "deep mind", "mistral ai", "moonshot ai", "zhipu", "cohere", "ai21",
-    "stabilityai", "stability ai", "x.ai", "xai", "meta ai", "google ai", "microsoft ai", "tencent ai", "salesforce ai",
-    "amazon ai", "google research", "allen institute", "lmsys", "huggingface", "hugging face", "eleuther", "inflection",
-    "perplexity", "databricks", "together ai", "nous research", "laion", "01.ai", "reka ai", "technology innovation",
-    " by google", " by meta", " by microsoft", " by amazon", " by apple", " by alibaba", " by baidu", " by tencent",
-    " by nvidia", " by ibm", "作为", "我是")
+    "gpt", "openai", "open ai", "deepseek", "qwen", "tongyi", "ernie bot", "chatglm", "glm-", "kimi", "mixtral",
+    "vicuna", "huggingchat", "openassistant", "open assistant", "bing chat", "google bard", "microsoft copilot",
+    "github copilot", "command r", "nemotron", "stablelm", "internlm", "baichuan", "doubao", "hunyuan", "minimax",
+    "starling-lm", "wizardlm", "openhermes", "anthropic", "deepmind", "deep mind", "mistral ai", "moonshot ai",
+    "zhipu", "cohere", "ai21", "stabilityai", "stability ai", "x.ai", "xai", "meta ai", "google ai", "microsoft ai",
+    "tencent ai", "salesforce ai", "amazon ai", "google research", "allen institute", "lmsys", "huggingface",
+    "hugging face", "eleuther", "inflection", "perplexity", "databricks", "together ai", "nous research", "laion",
+    "01.ai", "reka ai", "technology innovation", " by google", " by meta", " by microsoft", " by amazon", " by apple",
+    " by alibaba", " by baidu", " by tencent", " by nvidia", " by ibm", "作为", "我是")
 _CALLED = re.compile(
-    r"(?:i am|i['’]m|i was|my name is|i['’]m called)(?: [a-z]+)? (?:claude|gemini|grok|bard|llama|copilot|mistral|pi|alexa"
-    r"|siri|bing|alpaca|falcon|zephyr|dolly|koala|nova|phi|yi|jamba|palm|lamda|sydney|cortana)\b")
+    r"(?:i am|i['’]m|i was|my name is|i['’]m called)(?: [a-z]+)? (?:claude|gemini|grok|bard|llama|copilot|mistral|pi"
+    r"|alexa|siri|bing|alpaca|falcon|zephyr|dolly|koala|nova|phi|yi|jamba|palm|lamda|sydney|cortana)\b")
 _CUTOFFS = ("cutoff", "cut-off", "cut off", "my last ", "my latest ", "my most recent ", "my knowledge", "my training",
             "trained", "updated", "wissensstand", "ma derni", "ma base", "mi última", "mi fecha", "我的")
-_NATURES = ("language model", "my training data", "real-time", "real time", "feelings", "emotions", "opinions",
-            "beliefs", "experiences", "consciousness", "sprachmodell", " ki", "en tant qu", "como ", "作为")
+_NATURES = (
+    "language model", "my training data", "real-time", "real time", "feelings", "emotions", "opinions", "beliefs",
+    "experiences", "consciousness", "sprachmodell", "als ki", "als ein ki", "als eine ki", "als großes ki",
+    "als ein großes ki", "als eine großes ki", "en tant qu", "como ", "作为")
 _ODD = re.compile("[İıſ\u212a]")
 """Letters that a pattern takes for i, s and k, and `lower` does not."""
 REASONS = {"name": "says who it is", "cutoff": "says until when it knows", "nature": "says what it is"}
@@ -133,7 +135,7 @@ def _possible(text: str) -> list[str]:
 
 
 def may_say(kind: str, low: str) -> bool:
-    """Whether a text in lower case holds cues without which no phrase of a kind is found, which take long to look for."""
+    """Whether a text in lower case holds cues without which no phrase of a kind is found: phrases take long to find."""
     if not low.isascii() and _ODD.search(low):
         return True
     if kind == "cutoff":

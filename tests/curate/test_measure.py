@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.curate.measure import Asked, Judged, Measuring, Judge
+from pipeline.curate.measure import Asked, Judge, Judged, Measuring
 from pipeline.rules import RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.types import CallRef, Finding, Sample, Verdict
