@@ -274,7 +274,7 @@ class SampleFile:
             yield Line(sample, number, written if isinstance(written, str) else None, data.rstrip(b"\n") + b"\n")
 
     def _before(self, number: int) -> Marks:
-        """The rows before a line, the first one whose id stood before: few files have one, so none is marked till then."""
+        """The rows before a line, the first one whose id stood before: few files have one, so none is marked before."""
         found = Marks()
         for line in self._scan():
             if isinstance(line, Line):
