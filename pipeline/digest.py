@@ -111,4 +111,6 @@ def text_key(text: str) -> bytes:
 def normal_text(text: str) -> str:
     """NFC, case-folded, white space collapsed: what two texts share when only layout differs."""
     same = text if text.isascii() else unicodedata.normalize("NFC", text)
+    if same.isprintable() and "  " not in same and same[:1] != " " and same[-1:] != " ":
+        return same.casefold()  # no white space but single spaces
     return " ".join(same.casefold().split())

@@ -49,6 +49,10 @@ _FORMS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
 """Kind; a character, then words of which one must be there before it is looked for; the form; from the hosts' own pages
 and their secret scanners."""
 _COMPILED = {kind: re.compile(rf"(?<![A-Za-z0-9_])(?:{form})(?![A-Za-z0-9])") for kind, _, _, form in _FORMS}
+_NEEDLES = {(low, dash): tuple(needle for _, mark, needles, _ in _FORMS for needle in needles
+                                if {"_": low, "-": dash, "": True}[mark]) for low in (True, False)
+            for dash in (True, False)}
+"""Whether a text holds `_`, and whether it holds `-` -> the words of which one must be there."""
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{8,})\.(eyJ[A-Za-z0-9_-]{4,})\.[A-Za-z0-9_-]{16,}")
 _PEM = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:[^-]{0,400}?)(?:[A-Za-z0-9+/=]{40,}\s*)+"
@@ -57,6 +61,8 @@ _NAMES = ("key", "secret", "token", "passw", "pwd")
 _ASSIGNED = re.compile(
     r"(?:(?<=api)key|(?<=[_ -])key|(?<=access)key|secret|token|passw(?:or)?d|pwd)[\w-]{0,24}[\"'`]?"
     r"\s{0,3}(?::=|=>|[:=])\s{0,3}(?:[bru]?[\"'`])?([A-Za-z0-9+/_=.!@#$%^&*~-]{16,200})", re.IGNORECASE)
+_VALUE = re.compile(r"[:=]>?\s{0,3}(?:[bru]?[\"'`])?[A-Za-z0-9+/_=.!@#$%^&*~-]{16}", re.IGNORECASE)
+"""The end of that, which few texts hold."""
 _FAKE = re.compile(
     r"example|your|xxxx|\.\.\.|\*\*\*|changeme|placeholder|dummy|sample|insert|replace|redacted|<|\{", re.IGNORECASE)
 _CODE = re.compile(
@@ -99,9 +105,11 @@ def _random(value: str) -> bool:
 
 
 def _forms(text: str) -> Iterator[Span]:
-    has = {"_": "_" in text, "-": "-" in text, "": True}
-    for kind, mark, needles, _ in _FORMS:
-        if has[mark] and one_of(needles, text):
+    known = _NEEDLES["_" in text, "-" in text]
+    if not one_of(known, text):
+        return
+    for kind, _, needles, _ in _FORMS:
+        if one_of(needles, text):
             for found in _COMPILED[kind].finditer(text):
                 value = found[0]
                 drawn = entropy(value) >= BITS and _UNBROKEN.search(value) and not _FAKE.search(value[4:])
@@ -139,7 +147,7 @@ def _pems(text: str) -> Iterator[Span]:
 
 
 def _assigned(text: str) -> Iterator[Span]:
-    if "=" not in text and ":" not in text:
+    if not _VALUE.search(text):
         return
     lower = lowered(text)
     for name in _NAMES:

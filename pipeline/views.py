@@ -18,9 +18,9 @@ HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Han and kana."""
 NO_SPACES = THAI + HAN
 """Scripts that put no space between words."""
-_MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
+MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
 """Accents and vowel signs that stand within words; `\\w` holds none of them."""
-_WORD = re.compile(rf"[{NO_SPACES}]|(?:[^\W{NO_SPACES}]|[{_MARKS}])+")
+_WORD = re.compile(rf"[{NO_SPACES}]|(?:[^\W{NO_SPACES}]|[{MARKS}])+")
 _ALONE = re.compile(f"[{NO_SPACES}]")
 _BETWEEN = "\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u00a0"
 """Quotes, dashes, ellipsis, bullet and the space that does not break: never within a word."""

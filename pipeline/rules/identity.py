@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ..views import lowered, one_of, vocabulary
+from ..views import MARKS, lowered, one_of, vocabulary
 from . import Decision, Measured, Options, Rule, kind_and_words
 from ._answers import NONE, AnswerRule, Exchange, quoting
 from ._phrases import phrases
@@ -72,12 +72,19 @@ _CALLED = re.compile(
     r"|alexa|siri|bing|alpaca|falcon|zephyr|dolly|koala|nova|phi|yi|jamba|palm|lamda|sydney|cortana)\b")
 _CUTOFFS = ("cutoff", "cut-off", "cut off", "my last ", "my latest ", "my most recent ", "my knowledge", "my training",
             "trained", "updated", "wissensstand", "ma derni", "ma base", "mi última", "mi fecha", "我的")
+_FEELINGS = ("feelings", "emotions", "opinions", "beliefs", "experiences", "consciousness")
 _NATURES = (
-    "language model", "my training data", "real-time", "real time", "feelings", "emotions", "opinions", "beliefs",
-    "experiences", "consciousness", "sprachmodell", "als ki", "als ein ki", "als eine ki", "als großes ki",
-    "als ein großes ki", "als eine großes ki", "en tant qu", "como ", "作为")
-_ODD = re.compile("[İıſ\u212a]")
-"""Letters that a pattern takes for i, s and k, and `lower` does not."""
+    *_FEELINGS, "language model", "my training data", "real-time", "real time", "sprachmodell", "als ki", "als ein ki",
+    "als eine ki", "als großes ki", "als ein großes ki", "als eine großes ki", "en tant qu", "como ", "作为")
+_WORDS = {
+    "cutoff": frozenset(("knowledge", "training", "data", "information", "update", "revision", "trained", "updated",
+                         "wissensstand", "ma", "mi", "我")),
+    "nature": frozenset(("language", "ai", "chatbot", "chat", "artificial", "llm", "assistant", "program", "machine",
+                         "real", "training", "sprachmodell", "als", "tant", "como", "作")),
+}
+"""Words of which one stands in what the phrases of a kind find, feelings apart."""
+_ODD = re.compile(f"[İıſ\u212a{MARKS}]")
+"""Letters that a pattern takes for i, s and k, and `lower` does not; and accents that are signs of their own."""
 REASONS = {"name": "says who it is", "cutoff": "says until when it knows", "nature": "says what it is"}
 
 
@@ -130,14 +137,19 @@ def _possible(text: str) -> list[str]:
     if not sure and not (("i" in told or "my" in told) and not _HINTS.isdisjoint(told)):
         return []
     low = lowered(text)
-    kinds = [kind for kind, gate in _GATES.items() if (kind == "name" and sure) or one_of(gate, low)]
-    return [kind for kind in kinds if may_say(kind, low)]
+    plain = low.isascii() or not _ODD.search(low)
+    kinds = [kind for kind, gate in _GATES.items() if not (plain and _is_far(kind, told, low))
+             and ((kind == "name" and sure) or one_of(gate, low))]
+    return [kind for kind in kinds if not plain or may_say(kind, low)]
+
+
+def _is_far(kind: str, told: frozenset[str], low: str) -> bool:
+    """Whether no word stands there without which no phrase of a kind is found."""
+    return kind in _WORDS and _WORDS[kind].isdisjoint(told) and not (kind == "nature" and one_of(_FEELINGS, low))
 
 
 def may_say(kind: str, low: str) -> bool:
     """Whether a text in lower case holds cues without which no phrase of a kind is found: phrases take long to find."""
-    if not low.isascii() and _ODD.search(low):
-        return True
     if kind == "cutoff":
         return one_of(_CUTOFFS, low)
     being = one_of(_BEINGS, low) or _AI.search(low) is not None
