@@ -135,7 +135,7 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(piece_words(text))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def vocabulary(text: str) -> frozenset[str]:
     """The different words of a text."""
     return frozenset(words_of(text))
@@ -149,7 +149,7 @@ def one_of(cues: Iterable[str], text: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def lowered(text: str) -> str:
     """A text in lower case, which some rules look for cues in."""
     return text.lower()
