@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pipeline.rules import identity
 from pipeline.types import Sample
 from tests.rules.rows import judged, row
 
@@ -101,3 +104,23 @@ def test_words_that_go_on_for_ever_cost_little_time(opener: str) -> None:
     started = time.process_time()
     judged("identity", row(text, text))
     assert time.process_time() - started < 2
+
+
+_SAID = st.sampled_from([
+    "as an", "I am", "I'm", "a", "AI", "language model", "assistant", "virtual", "program", "computer", "made by",
+    "and", "trained and", "created", "built", "by", "OpenAI", "Google", "Claude", "GPT-4", "deep mind", "my",
+    "my name is", "name", "knowledge", "cutoff", "cut off", "training data", "is", "until 2021", "last", "update",
+    "updated", "data", "I was", "I do not have", "feelings", "real-time", "opinions", "ich bin", "als eine", "KI",
+    ", I", "machine", ".", "the", "作为", "我的训练数据截至", "KI", "ıs", "la\u0301st", "policy", "created by",
+    "en tant que chatbot", "como", "ia"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_SAID, min_size=2, max_size=12).map(" ".join))
+def test_cues_rule_out_nothing_that_a_phrase_finds(text: str) -> None:
+    quick = judged("identity", row(text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(identity, "_is_far", lambda *_: False)
+        patch.setattr(identity, "may_say", lambda *_: True)
+        assert judged("identity", row(text)) == quick
+    assert quick.outcome != "error"
