@@ -27,6 +27,8 @@ FEW = 3
 """So few words behind the last end mark are a name, a place or a source as often as a sentence."""
 ITEMS = 3
 """Numbers that follow each other in one line, from 1 on, from which on it is a list."""
+HABIT = 0.9
+"""Share of a list's other lines with an end mark that makes the last one lack it. Chosen by us."""
 BRIEF = 5
 """A line of so many words may be a title or a saying, whatever its last word is."""
 _GOES_ON, _QUOTES, _BRIEF_LINE = frozenset(",;-–—("), frozenset("\"'”’»"), 40
@@ -113,6 +115,8 @@ def _without_mark(body: str, last: str) -> Ending:
         return Ending("cut", "ends in an opening bracket or quotation mark", len(body) - 1)
     pieces = line.split()
     word, count = _LAST_WORD.search(pieces[-1]) if pieces else None, len(pieces)
+    if kind == "list" and count <= BRIEF and (found := _of_list(body, at)).grade == "cut":
+        return found
     if word and word[0] in _joining() and count > 2 and _of_its_language(word[0], line):
         return Ending("cut" if kind != "verse" and count > BRIEF else "maybe", f"ends in “{word[0]}”", at)
     return _plain(body, line, at, kind)
@@ -123,6 +127,8 @@ def _plain(body: str, line: str, at: int, kind: str) -> Ending:
     piece = len(line) - len(line.rsplit(None, 1)[-1])  # an address has no space
     brief = (_AUTHOR.search(line, max(0, len(line) - _AUTHOR_CHARS)) or _ADDRESS.search(line, piece)
              or _CHOICE.search(line))
+    if kind == "list" and not brief:
+        return _of_list(body, at)
     if kind in ("list", "verse") or not is_open(body) or brief or _is_numbered(body):
         return WHOLE
     ended = [found.end() for found in _ENDED.finditer(body, max(_begin(body), len(body) - 5 * LONG))]
@@ -135,6 +141,17 @@ def _plain(body: str, line: str, at: int, kind: str) -> Ending:
     if habit and not body[-1].isdigit():
         return Ending("cut", "no end mark, and its other sentences have one", where)
     return Ending("maybe", "no end mark", where)
+
+
+def _of_list(body: str, at: int) -> Ending:
+    """How a list ends whose last line has no end mark: as the others do, or not."""
+    lines = [line for line in body[:at].splitlines() if line.strip()]
+    ended = sum(line.rstrip(_WRAPS)[-1:] in _MARKS for line in lines)
+    if len(lines) < ITEMS or ended < HABIT * len(lines) or not (body[-1].isalpha() or body[at:].strip().isdigit()):
+        return WHOLE
+    if ended < len(lines):
+        return Ending("maybe", "no end mark, and most of its other lines have one", at)
+    return Ending("cut", "no end mark, and its other lines have one", at)
 
 
 def _begin(body: str) -> int:

@@ -18,7 +18,7 @@ from pipeline.store import Dataset
 from pipeline.words import causes, ranked
 
 if TYPE_CHECKING:
-    from pipeline.augment import AugmentPlan
+    from pipeline.augment import Augmented, AugmentPlan
     from pipeline.backends import Report as TuneReport
     from pipeline.curate import Curation
     from pipeline.evaluate.pair import Tell
@@ -144,6 +144,7 @@ def check_plugins(recipe: Recipe) -> None:
 def keep_rows(
     recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options,
     report: Report | None = None, agreed: Callable[[], bool] = lambda: True,
+    growing: _Growing | None = None,
 ) -> Iterator[Round | Kept]:
     """Generates and curates by turns until `sample.keep` rows are kept, one round each time the caller asks.
 
@@ -155,6 +156,7 @@ def keep_rows(
         options: of `generate`.
         report: receives the counters of the round at work.
         agreed: asked before a round that could take more calls than were foreseen at the last time of asking.
+        growing: decides which rows are kept; by the recipe's rules alone where None.
 
     Yields:
         A Round each, and how it ended at last: enough is kept, no more can be drawn, or a person stopped it.
@@ -163,35 +165,35 @@ def keep_rows(
         YieldError: row after row is dropped; or as `generate`.
         ProviderError: the host stopped, or the cap is reached.
     """
-    from pipeline.curate import curate
-
+    growing = growing or _Growing(recipe.model_copy(update={"augment": []}), dataset, writer, settings, report)
     retry = None if options.retry is None else Retry(options.retry, options.by)
     bill = calls_ahead(recipe, dataset, writer, outlook_of(recipe, None, dataset, writer, whole=True), retry)
     paid = dataset.calls.spent().answered
     made = generate(recipe, dataset, writer, settings, replace(options, settled=True), report)
-    first = curation = curate(dataset, recipe.curate, recipe)
+    first = curation = growing.curated()
     options = replace(options, adopt=False, restore=False)
     asked, ahead = outlook_of(recipe, None, dataset, writer)
     sent, dry = 0, 0 if ahead.kept else ahead.asked
     declined = False
-    while ahead.draws and not made.interrupted:
+    while ahead.draws and not made.interrupted and not growing.interrupted:
         if dry >= HOPELESS and not sent:
             raise _hopeless(recipe, dataset, ahead, curation, dry)
-        if dataset.calls.spent().answered - paid + calls_ahead(recipe, dataset, writer, (asked, ahead), retry) > bill:
+        spent = dataset.calls.spent().answered - growing.calls - paid
+        if spent + calls_ahead(recipe, dataset, writer, (asked, ahead), retry) > bill:
             if not agreed():
                 declined = True
                 break
             bill = calls_ahead(recipe, dataset, writer, outlook_of(recipe, None, dataset, writer, whole=True), retry)
-            paid = dataset.calls.spent().answered
+            paid = dataset.calls.spent().answered - growing.calls
         try:
             done = generate(recipe, dataset, writer, settings, options, report)
         except (ProviderError, YieldError) as error:
-            curate(dataset, recipe.curate, recipe)
+            growing.curated(rewrite=False)
             ahead = outlook_of(recipe, None, dataset, writer)[1]
             error.message += f"; {ahead.kept:,} of {ahead.goal:,} rows are kept so far"
             raise
         made = _together(made, done)
-        curation = curate(dataset, recipe.curate, recipe)
+        curation = growing.curated()
         options, retry = replace(options, retry=None), None
         before, (asked, ahead) = ahead, outlook_of(recipe, None, dataset, writer)
         sent += len(before.draws)
@@ -223,25 +225,45 @@ def _hopeless(recipe: Recipe, dataset: Dataset, ahead: Outlook, curation: Curati
                       f"Dropped in all: {why}", f"synth inspect {recipe.name}{worst}")
 
 
-def _written(
-    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options, report: Report | None,
-    more: Callable[[], bool],
-) -> Iterator[tuple[str, Any]]:
-    """The rows, curated; by rounds where so many are to be kept. The last thing is the curation."""
-    from pipeline.curate import curate
+class _Growing:
+    """Curates and, where the recipe names rewrites, augments what is dropped and curates again."""
 
-    if recipe.sample.keep is None:
-        made = generate(recipe, dataset, writer, settings, options, report)
-        yield "generate", made
-        if not made.interrupted:
-            yield "", curate(dataset, recipe.curate, recipe)
-        return
-    for found in keep_rows(recipe, dataset, writer, settings, options, report, more):
-        yield "keep", found
-        if isinstance(found, Kept):
-            yield "generate", found.made
-            if not found.made.interrupted:
-                yield "", found.curation
+    def __init__(
+        self, recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, report: Report | None,
+        agreed: Callable[[AugmentPlan], bool] = lambda plan: True,
+    ) -> None:
+        self._recipe, self._dataset, self._writer = recipe, dataset, writer
+        self._settings, self._report, self._agreed = settings, report, agreed
+        self.grown: Augmented | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """A person stopped it at rewriting."""
+        return self.grown is not None and self.grown.interrupted
+
+    @property
+    def calls(self) -> int:
+        """What rewriting sent so far."""
+        return sum(tally.calls for tally in self.grown.by.values()) if self.grown else 0
+
+    def curated(self, rewrite: bool = True) -> Curation:
+        """What is kept, rewritten rows among it; after the first time, none is rewritten where enough are kept."""
+        from pipeline.augment import augment, plan_augment
+        from pipeline.curate import curate
+
+        recipe, dataset = self._recipe, self._dataset
+        done = curate(dataset, recipe.curate, recipe)
+        enough = recipe.sample.keep is not None and done.tally.kept >= recipe.sample.keep
+        if not rewrite or not recipe.augment or (enough and self.grown) or self.interrupted:
+            return done
+        plan = plan_augment(recipe, dataset, self._writer)
+        if (self.grown and not any(plan.rows.values())) or not self._agreed(plan):
+            return done
+        grown = augment(recipe, dataset, self._writer, self._settings, self._report)
+        self.grown = self.grown.then(grown) if self.grown else grown
+        if grown.interrupted:
+            return done
+        return replace(curate(dataset, recipe.curate, recipe), changed=done.changed, by_before=done.by_before)
 
 
 def run_recipe(
@@ -262,32 +284,36 @@ def run_recipe(
         more: whether more calls than were foreseen may be sent until `sample.keep` rows are kept.
 
     Yields:
-        The stage's verb and what it returned: keep (a Round or Kept, where so many rows are to be kept), generate,
-        augment (where the recipe names a rewrite), curate, export. An interrupted stage is the last one.
+        The stage's verb and what it returned: keep (a Round or Kept, where so many rows are to be kept; rewritten rows
+        count), generate, augment (where the recipe names a rewrite; of all rounds together), curate, export. An
+        interrupted stage is the last one.
 
     Raises:
         SynthError: of the stage that cannot go on; what the stages before it made stands.
     """
-    from pipeline.augment import augment, plan_augment  # each stage is loaded when the road comes to it
-    from pipeline.curate import curate
-    from pipeline.export import Options as Export
+    from pipeline.export import Options as Export  # a stage is loaded when the road comes to it
     from pipeline.export import export
 
+    growing = _Growing(recipe, dataset, writer, settings, report, agreed)
     curation: Curation | None = None
-    for verb, found in _written(recipe, dataset, writer, settings, options, report, more):
-        if verb:
-            yield verb, found
-        else:
-            curation = found
-    if curation is None:
-        return
-    if recipe.augment and agreed(plan_augment(recipe, dataset, writer)):
-        grown = augment(recipe, dataset, writer, settings, report)
-        yield "augment", grown
-        if grown.interrupted:
+    if recipe.sample.keep is None:
+        made = generate(recipe, dataset, writer, settings, options, report)
+        yield "generate", made
+        if made.interrupted:
             return
-        before = curation
-        curation = replace(curate(dataset, recipe.curate, recipe), changed=before.changed, by_before=before.by_before)
+        curation = growing.curated()
+    else:
+        for found in keep_rows(recipe, dataset, writer, settings, options, report, more, growing):
+            yield "keep", found
+            if isinstance(found, Kept):
+                made, curation = found.made, found.curation
+        yield "generate", made
+        if made.interrupted:
+            return
+    if growing.grown is not None:
+        yield "augment", growing.grown
+    if curation is None or growing.interrupted:
+        return
     yield "curate", curation
     curation.require_rows(dataset.name)
     yield "export", export(dataset, Export.of(recipe.export, recipe.about))

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.engine import Asker, Limits, Progress, Report, Writer, drive, output_limit, refuse_unknown
 from pipeline.errors import DataError
@@ -48,10 +48,32 @@ class Tally:
         """What a row gained did cost; None where nothing was gained or the price is unknown."""
         return self.usd / self.gained if self.gained and self.usd is not None else None
 
+    def then(self, later: Tally) -> Tally:
+        """With what came of a later run, which touched again what this one refused."""
+        usd = None if self.usd is None or later.usd is None else self.usd + later.usd
+        return Tally(self.gained + later.touched, self.calls + later.calls, usd, self.gained + later.gained,
+                     later.refused)
+
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {"touched": self.touched, "calls": self.calls, "gained": self.gained, "refused": dict(self.refused),
                 "usd": self.usd, "usd_per_row": self.usd_per_row}
+
+
+class Refusal(NamedTuple):
+    """A row that got no child.
+
+    Attributes:
+        id: the row's.
+        rewrite: what was to rewrite it.
+        code: why, in a word.
+        reason: what was measured.
+    """
+
+    id: str
+    rewrite: str
+    code: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -62,8 +84,8 @@ class Augmented:
         touched: rows that were rewritten, or asked about.
         free: of these, rows that nobody was asked about.
         added: children that were written.
-        refused: why answers made no child -> how many.
-        reasons: the first reason of each kind.
+        aside: of these, children that stand aside: a rehearsal rewrote a real row.
+        refusals: the rows that got no child, and why.
         failed: calls without a usable answer.
         by: the same by rewrite.
         interrupted: a person stopped it.
@@ -72,22 +94,38 @@ class Augmented:
     touched: int = 0
     free: int = 0
     added: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    reasons: dict[str, str] = field(default_factory=dict)
+    aside: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
     failed: int = 0
     by: dict[str, Tally] = field(default_factory=dict)
     interrupted: bool = False
     progress: Progress = field(default_factory=Progress)
 
     @property
+    def refused(self) -> Counter[str]:
+        """Why answers made no child -> how many."""
+        return Counter(refusal.code for refusal in self.refusals)
+
+    @property
     def usd_per_row(self) -> float | None:
         """What a row gained did cost in this run; None where nothing was gained or the price is unknown."""
         return self.progress.usd / self.added if self.added and self.progress.usd is not None else None
 
+    def then(self, later: Augmented) -> Augmented:
+        """With what came of a later run, which touched again what this one refused."""
+        names = dict.fromkeys([*self.by, *later.by])
+        return Augmented(
+            self.added + later.touched, min(self.free, self.added) + later.free, self.added + later.added,
+            self.aside + later.aside, later.refusals, self.failed + later.failed,
+            {name: self.by.get(name, Tally()).then(later.by.get(name, Tally())) for name in names},
+            later.interrupted, self.progress + later.progress,
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Counts, as `--json` prints them."""
         return {
-            "touched": self.touched, "free": self.free, "added": self.added, "refused": dict(self.refused),
+            "touched": self.touched, "free": self.free, "added": self.added, "aside": self.aside,
+            "refused": dict(self.refused), "refusals": [refusal._asdict() for refusal in self.refusals],
             "failed": self.failed, "usd": self.progress.usd, "usd_per_row": self.usd_per_row,
             "by": {name: tally.as_json() for name, tally in self.by.items()},
             "interrupted": self.interrupted, "noticed": self.progress.noticed,
@@ -200,12 +238,12 @@ class _Run:
         except Exception as error:  # a rewrite may be anyone's: its fault is a record on this row
             child = Refused("error", f"{task.rewrite.name} raised {type(error).__name__}: {error}")
         if isinstance(child, Refused):
-            self.done.refused[child.code] += 1
+            self.done.refusals.append(Refusal(task.sample.id, task.rewrite.name, child.code, child.reason))
             self.done.by[task.rewrite.name].refused[child.code] += 1
-            self.done.reasons.setdefault(child.code, child.reason)
         else:
             gained = rows.add(child)
             self.done.added += gained
+            self.done.aside += gained and child.rehearsal and not task.sample.rehearsal
             self.done.by[task.rewrite.name].gained += gained
         self.done.progress.done += 1
 

@@ -68,7 +68,9 @@ def command(
 
         def rewritten(plan: AugmentPlan) -> bool:
             with screen.paused():
-                preview(plan)
+                if not screen.previewed:
+                    preview(plan, f"synth augment {target.name} --dry-run lists them")
+                screen.previewed = screen.previewed or bool(plan.total)
                 return _spend.consent(plan, target, writer, yes, known=True)
 
         def more() -> bool:
@@ -147,6 +149,7 @@ class _Screen:
         self._panel: Panel | None = None
         self._asked_for = 0
         self._closed: Reckoning | None = None
+        self.previewed = False
 
     def report(self, progress: Progress) -> None:
         """Receives the counters of whichever stage is at work."""

@@ -15,7 +15,9 @@ from .starved import KeptDraws, Starved
 from .tally import Change, Changed, Tally
 
 RECIPE, GIVEN = "recipe", "--rule"
-"""Who names rules."""
+"""Who names rules; `--set`, `--against` and several of them likewise."""
+LARGEST = 8
+"""Clusters of rows that the manifest keeps; all are in `curate --json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Curation:
         clusters: rule -> rows that it found alike, the largest first.
         stored: rules whose pairs were taken from the last curation.
         edited: of the rows that changed their state, those whose text a hand changed since.
-        by: who named the rules: `recipe` or `--rule`.
+        reviewed: how many of them changed it by reviews that were made or taken back since.
+        foreign: file that no row may be like -> rows that are like one of its rows.
+        by: who named the rules: `recipe`, or the options that did, as `--rule and --against`.
         by_before: who named those of the last curation; empty where there was none.
     """
 
@@ -55,18 +59,25 @@ class Curation:
     edited: int = 0
     clusters: dict[str, list[Cluster]] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
+    reviewed: Changed = field(default_factory=Changed)
+    foreign: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_no_news(self) -> bool:
-        """Whether these rules would only repeat the last curation, or undo what its `--rule` decided."""
-        return not any(self.changed) or (self.by, self.by_before) == (RECIPE, GIVEN)
+        """Whether these rules would only repeat the last curation, or undo what its options decided."""
+        return not any(self.changed) or self._overrules
+
+    @property
+    def _overrules(self) -> bool:
+        return self.by == RECIPE and self.by_before not in ("", RECIPE)
 
     def overruled(self) -> str:
         """What a person wants to know whose `--rule` the recipe's rules have just undone; empty where nothing was."""
-        if (self.by, self.by_before) != (RECIPE, GIVEN) or not any(self.changed):
+        if not self._overrules or not any(self.changed):
             return ""
         back, gone = self.changed
-        told = [f"{plural(back, 'row')} that --rule dropped {'is' if back == 1 else 'are'} back"] if back else []
+        who = self.by_before
+        told = [f"{plural(back, 'row')} that {who} dropped {'is' if back == 1 else 'are'} back"] if back else []
         told += [f"{plural(gone, 'row')} that it kept {'is' if gone == 1 else 'are'} dropped"] if gone else []
         return f"{', '.join(told)}: the recipe's rules were used"
 
@@ -89,8 +100,8 @@ class Curation:
         )
 
     def told(self, starved: Starved | None) -> dict[str, Any]:
-        """Beside `as_json`: which rules drop the same rows, what is dropped of each axis value, the clusters of rows
-        that are alike, and what is starved."""
+        """Beside `as_json`: which rules drop the same rows, what is dropped of each value of an axis or a column, the
+        clusters of rows that are alike, how many are like a row of another file, and what is starved."""
         tally = self.tally
         axes: dict[str, dict[str, Any]] = {}
         for share in tally.axes:
@@ -98,9 +109,9 @@ class Curation:
                 "rows": share.rows, "dropped": share.dropped, "by_rule": share.by_rule}
         uneven = [{**one._asdict(), "test": one.test._asdict()} for one in tally.uneven]
         together = [{"rules": list(pair), "rows": count} for pair, count in tally.overlap]
-        clusters = {rule: [{**one._asdict(), "weakest": one.weakest._asdict()} for one in found]
-                    for rule, found in self.clusters.items()}
+        clusters = {rule: _plain(found) for rule, found in self.clusters.items()}
         return {"together": together, "axes": axes, "uneven": uneven, "clusters": clusters,
+                "against": dict(self.foreign),
                 "starved": starved.as_json() if starved else None}
 
     def as_json(self) -> dict[str, Any]:
@@ -111,7 +122,13 @@ class Curation:
             "only_by_rule": ranked(tally.only_by_rule), "flagged": tally.flagged,
             "flagged_by_rule": ranked(tally.flagged_by_rule), "errors_by_rule": ranked(tally.errors_by_rule),
             "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules, "by": self.by,
+            "clusters": {rule: {"clusters": len(found), "rows": sum(one.rows for one in found),
+                                "largest": _plain(found[:LARGEST])} for rule, found in self.clusters.items() if found},
         }
+
+
+def _plain(clusters: Sequence[Cluster]) -> list[dict[str, Any]]:
+    return [{**one._asdict(), "weakest": one.weakest._asdict()} for one in clusters]
 
 
 def _begins(text: str, room: int = 60) -> str:

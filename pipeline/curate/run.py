@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import marshal
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ from pipeline.store.pairs import Measured, RowsDigest
 from pipeline.store.verdicts import findings_bytes, verdict_line
 from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
 
+from .columns import Columns, columns_of, texts_of
 from .linked import linked, ready
 from .measure import Asked, Judged, Measuring
 from .outcome import GIVEN, RECIPE, Curation, against
@@ -36,7 +38,7 @@ NOT_COMPARED = "not compared: dropped before"
 
 def curate(
     dataset: Dataset, items: Sequence[Item], recipe: Recipe | None = None, where: Callable[[int], str] | None = None,
-    *, diff: bool = False, processes: int | None = None,
+    *, by: str = "", diff: bool = False, processes: int | None = None,
 ) -> Curation:
     """Measures every row by every rule, decides, and writes verdicts.jsonl.
 
@@ -45,6 +47,7 @@ def curate(
         items: the rules, as `recipe.curate`.
         recipe: says where an item stands, and where rules of its own lie.
         where: the place of the i-th item, where that is not the recipe.
+        by: who names the rules, as a person reads it: the recipe, or `--rule` where `where` is given, if empty.
         diff: only say what would change, row by row: nothing is written.
         processes: that measure, at most; one for each core where None.
 
@@ -58,7 +61,7 @@ def curate(
     ready(rules, places)
     measuring = Measuring([rule for rule in rules if isinstance(rule, RowRule)], items, folder, processes)
     with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
-        return _Run(dataset, rules, measuring, spool, GIVEN if where else RECIPE, diff).go()
+        return _Run(dataset, rules, items, recipe, measuring, spool, by or (GIVEN if where else RECIPE), diff).go()
 
 
 class _Row(NamedTuple):
@@ -71,6 +74,8 @@ class _Row(NamedTuple):
         before: the state after the last curation, and what dropped it; None where it was not judged.
         edited: whether its text is another than was judged then.
         draw: what it was made for.
+        reviewed: whether a person decided on it since then, or took that back.
+        columns: of its source, by which rows are counted.
     """
 
     sample: str
@@ -84,6 +89,8 @@ class _Row(NamedTuple):
     before: tuple[str, str] | None
     draw: str | None
     edited: bool
+    reviewed: bool
+    columns: dict[str, str | None]
 
     @property
     def stands(self) -> bool:
@@ -99,6 +106,8 @@ class _Run:
 
     dataset: Dataset
     rules: list[AnyRule]
+    items: Sequence[Item]
+    recipe: Recipe | None
     measuring: Measuring
     spool: IO[bytes]
     by: str = RECIPE
@@ -119,6 +128,8 @@ class _Run:
     draws: KeptDraws = field(default_factory=KeptDraws)
     changed: Changed = field(default_factory=Changed)
     edited: int = 0
+    reviewed: Changed = field(default_factory=Changed)
+    foreign: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
 
     def go(self) -> Curation:
@@ -140,12 +151,13 @@ class _Run:
         done = Curation(
             rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
             self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
-            self.draws, self.edited, self.clusters, self.stored,
+            self.draws, self.edited, self.clusters, self.stored, self.reviewed, self.foreign,
         )
         if not self.diff:
             judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
             before = {"curation_before": noted} if kept else {}
-            self.dataset.notes({"curation": {**done.as_json(), "judged": judged}, **before})
+            named = [_plain(item.model_dump()) for item in self.items]
+            self.dataset.notes({"curation": {**done.as_json(), "named": named, "judged": judged}, **before})
         return done
 
     @staticmethod
@@ -159,7 +171,7 @@ class _Run:
 
     def _judge_rows(self, as_it_was: bool) -> None:
         reviews, aside = self.dataset.reviews(), self.dataset.aside()
-        parents: dict[str, str] = {}
+        parents, texts = dict[str, str](), texts_of(self.dataset, self.recipe)
         earlier: dict[str, tuple[str, str]] = {}  # of rows that were edited since
 
         def note(verdict: Verdict) -> None:
@@ -168,7 +180,8 @@ class _Run:
         rows = joined(self.dataset, self.problems.append, whole=False, as_it_was=as_it_was, earlier=note)
         for asked, judged in self.measuring.run(rows):
             sample = asked.sample
-            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None))
+            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None),
+                              columns_of(sample, texts))
             marshal.dump(tuple(row), self.spool)
             self.reused += judged.reused
             if row.aside is not None:
@@ -176,7 +189,7 @@ class _Run:
                 continue
             self.tally.rewritten += sample.parent is not None
             if self.diff and asked.verdict is not None:
-                self.before.add(asked.verdict, row.cell, row.text)
+                self.before.add(asked.verdict, row.cell, row.text, row.columns)
             if row.decided == "keep":
                 self.held.add(sample.id)
             if row.stands:
@@ -230,6 +243,9 @@ class _Run:
         self.pairs.append(measured)
         self.stored += [rule.name] if stored else []
         self.clusters[rule.name] = found.clusters
+        at = getattr(rule.bounds, rule.threshold)
+        self.foreign.update(pair.right.rpartition(":")[0] for pair in measured.pairs.foreign
+                            if pair.jaccard >= at and pair.left not in self.held)
         return found.matches
 
     def _scores(self, by: str, rows: Container[str]) -> dict[str, float]:
@@ -271,7 +287,7 @@ class _Run:
             if row.aside is None:
                 spoke = tuple(Finding(rule, None, outcome, reason) for rule, outcome, reason in row.spoke)
                 verdict = Verdict(row.sample, row.digest, state, (*spoke, *more))
-                self.tally.add(verdict, row.cell, row.text)
+                self.tally.add(verdict, row.cell, row.text, row.columns)
                 if row.draw is not None and (stands or child in self.standing):
                     self.draws.add(row.draw)
                 self._compare_with(row, verdict)
@@ -285,9 +301,11 @@ class _Run:
         gone = verdict.state == "dropped"
         self.changed = Changed(self.changed.back + (not gone), self.changed.gone + gone)
         self.edited += row.edited
+        if row.reviewed:
+            self.reviewed = Changed(self.reviewed.back + (not gone), self.reviewed.gone + gone)
         if self.diff:
             why = against(verdict.findings) if gone else row.before[1]
-            self.changes.append(Change(row.sample, verdict.state, why, row.text))
+            self.changes.append(Change(row.sample, verdict.state, why, row.text, row.reviewed))
 
     def _compared(self, rule: CompareRule[Any, Any], row: _Row, stands: bool) -> Finding:
         match = self.matches[rule.name].get(row.sample)
@@ -319,9 +337,11 @@ class _Run:
 
 def _judged_row(
     asked: Asked, judged: Judged, review: dict[str, Any] | None, aside: str | None, earlier: tuple[str, str] | None,
+    columns: Columns,
 ) -> _Row:
     """A row with what rules and a person say of it. `earlier`: what was decided on another text of it."""
     sample, verdict = asked
+    before = next((found.value for found in verdict.findings if found.rule == REVIEW), None) if verdict else None
     findings, spoke = judged.findings, [(found.rule, found.outcome, found.reason) for found in judged.spoke]
     if review is not None:
         decided = _reviewed(review, sample)
@@ -333,8 +353,14 @@ def _judged_row(
         str(review["action"]) if review else None, aside,
         {axis: str(value) for axis, value in sample.cell.items()}, sample.answer[:200],
         (verdict.state, against(verdict.findings)) if verdict else earlier, draw if isinstance(draw, str) else None,
-        verdict is None and earlier is not None,
+        verdict is None and earlier is not None, verdict is not None and before != (review or {}).get("action"),
+        columns,
     )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for, as a date, as a text."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def _settings(rules: Any) -> list[tuple[Any, Any]]:

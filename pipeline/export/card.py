@@ -81,7 +81,8 @@ def metadata(story: Story, manifest: dict[str, Any]) -> dict[str, Any]:
     found["size_categories"] = [next((name for below, name in SIZES if rows < below), "n>1B")]
     written = any(not writer["rehearsal"] for writer in manifest["provenance"]["writers"])
     tags = [*(["synthetic"] if written else []), *(["rehearsal"] if manifest.get("rehearsal") else []), "synth"]
-    found["tags"] = list(dict.fromkeys([*tags, *about.tags]))
+    given = (" ".join(printable(tag).split()) for tag in about.tags)
+    found["tags"] = list(dict.fromkeys([*tags, *filter(None, given)]))
     splits = [{"split": _split(file["name"]), "path": file["name"]} for file in manifest["files"]
               if "." in file["name"]]
     if splits:  # a folder of texts is no table, and `datasets` reads it as it likes

@@ -14,11 +14,11 @@ from pipeline.words import number, percent, plural, ranked
 
 from ._svg import share_bar
 from ._text import brief
-from .material import Material, rules_of, within
+from .material import Alike, Material, alike, finite, rules_of, whole, within
 
 WORDS = {REVIEW: "decided by a person", REWRITTEN: "its rewrite stands in its place"}
 """What decides beside rules -> what a reader is told about it."""
-RULES, FALLS, PAIRS = 20, 8, 6
+RULES, FALLS, PAIRS, TEXT = 20, 8, 6, 120
 
 
 class Drop(NamedTuple):
@@ -43,12 +43,30 @@ class Fall(NamedTuple):
     test: str
 
 
+class Cluster(NamedTuple):
+    """Rows that are alike: how many, the weakest link between them, and how the one begins that stands for them."""
+
+    id: str
+    rows: int
+    weakest: str
+    text: str
+
+
+class Clusters(NamedTuple):
+    """What one rule found alike; the largest clusters."""
+
+    lead: str
+    largest: list[Cluster]
+
+
 class Drops(NamedTuple):
     """The section. `even` is said where no rule falls unevenly; empty where there are too few rows to say so. `both`
-    names the rules that drop the same rows."""
+    names the rules that drop the same rows, `quiet` those that found nothing."""
 
     lead: str
     rules: list[Drop]
+    quiet: str
+    clusters: list[Clusters]
     falls: list[Fall]
     even: str
     both: str
@@ -60,8 +78,10 @@ def drops(material: Material) -> Drops | None:
     if not found.curated:
         return None
     options = {str(rule.get("rule")): within(rule, "options") for rule in rules_of(material.manifest)}
-    names = sorted(dict.fromkeys([*found.by_rule, *options, *found.flagged_by_rule]),
-                   key=lambda rule: -found.by_rule[rule])[:RULES]
+    every = dict.fromkeys([*found.by_rule, *options, *found.flagged_by_rule])
+    spoke = [rule for rule in every if found.by_rule[rule] or found.flagged_by_rule[rule]]
+    names = sorted(spoke, key=lambda rule: -found.by_rule[rule])[:RULES]
+    silent = [brief(rule) for rule in every if rule not in spoke]
     most = max(found.by_rule.values(), default=0)
     rules = [
         Drop(
@@ -75,8 +95,22 @@ def drops(material: Material) -> Drops | None:
     even = f"On no axis does a rule fall on one value more than chance explains ({plural(tested, 'test')})."
     pairs = list(ranked(found.together).items())[:PAIRS]
     both = ", ".join(f"{brief(one)} and {brief(other)} {number(count)}" for (one, other), count in pairs)
-    return Drops(_lead(material), rules, falls, even if tested and not falls else "",
+    quiet = f"{plural(len(silent), 'rule')} found nothing to drop or flag: {', '.join(silent)}." if silent else ""
+    clusters = [_clusters(one, found.answers) for one in alike(material.manifest)]
+    return Drops(_lead(material), rules, quiet, clusters, falls, even if tested and not falls else "",
                  f"Dropped by two rules at once: {both}." if both else "")
+
+
+def _clusters(found: Alike, answers: Mapping[str, str]) -> Clusters:
+    """Beginnings of the rows that stand for the largest clusters; the id is what `inspect --cluster` takes."""
+    largest = [
+        Cluster(brief(str(one.get("id"))), whole(one.get("rows")),
+                f"{finite(within(one, 'weakest').get('jaccard')) or 0.0:.2f}",
+                brief(answers.get(str(one.get("kept")), "none of them is kept"), TEXT))
+        for one in found.largest
+    ]
+    return Clusters(f"{brief(found.rule)} found {plural(found.clusters, 'cluster')} of rows that are alike, "
+                    f"{plural(found.rows, 'row')} in all", largest)
 
 
 def _falls(material: Material) -> tuple[list[Fall], int]:

@@ -74,6 +74,7 @@ class Gathered:
         models: who wrote -> rows.
         dates: the first and the last day on which rows were made, ISO 8601.
         shown: state -> rule ("" for kept rows) -> rows to show.
+        answers: id -> the answer of a row that was asked for by its id.
     """
 
     rows: int = 0
@@ -97,6 +98,7 @@ class Gathered:
     models: Counter[str] = field(default_factory=Counter)
     dates: tuple[str, str] | None = None
     shown: dict[str, dict[str, list[Picked]]] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
     _wide: set[str] = field(default_factory=set)
     _many: set[tuple[str, str]] = field(default_factory=set)
 
@@ -212,12 +214,13 @@ class Gathered:
             queue[:] = heapq.nsmallest(most, queue, key=_place)
 
 
-def gather(dataset: Dataset, measured: frozenset[str]) -> Gathered:
+def gather(dataset: Dataset, measured: frozenset[str], wanted: frozenset[str] = frozenset()) -> Gathered:
     """Reads all rows of a dataset once.
 
     Args:
         dataset: whose rows.
         measured: names of the rules that measure lengths, as `length-2`.
+        wanted: ids of rows whose answers are wanted.
 
     Raises:
         DataError: a file that cannot be read.
@@ -225,6 +228,8 @@ def gather(dataset: Dataset, measured: frozenset[str]) -> Gathered:
     found, broken = Gathered(), list[str]()
     for row in read(dataset, lambda problem: broken.append(problem.code)):
         found.add(row, measured)
+        if row.sample.id in wanted:
+            found.answers[row.sample.id] = row.sample.answer
     found.broken = len(broken)
     return found
 

@@ -167,7 +167,8 @@ def collect(dataset: Dataset) -> Material:
                if isinstance(told.get("files"), list)]
     return Material(
         name=dataset.name, manifest=manifest, recipe=recipe, axes=axes, possible=_possible(axes),
-        rows=gather(dataset, frozenset(bound.rule for bound in bounds)),
+        rows=gather(dataset, frozenset(bound.rule for bound in bounds), frozenset(
+            str(one.get("kept")) for found in alike(manifest) for one in found.largest)),
         plan=dataset.plan.states().counts(),
         failures=Counter(call.failure.kind for call in dataset.calls.outcomes("failed") if call.failure),
         spent=dataset.calls.spent(),
@@ -211,6 +212,22 @@ def objects(value: Any) -> list[dict[str, Any]]:
 def rules_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """The rules of the last curation, with options and key, as it noted them."""
     return objects(within(manifest, "curation").get("rules"))
+
+
+class Alike(NamedTuple):
+    """What a rule that links rows found: clusters, rows in them, and the largest ones as types.Cluster has them."""
+
+    rule: str
+    clusters: int
+    rows: int
+    largest: list[dict[str, Any]]
+
+
+def alike(manifest: dict[str, Any]) -> list[Alike]:
+    """Clusters of the last curation, by rule."""
+    noted = within(manifest, "curation", "clusters")
+    return [Alike(rule, whole(found.get("clusters")), whole(found.get("rows")), objects(found.get("largest")))
+            for rule, found in noted.items() if isinstance(found, dict)]
 
 
 def _bounds(manifest: dict[str, Any]) -> Iterator[Bound]:

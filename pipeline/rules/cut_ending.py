@@ -30,7 +30,7 @@ class Bounds(Options):
 class CutEnding(AnswerRule[Measure, Bounds]):
     """Says `cut: WHY`, `maybe: WHY` or `whole`."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[tuple[str, ...]] = ("cut", "maybe", "whole")
 
     def look(self, exchange: Exchange) -> Measured | None:

@@ -89,6 +89,8 @@ class LabelConflict(CompareRule[Measure, Bounds]):
         system = "\x1f".join(text_of(message.get("content")) for message in sample.messages
                              if message.get("role") in SYSTEM_ROLES)
         prompt = f"{normal_text(system)}\x1e{normal_text(asked(sample))}"
+        if len(prompt) == 1:  # rows that are texts and no answers
+            return None
         short = shown(said if len(said) <= SHOWN else f"{said[: SHOWN - 1]}…")
         return _Row(sample.id, text_key(prompt), text_key(normal_text(said)), short)
 

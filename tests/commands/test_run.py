@@ -182,3 +182,20 @@ def test_real_rows_are_tuned_at_the_host_and_judging_is_the_next_command(
     said = capsys.readouterr().err.splitlines()
     assert any(line.startswith("model  ft:") for line in said)
     assert said[-1].startswith("next   synth evaluate tales")
+
+
+def test_rows_that_are_rewritten_count_as_kept(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of each round what is dropped is rewritten before more is drawn: nothing is paid beyond the goal."""
+    given = ["run", "plots", "--no-tune", "--keep", "40", "--set", "curate=[length: {min: 2200, unit: chars}]"]
+    grown = ["--set", "augment=[expand: {below: 2200}]", "--set", "generate.max_tokens=2000"]
+    assert main([*given, *grown, "--json"]) == 0
+    out, err = capsys.readouterr()
+    value = json.loads(out)
+    assert value["keep"]["kept"] == value["curate"]["kept"] in range(40, 45), "a round may gain a few over"
+    gained = value["augment"]["added"]
+    assert gained > 5
+    assert value["keep"]["asked"] < 60, "with nothing rewritten some 90 are asked for"
+    assert value["augment"]["touched"] == gained + sum(value["augment"]["refused"].values())
+    assert err.count("rows to rewrite (expand") == 1, "what is rewritten is listed once, not in each round"
+    assert main([*given, *grown]) == 0
+    assert "rows   " + str(value["keep"]["asked"]) in capsys.readouterr().err, "and again: nothing new"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.curate import curate
@@ -229,6 +229,7 @@ def test_a_card_counts_axes_and_writers_of_the_rows_that_are_written(tmp_path: P
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(title="", said="", tags=["\x85", "a\u2028b"])
 @given(title=st.text(max_size=30), said=st.text(max_size=40), tags=st.lists(st.text(max_size=8), max_size=3))
 def test_any_text_is_held_by_the_front_matter(story: Any, title: str, said: str, tags: list[str]) -> None:
     hub = pytest.importorskip("huggingface_hub")

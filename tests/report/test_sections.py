@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.curate import curate
 from pipeline.recipe import load_recipe
 from pipeline.report._svg import Line, curves, histogram
 from pipeline.report._text import brief, cut
@@ -25,6 +26,7 @@ from pipeline.report.gather import DROPPED, KEPT, Gathered, chosen, gather
 from pipeline.report.lengths import _bars, _top, lengths
 from pipeline.report.material import POINTS, Material, _thinned, collect
 from pipeline.rows import Row
+from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.types import CallRef, Draw, Finding, Sample, Verdict
 from tests import made
@@ -309,3 +311,23 @@ def test_gather_counts_lines_that_are_no_rows(tmp_path: Path, report: Callable[[
     with Dataset.open(path) as dataset:
         assert gather(dataset, frozenset()).broken == 1
     assert "1 line cannot be read" in report(path).sections["road"]
+
+
+def test_rows_that_are_alike_are_shown_by_cluster_and_quiet_rules_in_a_line(
+    tmp_path: Path, material: Callable[[Path], Material],
+) -> None:
+    long = "The ferry leaves at six, and nobody has told the captain, who sleeps beside a goat in the engine room. " * 2
+    texts = [long, f"{long} Nobody wakes him.", f"{long} Somebody does.", "A wholly different tale of nine words."]
+    made.dataset(tmp_path / "grid", [made.sample(number, text) for number, text in enumerate(texts)], curated=False)
+    with Dataset.open(tmp_path / "grid") as dataset:
+        curate(dataset, [Item(name="refusal"), Item(name="near_duplicate")])
+    found = drops(material(tmp_path / "grid"))
+    assert found is not None
+    assert [rule.rule for rule in found.rules] == ["near-duplicate"]
+    assert found.quiet == "1 rule found nothing to drop or flag: refusal."
+    (alike,) = found.clusters
+    assert alike.lead == "near-duplicate found 1 cluster of rows that are alike, 3 rows in all"
+    (cluster,) = alike.largest
+    assert (cluster.rows, len(cluster.id)) == (3, 8)
+    assert 0.8 <= float(cluster.weakest) < 1
+    assert cluster.text.startswith("The ferry leaves at six")

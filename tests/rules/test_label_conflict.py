@@ -32,6 +32,11 @@ def test_a_clear_majority_is_left_alone_where_asked() -> None:
     assert len(found(rows, majority=0.95)) == 10
 
 
+def test_rows_without_a_prompt_contradict_nothing() -> None:
+    """As of pii/generated_small.json, whose texts came in as answers: `ZIP: 11164` against `ZIP: 43672`."""
+    assert not found([row("ZIP: 11164", "", "a"), row("ZIP: 43672", "", "b"), row("ZIP: 43672", "", "c")])
+
+
 def test_another_system_text_is_another_prompt() -> None:
     def with_system(text: str, answer: str) -> Sample:
         messages = [{"role": "system", "content": text}, {"role": "user", "content": "Good film."},
