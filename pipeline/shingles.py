@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from .digest import normal_text
@@ -71,16 +71,28 @@ class Shingler:
         while batch := list(islice(left, TOGETHER)):
             yield from self._batch(batch)
 
-    def _batch(self, batch: Sequence[Text]) -> Iterator[Grams]:
+    def runs(self, texts: Sequence[str]) -> list[Grams]:
+        """Of each text the hashes of its runs of words in order, one for each word that begins one; none where it is
+        shorter. They are those of `grams`."""
+        runs, ends = self._hashed(texts)
+        return [runs[start : max(start, end - self.size + 1)] for start, end in pairwise(ends)]
+
+    def _hashed(self, texts: Sequence[str]) -> tuple[Grams, list[int]]:
+        """The hashes of all runs of words of joined texts, and where each text's begin, with the end of the last."""
         import numpy as np
 
-        ids, ends = _word_ids([unicodedata.normalize("NFC", each.text).casefold() for each in batch])
+        ids, ends = _word_ids([unicodedata.normalize("NFC", text).casefold() for text in texts])
         steps = np.array([_odd(place) for place in range(self.size)], np.uint64)
         runs = np.zeros(max(0, len(ids) - self.size + 1), np.uint64)
         for place, step in enumerate(steps):
             runs += ids[place : place + len(runs)] * step
-        runs = _mixed(runs)
-        for each, start, end in zip(batch, ends, ends[1:], strict=False):
+        return _mixed(runs), ends
+
+    def _batch(self, batch: Sequence[Text]) -> Iterator[Grams]:
+        import numpy as np
+
+        runs, ends = self._hashed([each.text for each in batch])
+        for each, (start, end) in zip(batch, pairwise(ends), strict=True):
             found = runs[start : end - self.size + 1] if end - start >= self.size else self._of_characters(each.text)
             if each.apart:
                 found = _mixed(found ^ np.uint64(_hash(each.apart)))

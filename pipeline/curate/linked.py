@@ -61,7 +61,7 @@ def stored_pairs(dataset: Dataset, rule: LinkedRule[Any, Any], rows: str) -> Pai
 
 
 def ready(rules: Sequence[AnyRule], place: Callable[[int], str]) -> None:
-    """Whether rules that decide by pairs have what they need, before anything is measured.
+    """Whether rules have what they need, before anything is measured.
 
     Raises:
         RecipeError: no rule measures what a rule goes by; a file's rows are of no known shape.
@@ -69,6 +69,7 @@ def ready(rules: Sequence[AnyRule], place: Callable[[int], str]) -> None:
     """
     rows = [rule.name for rule in rules if isinstance(rule, RowRule)]
     for rule in rules:
+        rule.ready()
         if not isinstance(rule, LinkedRule):
             continue
         if rule.by is not None and rule.by not in rows:

@@ -20,15 +20,14 @@ from pydantic import Field
 
 from ..bands import FLOOR
 from ..digest import digest, normal_text
-from ..errors import DataError
 from ..options import OptionFault, listed
-from ..read import file_sha256
 from ..registry import printed
 from ..shingles import Shingler, Text
 from ..similar import Sets
 from ..types import Cluster, Pair, Pairs, Sample, Scalar
 from ..views import asked, has_words, said, shown
 from . import Decided, LinkedRule, Match, Options, Place, Rule, rank
+from ._evaluation import file_digest
 
 aliases = ("fuzzy-duplicate",)
 
@@ -73,7 +72,7 @@ class NearDuplicate(LinkedRule[Measure, Bounds]):
 
     def context(self) -> Scalar:
         """What stands in the other files."""
-        digests = [_file_digest(path, self.name) for path in self.against]
+        digests = [file_digest(path, self.name) for path in self.against]
         return digest(*digests) if digests else None
 
     @property
@@ -167,14 +166,6 @@ class NearDuplicate(LinkedRule[Measure, Bounds]):
                                  matches[row].cluster if row in matches else "")
         clusters.sort(key=lambda cluster: (-cluster.rows, cluster.id))
         return Decided(list(matches.values()), clusters)
-
-
-def _file_digest(path: Path, rule: str) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise DataError(f"{rule}: against: {path}: {error.strerror or error}",
-                        f"ls -l {path.parent}   shows what is there") from None
 
 
 def _matches(cluster: Cluster, kept: str, links: list[Pair]) -> Iterator[tuple[str, Match]]:
