@@ -3,8 +3,9 @@
 from .agreement import Estimate
 from .between import Between, between, undo
 from .calibrate import PRECISION, Calibration, calibrate
+from .contaminated import Contaminated
 from .labelled import FEWEST, Label
-from .linked import with_against
+from .linked import has_answers, with_against
 from .outcome import Curation
 from .run import curate
 from .starved import Starved
@@ -12,7 +13,7 @@ from .tally import Change, Changed, Dropped, Share, Tally
 from .whatif import Curve, WhatIf, curve, is_curve, what_if
 
 __all__ = [
-    "FEWEST", "PRECISION", "Between", "Calibration", "Change", "Changed", "Curation", "Curve", "Dropped", "Estimate",
-    "Label", "Share", "Starved", "Tally", "WhatIf", "between", "calibrate", "curate", "curve", "is_curve", "undo",
-    "what_if", "with_against",
+    "FEWEST", "PRECISION", "Between", "Calibration", "Change", "Changed", "Contaminated", "Curation", "Curve",
+    "Dropped", "Estimate", "Label", "Share", "Starved", "Tally", "WhatIf", "between", "calibrate", "curate", "curve",
+    "has_answers", "is_curve", "undo", "what_if", "with_against",
 ]

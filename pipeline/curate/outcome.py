@@ -11,6 +11,7 @@ from pipeline.errors import YieldError
 from pipeline.types import Cluster, Finding, Problem
 from pipeline.words import plural, ranked, shown
 
+from .contaminated import Contaminated
 from .starved import KeptDraws, Starved
 from .tally import Change, Changed, Tally
 
@@ -38,6 +39,7 @@ class Curation:
         clusters: rule -> rows that it found alike, the largest first.
         stored: rules whose pairs were taken from the last curation.
         edited: of the rows that changed their state, those whose text a hand changed since.
+        contaminated: evaluation files of which no row may hold a text, and how many rows do.
         by: who named the rules: `recipe` or `--rule`.
         by_before: who named those of the last curation; empty where there was none.
     """
@@ -57,6 +59,7 @@ class Curation:
     edited: int = 0
     clusters: dict[str, list[Cluster]] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
+    contaminated: list[Contaminated] = field(default_factory=list)
 
     @property
     def is_no_news(self) -> bool:
@@ -102,6 +105,7 @@ class Curation:
         together = [{"rules": list(pair), "rows": count} for pair, count in tally.overlap]
         clusters = {rule: _plain(found) for rule, found in self.clusters.items()}
         return {"together": together, "axes": axes, "uneven": uneven, "clusters": clusters,
+                "contaminated": [each._asdict() for each in self.contaminated],
                 "starved": starved.as_json() if starved else None}
 
     def as_json(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from pipeline.store.pairs import Measured, RowsDigest
 from pipeline.store.verdicts import findings_bytes, verdict_line
 from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
 
+from .contaminated import Contaminated, Contaminations
 from .linked import linked, ready
 from .measure import Asked, Judged, Measuring
 from .outcome import GIVEN, RECIPE, Curation, against
@@ -113,6 +114,7 @@ class _Run:
     aside: dict[str, int] = field(default_factory=dict)
     reused: int = 0
     problems: list[Problem] = field(default_factory=list)
+    contaminated: list[Contaminated] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     before: Tally = field(default_factory=Tally)
     draws: KeptDraws = field(default_factory=KeptDraws)
@@ -140,6 +142,7 @@ class _Run:
             rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
             self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
             self.draws, self.edited, self.clusters, self.stored,
+            contaminated=self.contaminated,
         )
         if not self.diff:
             judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
@@ -157,7 +160,7 @@ class _Run:
     # -- first pass ------------------------------------------------------------------------------
 
     def _judge_rows(self, as_it_was: bool) -> None:
-        reviews, aside = self.dataset.reviews(), self.dataset.aside()
+        reviews, aside, contaminations = self.dataset.reviews(), self.dataset.aside(), Contaminations(self.rules)
         parents: dict[str, str] = {}
         earlier: dict[str, tuple[str, str]] = {}  # of rows that were edited since
 
@@ -174,6 +177,7 @@ class _Run:
                 self.aside[row.aside] = self.aside.get(row.aside, 0) + 1
                 continue
             self.tally.rewritten += sample.parent is not None
+            contaminations.add(judged.spoke)
             if self.diff and asked.verdict is not None:
                 self.before.add(asked.verdict, row.cell, row.text)
             if row.decided == "keep":
@@ -183,6 +187,7 @@ class _Run:
             if sample.parent is not None and sample.provenance.get("replaces") == sample.parent:
                 parents[sample.id] = sample.parent
         self._replace(parents)
+        self.contaminated = contaminations.found()
 
     def _replace(self, parents: dict[str, str]) -> None:
         """A row whose rewrite stands is represented by it, and so are the rows before it."""
