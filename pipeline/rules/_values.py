@@ -90,7 +90,7 @@ def _same(stem: str, word: str) -> bool:
     if word == stem:
         return True
     shared = max(4, len(stem) - 2)
-    return len(stem) >= 4 and word[:shared] == stem[:shared] and len(stem) - 1 <= len(word) <= len(stem) + 4
+    return len(stem) >= 4 and word[:shared] == stem[:shared] and len(stem) - 1 <= len(word) <= len(stem) + 5
 
 
 def _own_words(value: str) -> Sign | None:
