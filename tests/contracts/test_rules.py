@@ -15,7 +15,8 @@ from pipeline.rules import AnyRule, CompareRule, Decision, Measured, Options, Ro
 from pipeline.sections import Item
 from pipeline.types import Sample
 
-OPTIONS: dict[str, dict[str, Any]] = {"length": {"unit": "words", "min": 2, "max": 50}, "turns": {"min": 2}}
+OPTIONS: dict[str, dict[str, Any]] = {"length": {"unit": "words", "min": 2, "max": 50}, "turns": {"min": 2},
+                                       "regex": {"pattern": "[aeiou]+", "must": "match"}}
 """What a rule cannot do without."""
 
 texts = st.one_of(
