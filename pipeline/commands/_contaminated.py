@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.commands import _console as console
 
 if TYPE_CHECKING:
-    from pipeline.curate import Contaminated
+    from pipeline.curate import Contaminated, Curation
 
 
-def show(found: Sequence[Contaminated]) -> None:
-    """A line for each file: the rows that hold some of it, and what there was to compare with."""
-    for each in found:
+def show(done: Curation) -> None:
+    """A line for each file: rows that hold some of it or are like one of its rows, and what there was to compare."""
+    alike = dict(done.foreign)
+    for each in done.contaminated:
         parts = ((each.by_prompt, each.prompts, "prompt"), (each.by_answer, each.answers, "answer"),
                  (each.by_text, each.texts, "other text"))
         told = [_part(*part, first=not at) for at, part in enumerate(part for part in parts if part[1])]
-        held = each.by_prompt or each.by_answer or each.by_text
+        like = alike.pop(each.file, 0)
+        held = each.by_prompt or each.by_answer or each.by_text or like
+        if like:
+            told.append(f"{console.plural(like, 'further row')} {'is' if like == 1 else 'are'} like one of its rows")
         console.fact("against", "; ".join([f"{each.file}: {', '.join(told)}", *_notes(each)]), "warn" if held else "")
+    for file, count in alike.items():
+        are = f"{console.plural(count, 'row')} {'is' if count == 1 else 'are'}"
+        console.fact("against", f"{file}: {are} like one of its rows", "dim")
 
 
 def _part(rows: int, there: int, what: str, first: bool) -> str:

@@ -22,6 +22,9 @@ from pipeline.views import answers
 AGAINST, HELD = "near-duplicate", "contamination"
 """The rules that `--against` is an option of: one for rows that are like an answer, one for rows that hold a text."""
 LOOKED_AT = 200
+NEEDED = ('rows are compared by their answers: name its columns so that a line is {"prompt": "Who?", '
+          '"completion": "I."}; `contamination` compares prompts too, whatever its columns are called')
+"""What cures a file that near-duplicate cannot read."""
 
 
 class Linked(NamedTuple):
@@ -81,7 +84,10 @@ def ready(rules: Sequence[AnyRule], place: Callable[[int], str]) -> None:
             raise RecipeError(f"{place(rule.item)}: {rule.name}: by: no rule '{rule.by}' measures rows here", near)
         rule.key  # noqa: B018 - digests the files
         for path in rule.against:
-            shape_of_file(path)
+            try:
+                shape_of_file(path)
+            except RecipeError as error:  # its cure is for who imports the file
+                raise RecipeError(f"{place(rule.item)}: {error.message}", NEEDED) from None
 
 
 def foreign_rows(path: Path, report: Callable[[Problem], None]) -> Iterator[tuple[str, Sample]]:

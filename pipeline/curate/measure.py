@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -11,8 +10,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from pipeline.ahead import cores
 from pipeline.rows import SPOKE_UP
-from pipeline.rules import RowRule, open_rules
+from pipeline.rules import AnyRule, AskRule, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store.verdicts import findings_bytes
 from pipeline.types import CallRef, Finding, Sample, Verdict
@@ -71,6 +71,11 @@ def _written(found: Finding) -> Finding:
     return found
 
 
+def free(rules: Iterable[AnyRule]) -> list[RowRule[Any, Any]]:
+    """Row rules that ask nobody: they measure every row."""
+    return [rule for rule in rules if isinstance(rule, RowRule) and not isinstance(rule, AskRule)]
+
+
 class Measuring:
     """Measures rows in their order, whatever process does it; the results are the same.
 
@@ -89,7 +94,7 @@ class Measuring:
     ) -> None:
         self._rules, self._items, self._folder, self._clock = rules, items, folder, clock
         self._keys = [rule.key for rule in rules]
-        self._processes = min(PROCESSES, _cores()) if processes is None else processes
+        self._processes = min(PROCESSES, cores()) if processes is None else processes
         self._look, self._rows, self._seconds = look, 0, 0.0
 
     def run(self, rows: Iterable[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
@@ -156,11 +161,6 @@ class Measuring:
                 yield row, Judged(line, tuple(_finding(each) for each in spoke), reused)
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _lots(rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[list[Asked]]:
     lot, size = list[Asked](), 0
     for row in rows:
@@ -197,7 +197,7 @@ def _finding(told: Sequence[Any]) -> Finding:
 
 def measurer(items: Sequence[Item], folder: Path | None) -> Callable[[bytes], bytes]:
     """What another process does with a lot; see `Pool`."""
-    rules = [rule for rule in open_rules(items, folder=folder) if isinstance(rule, RowRule)]
+    rules = free(open_rules(items, folder=folder))
 
     def measure(data: bytes) -> bytes:
         done = []
