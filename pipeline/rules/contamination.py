@@ -1,10 +1,11 @@
 """Finds rows that hold a prompt or an answer of evaluation files, word for word or most of it.
 
 The value is the largest share of an evaluation text's runs of 13 words that the row holds anywhere, its system text
-aside. A run that k texts of the files share counts as 1/k of one, so that a template around all prompts says little. A
-text of fewer words than a run must be all of the row's prompt, or of an answer; answers of fewer than 8 words are not
-compared, since a label rightly goes with many prompts. Files may be of any shape: what asks and what answers is told by
-the names of their columns, and a file of prompts alone will do. Memory: hashes of the files' runs, nothing for rows.
+aside. A run that k texts of the files share counts as 1/k of one, so that a template around many prompts says little
+(around two or three it says much: raise `max` there). A text of fewer words than a run must be all of the row's
+prompt, or of an answer; answers of fewer than 8 words are not compared, since a label rightly goes with many prompts.
+Files may be of any shape: what asks and what answers is told by the names of their columns, and a file of prompts
+alone will do. Memory: hashes of the files' runs, nothing for rows.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Measure(Options):
 class Bounds(Options):
     """How much is too much."""
 
-    max: float = Field(SHARE, ge=0, lt=1, description="the share of a text's runs that a row may hold")
+    max: float = Field(SHARE, ge=0, le=1, description="the share of a text's runs that a row may hold")
     act: Literal["drop", "flag"] = Field("drop", description="what becomes of a row that holds more")
 
 

@@ -85,6 +85,7 @@ def test_the_share_is_of_the_evaluation_text(rule_on: Any) -> None:
     found = judged(rule_on({"prompt": LONG}, max=0.5), "x", " ".join(NUMBERS[:14]))
     assert (found.value, found.outcome) == (0.5, "keep")
     assert judged(rule_on({"prompt": LONG}, max=0.4, act="flag"), "x", " ".join(NUMBERS[:14])).outcome == "flag"
+    assert judged(rule_on({"prompt": LONG}, max=1.0), "x", LONG).outcome == "keep"
 
 
 def test_a_template_around_all_prompts_says_little(rule_on: Any) -> None:
