@@ -237,10 +237,9 @@ def test_a_dataset_that_was_never_curated_says_so(letters: Path, capsys: pytest.
     assert "(length.min 1 -> 10, api-error left out, control-tokens left out and 19 more)" in first
 
 
-def test_prompts_alone_are_no_rows_to_compare_with(letters: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prompts_alone_are_compared_with_prompts(letters: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (letters.parent.parent / "prompts.jsonl").write_text('{"prompt": "What of 3?"}\n')
-    assert main(["curate", "letters", "--against", "prompts.jsonl"]) == 2
+    assert main(["curate", "letters", "--against", "prompts.jsonl"]) == 0
     said = capsys.readouterr().err
-    assert "its columns are: prompt" in said
-    assert "prompts alone cannot be compared" in said
-    assert "COLUMN" not in said
+    assert "against prompts.jsonl: 1 row holds its prompt; it has no answers to compare" in said
+    assert "contamination: holds all of the prompt at prompts.jsonl:1: 'What of 3?'" in said
