@@ -28,6 +28,8 @@ PLAIN = ("id", "state", "bytes", "tokens", "cost_usd", "model", "finish_reason",
 SHORT = {"cost": "cost_usd", "finish": "finish_reason"}
 SPOKE_UP = ("drop", "flag", "error")
 """Outcomes by which a rule has something to say about a row."""
+FAMILIES = ("cell", "fields", "measure")
+"""Columns of a row's own: `cell.genre`; in a condition both `genre` and `cell.genre`."""
 REVIEW, REWRITTEN = "review", "rewritten"
 """What decides beside rules: a person, and a rewrite that stands in its parent's place."""
 
@@ -197,13 +199,14 @@ def value(row: Row, name: str) -> Any:
 
 
 def context(row: Row) -> dict[str, Any]:
-    """The variables of a `--where` condition: axes, fields and measures by name, and the plain columns."""
+    """The variables of a `--where` condition: axes, fields and measures by name or in their family, plain columns."""
+    families = {"cell": row.sample.cell, "fields": row.sample.fields, "measure": measures(row.verdict)}
     plain = {name: value(row, name) for name in PLAIN}
     plain["state"] = state = _State(row.state)
     state.flagged = row.flagged
     plain["dropped_by"] = row.dropped_by
     text = {"answer": row.sample.answer, "prompt": row.sample.prompt}
-    return {**plain, **text, **row.sample.fields, **measures(row.verdict), **row.sample.cell}
+    return {**families, **plain, **text, **row.sample.fields, **families["measure"], **row.sample.cell}
 
 
 class Filters(NamedTuple):
@@ -233,13 +236,17 @@ class Filters(NamedTuple):
             return False
         if self.rules and not {found.rule for found in row.against} & set(self.rules):
             return False
-        if self.clusters and not any(found.cluster.startswith(self.clusters) for found in row.found if found.cluster):
+        if self.clusters and not self.in_cluster(row):
             return False
         if self.texts:
             said = "\n".join(str(message.get("content") or "") for message in row.sample.messages).casefold()
             if not all(text.casefold() in said for text in self.texts):
                 return False
         return self.where is None or self.where(context(row))
+
+    def in_cluster(self, row: Row) -> bool:
+        """Whether a row is in one of the clusters."""
+        return any(found.cluster.startswith(self.clusters) for found in row.found if found.cluster)
 
 
 def ordered(rows: Iterable[Row], by: str, *, limit: int | None, descending: bool = False) -> list[Row]:

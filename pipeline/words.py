@@ -34,6 +34,12 @@ def number(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
+def kind_of(value: Any) -> str:
+    """What a value of JSON is: `a text`, `a number`, `an array`."""
+    return {dict: "an object", list: "an array", str: "a text", bool: "true or false",
+            type(None): "null"}.get(type(value), "a number")
+
+
 def about(value: float) -> str:
     """A number that is not known well, in three digits: 53476.2 -> 53,500."""
     whole = round(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.digest import call_id
 from pipeline.engine import Writer, cost_of, worst_case
@@ -18,7 +18,24 @@ from pipeline.store import Dataset
 from pipeline.types import CallRequest, Sample, Usage, Verdict
 
 BYTES_PER_TOKEN = 4
-SHOWN = 3
+SHOWN, BEGINS = 3, 200
+"""Rows that a plan names, and characters of their answers."""
+
+
+class Touched(NamedTuple):
+    """A row that would be rewritten.
+
+    Attributes:
+        id: the row's.
+        rewrite: what would rewrite it.
+        bytes: of its answer, as UTF-8.
+        begins: the first characters of its answer.
+    """
+
+    id: str
+    rewrite: str
+    bytes: int
+    begins: str
 
 
 class AugmentPlan(NamedTuple):
@@ -32,7 +49,8 @@ class AugmentPlan(NamedTuple):
         new_calls: calls that would be sent.
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
-        samples: a few of the rows.
+        rehearsed: rows whose rewrite would stand aside: a rehearsal writes it, and the row is a real one.
+        touched: the first of the rows, or all of them.
     """
 
     rows: dict[str, int]
@@ -43,7 +61,17 @@ class AugmentPlan(NamedTuple):
     output_tokens: int
     usd_expected: float | None
     usd_worst: float | None
-    samples: list[Sample]
+    rehearsed: int
+    touched: list[Touched]
+
+    @property
+    def total(self) -> int:
+        """Rows that would be touched, a row as often as there are rewrites for it."""
+        return sum(self.rows.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {**self._asdict(), "touched": [touched._asdict() for touched in self.touched]}
 
 
 class Task(NamedTuple):
@@ -69,10 +97,11 @@ def tasks_of(rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, write
     """Every row and rewrite that belong together, in order of arrival.
 
     Left alone: rows that stand aside, rows that a person or a rule dropped which the rewrite does not
-    cure, and rows that have a child by this rewrite, or had one that a hand deleted.
+    cure, and rows that have a child by this rewrite that does not stand aside, or had one that a hand deleted.
     """
     aside = dataset.aside()
-    grown = {(sample.parent, sample.provenance.get("augmentation")) for sample in dataset.samples() if sample.parent}
+    grown = {(sample.parent, sample.provenance.get("augmentation"))
+             for sample in dataset.samples() if sample.parent and not aside(sample)}
     for sample, verdict in joined(dataset):
         for rewrite in rewrites:
             if (sample.id, rewrite.name) in grown or aside(sample) or not _may(rewrite, verdict):
@@ -109,23 +138,31 @@ def _task(rewrite: AnyRewrite, sample: Sample, recipe: Recipe, writer: Writer) -
     return Task(rewrite, sample, CallRequest(id=call_id(name, "chat", body), namespace=name, body=body, hints=hints))
 
 
-def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer) -> AugmentPlan:
+def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | None = SHOWN) -> AugmentPlan:
     """Counts what `augment` would do; sends nothing, writes nothing.
+
+    Args:
+        recipe: names the rewrites.
+        dataset: whose rows.
+        writer: who would be asked.
+        shown: how many rows are named; None for all.
 
     Raises:
         RecipeError: an unknown rewrite or option.
     """
     rows: Counter[str] = Counter()
-    samples: list[Sample] = []
-    reused = free = new_calls = input_tokens = output_tokens = 0
+    touched: list[Touched] = []
+    reused = free = new_calls = input_tokens = output_tokens = rehearsed = 0
     worst: float | None = 0.0
     for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer):
         rows[task.rewrite.name] += 1
-        if len(samples) < SHOWN:
-            samples.append(task.sample)
+        if shown is None or len(touched) < shown:
+            answer = task.sample.answer
+            touched.append(Touched(task.sample.id, task.rewrite.name, _bytes(answer), answer[:BEGINS]))
         if task.request is None:
             free += 1
             continue
+        rehearsed += writer.provider.rehearsal and not task.sample.rehearsal
         if dataset.calls.state(task.request.id) == "answered":
             reused += 1
             continue
@@ -135,7 +172,8 @@ def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer) -> AugmentPla
         input_tokens += sum(_bytes(str(turn["content"])) for turn in task.request.body["messages"]) // BYTES_PER_TOKEN
         output_tokens += task.rewrite.output_bytes(task.sample) // BYTES_PER_TOKEN
     expected = cost_of(writer.price, Usage(input_tokens, output_tokens))
-    return AugmentPlan(dict(rows), reused, free, new_calls, input_tokens, output_tokens, expected, worst, samples)
+    return AugmentPlan(dict(rows), reused, free, new_calls, input_tokens, output_tokens, expected, worst, rehearsed,
+                       touched)
 
 
 def _bytes(text: str) -> int:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.engine import Asker, Limits, Progress, Report, Writer, drive, output_limit, refuse_unknown
 from pipeline.errors import DataError
@@ -60,6 +60,22 @@ class Tally:
                 "usd": self.usd, "usd_per_row": self.usd_per_row}
 
 
+class Refusal(NamedTuple):
+    """A row that got no child.
+
+    Attributes:
+        id: the row's.
+        rewrite: what was to rewrite it.
+        code: why, in a word.
+        reason: what was measured.
+    """
+
+    id: str
+    rewrite: str
+    code: str
+    reason: str
+
+
 @dataclass(slots=True)
 class Augmented:
     """What a run did.
@@ -68,8 +84,8 @@ class Augmented:
         touched: rows that were rewritten, or asked about.
         free: of these, rows that nobody was asked about.
         added: children that were written.
-        refused: why answers made no child -> how many.
-        reasons: the first reason of each kind.
+        aside: of these, children that stand aside: a rehearsal rewrote a real row.
+        refusals: the rows that got no child, and why.
         failed: calls without a usable answer.
         by: the same by rewrite.
         interrupted: a person stopped it.
@@ -78,12 +94,17 @@ class Augmented:
     touched: int = 0
     free: int = 0
     added: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    reasons: dict[str, str] = field(default_factory=dict)
+    aside: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
     failed: int = 0
     by: dict[str, Tally] = field(default_factory=dict)
     interrupted: bool = False
     progress: Progress = field(default_factory=Progress)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Why answers made no child -> how many."""
+        return Counter(refusal.code for refusal in self.refusals)
 
     @property
     def usd_per_row(self) -> float | None:
@@ -95,7 +116,7 @@ class Augmented:
         names = dict.fromkeys([*self.by, *later.by])
         return Augmented(
             self.added + later.touched, min(self.free, self.added) + later.free, self.added + later.added,
-            later.refused, {**self.reasons, **later.reasons}, self.failed + later.failed,
+            self.aside + later.aside, later.refusals, self.failed + later.failed,
             {name: self.by.get(name, Tally()).then(later.by.get(name, Tally())) for name in names},
             later.interrupted, self.progress + later.progress,
         )
@@ -103,7 +124,8 @@ class Augmented:
     def as_json(self) -> dict[str, Any]:
         """Counts, as `--json` prints them."""
         return {
-            "touched": self.touched, "free": self.free, "added": self.added, "refused": dict(self.refused),
+            "touched": self.touched, "free": self.free, "added": self.added, "aside": self.aside,
+            "refused": dict(self.refused), "refusals": [refusal._asdict() for refusal in self.refusals],
             "failed": self.failed, "usd": self.progress.usd, "usd_per_row": self.usd_per_row,
             "by": {name: tally.as_json() for name, tally in self.by.items()},
             "interrupted": self.interrupted, "noticed": self.progress.noticed,
@@ -216,12 +238,12 @@ class _Run:
         except Exception as error:  # a rewrite may be anyone's: its fault is a record on this row
             child = Refused("error", f"{task.rewrite.name} raised {type(error).__name__}: {error}")
         if isinstance(child, Refused):
-            self.done.refused[child.code] += 1
+            self.done.refusals.append(Refusal(task.sample.id, task.rewrite.name, child.code, child.reason))
             self.done.by[task.rewrite.name].refused[child.code] += 1
-            self.done.reasons.setdefault(child.code, child.reason)
         else:
             gained = rows.add(child)
             self.done.added += gained
+            self.done.aside += gained and child.rehearsal and not task.sample.rehearsal
             self.done.by[task.rewrite.name].gained += gained
         self.done.progress.done += 1
 

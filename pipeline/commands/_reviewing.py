@@ -38,7 +38,7 @@ class Session:
         rows: in the order in which they are shown.
         who: the person.
         drawn: how the rows came, see store/reviews.py; None where the person named the row.
-        blind: whether what rules found is hidden.
+        blind: whether what rules found is hidden, and what they may have measured.
         key: waits for a key, as `click.getchar` does.
     """
 
@@ -119,8 +119,9 @@ class Session:
                 self._text(text, None if whole else PROMPT_LINES)
         answer = says(sample.last("assistant") or {})
         size = len(answer.encode("utf-8", "surrogatepass"))
+        beside = f"   {console.plural(size, 'byte')}, {console.plural(len(answer.split()), 'word')}"
         console.say()
-        console.say(f"answer   {console.plural(size, 'byte')}, {console.plural(len(answer.split()), 'word')}", "dim")
+        console.say(f"answer{'' if self.blind else beside}", "dim")  # what a rule may have measured
         room = max(LEAST, shutil.get_terminal_size((100, 24)).lines - ROOM)
         self._text(answer or "(empty)", None if whole else room, "bold" if not console.colour(error=True) else "")
         console.say()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pipeline.sections import Source
     from pipeline.types import Problem
 
-SHOWN = 5
-"""Problems that are shown one by one; the others are counted."""
+SHOWN, COUNTED = 20, 5
+"""Problems that are shown one by one; problems from which on they are counted as well."""
 
 SHORT = {"system": "system", "developer": "system", "user": "user", "assistant": "answer", "tool": "tool"}
 """Role -> the label before its text."""
@@ -179,7 +179,7 @@ def _report(target: Target, done: Imported, faults: Faults) -> None:
     console.fact("rows", f"{console.plural(done.rows, 'row')}, {', '.join(parts)}; {done.shape}")
     for note in done.notes:
         console.warn(note)
-    _problems(faults)
+    _problems(faults, done)
     for message in done.first:
         content = message.get("content")
         text = content if isinstance(content, str) else "" if content is None else str(content)
@@ -188,17 +188,22 @@ def _report(target: Target, done: Imported, faults: Faults) -> None:
     console.next_command(f"synth curate {target.name}", "measure every row and decide")
 
 
-def _problems(faults: Faults) -> None:
+def _problems(faults: Faults, done: Imported) -> None:
     """The first problems with their places, then how many there are of each kind."""
-    for severity, verb, style in (("error", "left out", "bad"), ("warning", "kept", "warn")):
-        found = faults.of(severity)
-        for problem in (first for first in faults.first if first.severity == severity):
+    from pipeline.ingest import NO_PROMPT
+
+    alone = faults.counts["warning", NO_PROMPT] == done.rows  # no news of any single row
+    for severity, label, verb, style in (("error", "error", "left out", "bad"), ("warning", "warn", "kept", "warn")):
+        found = {code: count for code, count in faults.of(severity).items() if code != NO_PROMPT or not alone}
+        for problem in (first for first in faults.first if first.severity == severity and first.code in found):
             fix = f"mend these bytes; {problem.fix} if all texts are so" if problem.code == "encoding" else problem.fix
             cure = f"   # {fix}" if fix else ""
-            console.fact(severity[:5], f"{problem.where}: {problem.message}{cure}", style)
-        if sum(found.values()) > SHOWN:
+            console.fact(label, f"{problem.where}: {problem.message}{cure}", style)
+        if sum(found.values()) > COUNTED:
             counts = ", ".join(f"{code} {count:,}" for code, count in found.items())
             console.fact("", f"{sum(found.values()):,} in all, {verb}: {counts}", style)
+    if alone:
+        console.fact("note", "every prompt is empty: rows of answers alone", "dim")
     if notes := faults.of("note"):
         told = (faults.notes[code] + (f" ({count:,} times)" if count > 1 else "") for code, count in notes.items())
         console.fact("note", "; ".join(told), "dim")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from pipeline import rows as rows_
+from pipeline.commands import _clusters, _filters, _row
 from pipeline.commands import _console as console
-from pipeline.commands import _filters, _row
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import DataError, RecipeError, did_you_mean
 from pipeline.rows import REWRITTEN, Filters, Row
@@ -81,7 +81,8 @@ def command(
     \b
     synth inspect plots --sort length            the shortest first
     synth inspect plots --rule refusal           what a rule dropped
-    synth inspect plots --cluster 7f3a2c1b       rows that are alike
+    synth inspect plots --cluster all            rows that are alike: the largest clusters, a line each
+    synth inspect plots --cluster 7f3a2c1b       the rows of one, and how alike they are
     synth inspect plots --sample 5 --seed 2      five at random
     synth inspect plots k3v9                     one row, by the beginning of its id
     synth inspect plots train.jsonl:12           the row behind a line of an exported file
@@ -106,6 +107,10 @@ def command(
                 console.warn(f"rows that read the same: {', '.join(twin.sample.id[:8] for twin in twins)}")
         elif why:
             raise RecipeError("--why is about one row", f"synth inspect {target.name} ID --why")
+        elif _clusters.ALL in look.cluster:
+            _clusters.alone({key: getattr(look, key) for key in ("sort", *_filters.NAMES, "sample")
+                             if key != "cluster"}, target.name)
+            _clusters.show(dataset, look.limit, look.json_)
         else:
             _list(dataset, look)
 
@@ -157,14 +162,16 @@ def _list(dataset: Dataset, look: Look) -> None:
     known = rows_.columns(dataset)
     sort = rows_.column(look.sort, known) if look.sort else None
     counted = _Counted(rows_.read(dataset, broken.append), _filters.read(
-        known, look.axis, look.rule, look.state, look.text, look.where, look.cluster))
+        dataset, look.axis, look.rule, look.state, look.text, look.where, look.cluster))
     rows = _chosen(counted, look, sort)
     if look.json_:
         _json_lines(rows)
+        if look.cluster and not counted.clustered:
+            raise _clusters.unknown(look.cluster, dataset.name)
     else:
         found = list(rows)
         _explain_nothing(found, counted, look, dataset)
-        hidden = _table(found, known, sort)
+        hidden = _table(found, known, sort, _clusters.measured(found, look.cluster) if look.cluster else [])
         _summary(found, counted, dataset)
         if hidden:
             console.fact("hidden", f"{', '.join(hidden)}: no room for more columns; a wider terminal or --json has all")
@@ -184,6 +191,7 @@ class _Counted:
         self.whole = False
         self.values: dict[str, set[str]] = {axis: set() for axis, _ in filters.axes}
         self.spoke_up: set[str] = set()
+        self.clustered = False
 
     def __iter__(self) -> Iterator[Row]:
         for row in self._rows:
@@ -193,6 +201,7 @@ class _Counted:
                     values.add(str(row.sample.cell.get(axis)))
             if self._filters.rules and row.verdict:
                 self.spoke_up.update(found.rule for found in row.verdict.findings)
+            self.clustered = self.clustered or self._filters.in_cluster(row)
             if self._filters.hold(row):
                 self.passed += 1
                 yield row
@@ -205,7 +214,7 @@ def _chosen(rows: _Counted, look: Look, sort: str | None) -> Iterator[Row] | lis
         return rows_.ordered(found, sort, limit=None, descending=look.desc) if sort else found
     if sort:
         return rows_.ordered(rows, sort, limit=look.count, descending=look.desc)
-    return itertools.islice(rows, look.count)
+    return _clusters.linked(rows, look.cluster, look.count) if look.cluster else itertools.islice(rows, look.count)
 
 
 def _json_lines(rows: Iterator[Row] | list[Row]) -> None:
@@ -230,6 +239,8 @@ def _explain_nothing(found: list[Row], counted: _Counted, look: Look, dataset: D
         return
     if not counted.seen:
         raise DataError(f"{dataset.name}: no rows yet", f"synth generate {dataset.name}")
+    if look.cluster and not counted.clustered:
+        raise _clusters.unknown(look.cluster, dataset.name)
     for wanted in look.axis:
         axis, _, value = wanted.partition("=")
         if value not in counted.values[axis]:
@@ -240,14 +251,14 @@ def _explain_nothing(found: list[Row], counted: _Counted, look: Look, dataset: D
             raise RecipeError(f"no row was measured by '{rule}'", hint)
 
 
-def _table(found: list[Row], known: list[str], sort: str | None) -> list[str]:
-    """Prints the rows; returns the axes for which there is no room."""
+def _table(found: list[Row], known: list[str], sort: str | None, beside: list[str]) -> list[str]:
+    """Prints the rows, with the columns `beside`; returns the axes for which there is no room."""
     if not found:
         return []
     every = [name for name in known if name.startswith("cell.")]
     axes = _axes_that_fit(every, sort)
     measured = "measure.length" if "measure.length" in known else "bytes"
-    shown = list(dict.fromkeys([measured, *([sort] if sort and sort not in (*axes, "id", "state") else [])]))
+    shown = list(dict.fromkeys([measured, *beside, *([sort] if sort and sort not in (*axes, "id", "state") else [])]))
     short = [name.split(".", 1)[-1] for name in (*shown, *axes)]
     text = [] if axes else ["prompt"]
     numbers = [title for title, name in zip(short, shown, strict=False)

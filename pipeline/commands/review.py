@@ -198,7 +198,7 @@ def _session(dataset: Dataset, target: Target, ask: Ask, filters: dict[str, Any]
     if ask.row is not None:
         rows = [rows_.named(dataset, ask.row)]
     else:
-        wanted = _filters.read(rows_.columns(dataset), **filters)
+        wanted = _filters.read(dataset, **filters)
         rows = pick(dataset, wanted, ask.sample, ask.seed, by=ask.by, second=who if ask.second else None)
         drawn = {"by": ask.by, "blind": blind, "filter": _typed(filters)}
         drawn = {key: value for key, value in drawn.items() if value is not None and value != ""}

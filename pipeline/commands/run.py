@@ -69,8 +69,8 @@ def command(
         def rewritten(plan: AugmentPlan) -> bool:
             with screen.paused():
                 if not screen.previewed:
-                    preview(plan)
-                screen.previewed = screen.previewed or bool(plan.samples)
+                    preview(plan, f"synth augment {target.name} --dry-run lists them")
+                screen.previewed = screen.previewed or bool(plan.total)
                 return _spend.consent(plan, target, writer, yes, known=True)
 
         def more() -> bool:

@@ -206,7 +206,8 @@ class _Check:
 
     def _compared(self, across: Across) -> None:
         for problem in across.whole(self._against.across if self._against else None):
-            self._say(problem)
+            if problem.code != "empty-prompt" or not {"empty-prompt", "no-user"} & self.checked.codes.keys():
+                self._say(problem)  # else each such row was named already
         if across.rows:
             self.checked.facts = {"without_system": across.no_system, "without_user": across.no_user,
                                   "messages": spread(across.turns)}

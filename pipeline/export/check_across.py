@@ -60,7 +60,7 @@ class Across:
         self.rows, self.asked, self.contexts = array("q"), array("q"), array("q")
         self.numbers, self.lengths, self.turns = array("I"), array("I"), array("I")
         self.no_system = self.no_user = 0
-        self._long, self._open = 0, array("I")
+        self._long, self._open, self._alone = 0, array("I"), array("I")
         self._systems: dict[str, list[int]] = {}
         self._first_without = 0
         self._longer = self._shorter = self._pairs = 0
@@ -90,6 +90,8 @@ class Across:
         self.turns.append(len(told))
         self.lengths.append(len(said))
         self.no_user += not asked
+        if said and not asked:
+            self._alone.append(number)
         self._system(example.messages, number)
         if example.rejected:
             self._pair(len(said), len(text_of(example.rejected[-1].get("content"))))
@@ -109,6 +111,7 @@ class Across:
         if against is not None and against.rows:
             yield from self._leaks(against)
         yield from self._others()
+        yield from self._unasked()
         yield from self._drift()
         yield from self._cut()
         yield from self._bias()
@@ -196,6 +199,14 @@ class Across:
                           f"{plural(len(texts), 'row')} with the prompt of an earlier row and another answer; the "
                           f"first with that of line {self.numbers[first[texts[0]]]}",
                           "well, where a prompt may have many answers")
+
+    def _unasked(self) -> Iterator[Problem]:
+        """Answers to nothing among answers to something; where no row has a prompt, that is how it was meant."""
+        if 0 < len(self._alone) < len(self.rows):
+            named = ", ".join(map(str, self._alone[:_HIDDEN])) + (", ..." if len(self._alone) > _HIDDEN else "")
+            yield self._warn("empty-prompt", self._alone[0],
+                             f"{plural(len(self._alone), 'row')} without a prompt, where others have one: line "
+                             f"{named}", "fill it, or leave the row out")
 
     def _drift(self) -> Iterator[Problem]:
         count = len(self.rows)

@@ -21,6 +21,7 @@ from pipeline.render import Family
 from pipeline.render.mask import Cut, Mask, of_messages
 from pipeline.sections import Item
 from pipeline.types import Example, Message, Problem
+from pipeline.words import kind_of
 
 
 class FormatRefusal(Exception):
@@ -207,7 +208,7 @@ class Format:
         except (ValueError, RecursionError) as fault:
             return [error("not-json", where, f"not JSON: {fault}", "one JSON object per line")]
         if not isinstance(values, dict):
-            return [error("not-an-object", where, f"a {type(values).__name__}, not an object",
+            return [error("not-an-object", where, f"{kind_of(values)}, not an object",
                           'one JSON object per line, as {"messages": [...]}')]
         return list(self.problems(values, where))
 

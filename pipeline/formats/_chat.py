@@ -19,6 +19,7 @@ from typing import Any
 from pipeline.errors import did_you_mean
 from pipeline.render import control_tokens
 from pipeline.types import Problem
+from pipeline.words import kind_of
 
 from . import error, warning
 
@@ -50,7 +51,7 @@ def conversation_problems(values: Mapping[str, Any], where: str) -> Iterator[Pro
     odd, parts, known = set[str](), False, True
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict):
-            yield error("message-not-an-object", where, f"message {number} is a {type(message).__name__}",
+            yield error("message-not-an-object", where, f"message {number} is {kind_of(message)}",
                           'as {"role": "user", "content": "..."}')
             roles.append(None)
             known = False
@@ -132,7 +133,7 @@ def _message_problems(message: Mapping[str, Any], number: int, where: str) -> It
     elif isinstance(content, list):
         yield from _part_problems(content, role, number, where)
     elif content is not None:
-        yield error("bad-content", where, f"content of message {number} is a {type(content).__name__}",
+        yield error("bad-content", where, f"content of message {number} is {kind_of(content)}",
                       "make it a string, or a list of parts")
     elif not (role == "assistant" and calls):
         yield error("empty-answer" if role == "assistant" else "no-content", where,

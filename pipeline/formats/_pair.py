@@ -12,6 +12,7 @@ from pydantic import Field
 from pipeline.errors import DataError
 from pipeline.options import Options
 from pipeline.types import Example, Message, Problem
+from pipeline.words import kind_of
 
 from . import Format, FormatRefusal, error, line_of
 from ._turns import others, turns
@@ -119,8 +120,8 @@ class PairFormat(Format):
         return replace(example, messages=folded(example.messages)) if self.how.system == "fold" else example
 
     def read(self, values: Mapping[str, Any]) -> Example:
-        """See Format. A prompt that is null or missing is an empty one."""
-        prompt, completion = text_at(values, "prompt", optional=True), text_at(values, "completion")
+        """See Format. A prompt that is empty is no turn: an answer alone."""
+        prompt, completion = text_at(values, "prompt"), text_at(values, "completion")
         return Example(self.messages(prompt, completion), fields=others(values, COLUMNS))
 
     def messages(self, prompt: str, completion: str) -> list[Message]:
@@ -196,16 +197,21 @@ def text_at(values: Any, key: str, *, optional: bool = False) -> str:
     if value is None and optional:
         return ""
     if not isinstance(value, str):
-        what = "is missing" if value is None else f"is a {type(value).__name__}, not a text"
-        raise FormatRefusal("not-a-text", f"'{key}' {what}", f"make '{key}' a string")
+        raise FormatRefusal("not-a-text", f"'{key}' {_no_text(value)}", _CURE)
     return value
+
+
+_CURE = "write a text there, or leave the row out"
+
+
+def _no_text(value: Any) -> str:
+    return "is missing or null" if value is None else f"is {kind_of(value)}, not a text"
 
 
 def pair_problems(prompt: Any, completion: Any, names: tuple[str, str], where: str) -> Iterator[Problem]:
     """What is wrong with a pair, whatever its keys are called."""
     for key, value in zip(names, (prompt, completion), strict=True):
         if not isinstance(value, str):
-            what = "is missing" if value is None else f"is a {type(value).__name__}, not a text"
-            yield error("not-a-text", where, f"'{key}' {what}", f"make '{key}' a string")
+            yield error("not-a-text", where, f"'{key}' {_no_text(value)}", _CURE)
     if isinstance(completion, str) and not completion.strip():
         yield error("empty-answer", where, f"'{names[1]}' is empty or only white space", "drop the row")

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import did_you_mean
 from pipeline.types import Example, Message, Problem
+from pipeline.words import kind_of
 
 from . import Format, FormatRefusal, error, plain, warning
 from ._turns import others, turns
@@ -89,7 +90,7 @@ def _message(turn: Any, number: int) -> Message:
         FormatRefusal: it is no turn, or a speaker's name is unknown.
     """
     if not isinstance(turn, dict):
-        raise FormatRefusal("message-not-an-object", f"turn {number} is a {type(turn).__name__}, not an object",
+        raise FormatRefusal("message-not-an-object", f"turn {number} is {kind_of(turn)}, not an object",
                             'as {"from": "human", "value": "..."}')
     speaker, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
     if not isinstance(speaker, str) or speaker not in ROLES:

@@ -101,6 +101,7 @@ class Condition:
     Attributes:
         variables: the names that it takes from its context.
         needed: those that it cannot do without (no `default`, no `is defined`).
+        parts: what it names of `fields` and `cell`.
 
     Raises:
         RecipeError: it is not an expression.
@@ -116,6 +117,7 @@ class Condition:
             tree = nodes.Template([nodes.Output([node])], lineno=1).set_environment(environment)
             self.variables = _variables(environment, tree)
             self.needed = self.variables - frozenset(_guarded(tree))
+            self.parts = tuple(_parts(tree))
             assign = nodes.Assign(nodes.Name("result", "store"), node, lineno=1)
             body = metered(environment, nodes.Template([assign], lineno=1))
             self._compiled = TemplateExpression(environment.from_string(body), undefined_to_none=False)

@@ -5,6 +5,6 @@ from __future__ import annotations
 from pipeline.shapes import Columns
 
 from .datasets import import_dataset
-from .rows import Imported, import_rows
+from .rows import NO_PROMPT, Imported, import_rows
 
-__all__ = ["Columns", "Imported", "import_dataset", "import_rows"]
+__all__ = ["NO_PROMPT", "Columns", "Imported", "import_dataset", "import_rows"]

@@ -26,6 +26,8 @@ from pipeline.types import Message, Problem, Sample
 from .snapshot import save, seen_from
 
 Report = Callable[[Problem], None]
+NO_PROMPT = "empty-prompt"
+"""The warning of a row whose prompt is empty, which is kept; one without a prompt where others have one is refused."""
 
 
 class Imported(NamedTuple):
@@ -132,6 +134,9 @@ def _samples(path: Path, source: Source, shape: Shape, cwd: Path, report: Report
         example = example_of(shape, row.values, _where(row, source), report)
         if example is None:
             continue
+        if "user" in shape.train and not any(message.get("role") == "user" for message in example.messages):
+            report(Problem("warning", NO_PROMPT, _where(row, source), "its prompt is empty: an answer alone",
+                           "fill it, or leave the row out"))
         place = {**row.source, "file": there.file}
         if there.file is None:
             name = row.values["name"]

@@ -129,13 +129,16 @@ def _line(
     raw: bytes, data: bytes, how: Breaks, codec: str | None, at: str, report: Report
 ) -> dict[str, Any] | None:
     """The object of a line, with everything that is noticed on the way; None where there is none."""
-    if not raw.endswith(how.lf):
-        report(Problem("note", "no-final-newline", at, "the last line has no line break; it is read all the same"))
+    last = not raw.endswith(how.lf)
     if not data.strip(b" \t\r\n\v\f\0" if codec else b" \t\r\n\v\f"):
         report(Problem("note", "blank-line", at, "a blank line, skipped"))
         return None
     text = as_utf8(data, codec, at, report)
-    return None if text is None else parse(text, at, report)
+    values = None if text is None else parse(text, at, report)
+    if last:
+        what = "; it is read all the same" if values is not None else " and cannot be read: the file may be cut off"
+        report(Problem("note", "no-final-newline", at, f"the last line has no line break{what}"))
+    return values
 
 
 def as_utf8(data: bytes, codec: str | None, where: str, report: Report) -> bytes | None:

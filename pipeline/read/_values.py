@@ -10,6 +10,7 @@ from typing import Any, NoReturn, cast
 import orjson
 
 from pipeline.types import Problem
+from pipeline.words import kind_of
 
 from ._guess import likely
 from ._open import Report
@@ -95,9 +96,8 @@ def parse(text: bytes, where: str, report: Report) -> dict[str, Any] | None:
         report(_refusal(text, error, where))
         return None
     if not isinstance(value, dict):
-        kind = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
-        report(Problem("error", "not-an-object", where, f"holds {kind}, and a row is an object with named columns",
-                       'write {"name": value, ...}'))
+        what = f"holds {kind_of(value)}, and a row is an object with named columns"
+        report(Problem("error", "not-an-object", where, what, 'write {"name": value, ...}'))
         return None
     pairs, depth, big, found_nul = _measure(value, b"\\u0000" in text)
     if depth > DEEPEST:

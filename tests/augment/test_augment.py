@@ -149,7 +149,7 @@ def test_the_price_comes_before_anything_is_sent(dataset: Dataset, recipe: Recip
     writer = saying(retold)
     plan = plan_augment(recipe, dataset, writer)
     assert (plan.rows, plan.new_calls, plan.reused) == ({"expand": 1}, 1, 0)
-    assert [sample.id for sample in plan.samples] == ["a"]
+    assert [row.id for row in plan.touched] == ["a"]
     assert plan.usd_expected is not None
     assert plan.usd_worst is not None
     assert 0 < plan.usd_expected < plan.usd_worst
@@ -170,7 +170,8 @@ def test_an_answer_that_is_no_gain_is_refused_and_counted(
 ) -> None:
     fill(dataset, row("a", "A goat sleeps."))
     done = run(recipe, dataset, saying(change, reason))
-    assert (done.added, done.refused, set(done.reasons)) == (0, {code: 1}, {code})
+    assert (done.added, done.refused) == (0, {code: 1})
+    assert [(refusal.id, refusal.rewrite, refusal.code) for refusal in done.refusals] == [("a", "expand", code)]
     assert [sample.id for sample in dataset.samples()] == ["a"]
     writer = saying(change, reason)
     again = run(recipe, dataset, writer)
@@ -254,7 +255,7 @@ def test_a_rewrite_that_raises(dataset: Dataset, tmp_path: Path) -> None:
     fill(dataset, row("a", "A goat sleeps."))
     (tmp_path / "broken.py").write_text(OWN.format(applies="True"))
     done = run(parse_recipe(text, tmp_path / "tales.yaml"), dataset, saying(retold))
-    assert done.reasons == {"error": "broken raised ValueError: no text"}
+    assert [refusal.reason for refusal in done.refusals] == ["broken raised ValueError: no text"]
     (tmp_path / "broken.py").write_text(OWN.format(applies="sample.nothing"))
     with pytest.raises(RecipeError, match="broken raised AttributeError on row a"):
         run(parse_recipe(text, tmp_path / "tales.yaml"), dataset, saying(retold))

@@ -30,7 +30,7 @@ def test_rows_and_price_first_then_what_was_gained(tales: Path, capsys: pytest.C
     assert lines[0] == "rows   2 rows to rewrite (expand 2)"
     order = ("rehearsal: nobody real answers", "2 new calls, $0", "gained 2 rows of 2")
     assert sorted(order, key=said.index) == list(order)
-    assert lines[-1].startswith("next   synth curate tales")
+    assert lines[-1].startswith("next   synth augment tales --model openai:gpt-4.1-mini --set ")
     rows = [json.loads(line) for line in (tales / "samples.jsonl").read_bytes().splitlines()]
     assert [len(row["messages"][-1]["content"]) >= 400 for row in rows] == [False, False, True, True, True]
     assert {row["parent"] for row in rows[3:]} == {row["id"] for row in rows[:2]}
@@ -76,3 +76,138 @@ def test_masking_asks_nobody_and_says_so(tales: Path, capsys: pytest.CaptureFixt
     assert "@example." in rows[1]["messages"][-1]["content"]
     assert rows[1]["provenance"]["changed"] == "1 email"
     assert rows[1]["provenance"]["rehearsal"] is False
+
+
+# -- a look before -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A dataset of seven imported rows, all of them short."""
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"text": f"{SHORT} So it was in {year}."}) + "\n"
+                                                for year in range(1920, 1927)))
+    assert main(["import", "tales", "rows.jsonl", "--completion", "text"]) == 0
+    capsys.readouterr()
+    return workdir / "datasets" / "tales"
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    """What the dataset's files hold; the index of calls can be made anew, and every verb touches it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.suffix != ".sqlite"}
+
+
+def test_a_dry_run_lists_every_row_and_the_bill_and_leaves_all_as_it_was(
+    many: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = held(many)
+    typed = ["augment", "tales", "--set", LENGTHEN, "--set", "generate.max_tokens=200"]
+    assert main([*typed, "--model", "openai:gpt-4.1-mini", "--dry-run"]) == 0
+    told, said = capsys.readouterr()
+    ids = [json.loads(line)["id"] for line in (many / "samples.jsonl").read_bytes().splitlines()]
+    rows = [line.split()[:2] for line in told.splitlines()]
+    assert rows == [["row", "rewrite"], *([each[:8], "expand"] for each in ids)]
+    assert all("In Egypt, a piano tuner" in line for line in told.splitlines()[1:])
+    assert "rows   7 rows to rewrite (expand 7)\n" in said
+    assert "bill   7 new calls, " in said
+    assert ", at most $" in said
+    assert said.splitlines()[-1] == ("next   synth augment tales --model openai:gpt-4.1-mini "
+                                     f"--set '{LENGTHEN}' --set generate.max_tokens=200   # does it")
+    assert held(many) == before, "no key was needed, and nothing was written"
+
+
+def test_a_dry_run_as_json(many: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["augment", "tales", "--set", LENGTHEN, "--dry-run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["new_calls"], found["rehearsed"]) == ({"expand": 7}, 7, 7)
+    assert [set(row) for row in found["touched"]] == [{"id", "rewrite", "bytes", "begins"}] * 7
+    assert found["touched"][0]["begins"] == f"{SHORT} So it was in 1920."
+
+
+def test_the_preview_says_how_many_it_does_not_show(many: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["augment", "tales", "--set", LENGTHEN]) == 0
+    said = capsys.readouterr().err
+    assert said.splitlines()[4] == "       and 4 more; --dry-run lists them"
+
+
+# -- rehearsed beside real -----------------------------------------------------------------------
+
+
+def test_rehearsed_rewrites_of_real_rows_are_announced_and_do_not_stand_in_the_way_of_real_ones(
+    many: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["augment", "tales", "--set", LENGTHEN]) == 0
+    said = capsys.readouterr().err
+    before, after = (line for line in said.splitlines() if "stand aside" in line)
+    real = "--model openai:gpt-4.1-mini makes real ones"
+    assert before == f"note   rehearsed rewrites of real rows stand aside (7 here): {real}"
+    assert after == f"note   rehearsed rewrites of real rows stand aside, 7 of these: {real}"
+    assert said.index(before) < said.index("bill ") < said.index("gained ") < said.index(after)
+    assert main(["augment", "tales", "--set", LENGTHEN]) == 0
+    assert "no row to rewrite" in capsys.readouterr().err, "the same rehearsal would make the same rows"
+    assert main(["augment", "tales", "--set", LENGTHEN, "--model", "openai:gpt-4.1-mini", "--dry-run"]) == 0
+    said = capsys.readouterr().err
+    assert "rows   7 rows to rewrite" in said
+    assert "stand aside" not in said
+
+
+@pytest.mark.parametrize(("rewrite", "gone"), [("mask", "eva@holm.io"), ("strip_opener", "Certainly!")])
+def test_what_asks_nobody_counts_beside_real_rows(
+    workdir: Path, capsys: pytest.CaptureFixture[str], rewrite: str, gone: str
+) -> None:
+    text = f"Certainly! Here is the tale:\n\n{SHORT} Write to eva@holm.io."
+    (workdir / "rows.jsonl").write_text(json.dumps({"text": text}) + "\n")
+    assert main(["import", "mails", "rows.jsonl", "--completion", "text"]) == 0
+    assert main(["augment", "mails", "--set", f"augment=[{rewrite}]"]) == 0
+    said = capsys.readouterr().err
+    assert "stand aside" not in said
+    assert said.splitlines()[-1].startswith("next   synth curate mails")
+    assert main(["curate", "mails"]) == 0
+    capsys.readouterr()
+    assert main(["inspect", "mails", "--state", "kept", "--json"]) == 0
+    (kept,) = json.loads(capsys.readouterr().out)
+    assert kept["parent"]
+    assert gone not in kept["answer"]
+
+
+# -- what was refused ----------------------------------------------------------------------------
+
+
+def test_what_was_refused_is_named(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tales.parent.parent / "refuses.py").write_text(REFUSES)
+    (tales.parent.parent / "tales.yaml").write_text(RECIPE)
+    assert main(["augment", "tales"]) == 0
+    said = capsys.readouterr().err
+    ids = [json.loads(line)["id"] for line in (tales / "samples.jsonl").read_bytes().splitlines()]
+    assert f"3 rows refused: no-luck, as {ids[0][:8]} by refuses: {len(SHORT)} letters; " \
+           f"also {ids[1][:8]}, {ids[2][:8]}\n" in said
+    assert main(["augment", "tales", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["refused"] == {"no-luck": 3}
+    assert [row["id"] for row in found["refusals"]] == ids
+    assert found["refusals"][0] == {"id": ids[0], "rewrite": "refuses", "code": "no-luck",
+                                    "reason": f"{len(SHORT)} letters"}
+
+
+REFUSES = '''"""Refuses every row."""
+
+from pipeline.rewrites import LocalRewrite, Options, Refused
+
+
+class Refuses(LocalRewrite[Options]):
+    def applies(self, sample):
+        return True
+
+    def change(self, sample):
+        return Refused("no-luck", f"{len(sample.answer)} letters")
+
+
+plugin = Refuses
+'''
+RECIPE = """
+synth: 1
+name: tales
+source: {file: rows.jsonl}
+train: {assistant: "{{text}}"}
+augment: [{rewrite: ./refuses.py}]
+"""

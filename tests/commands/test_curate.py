@@ -439,8 +439,8 @@ def test_a_cluster_is_told_and_its_rows_are_listed(copies: Path, capsys: pytest.
     assert sorted(row["state"] for row in rows) == ["dropped", "kept"]
     assert main(["inspect", "copies", cluster["kept"], "--why"]) == 0
     assert f"stands for 2 rows in all, cluster {cluster['id']}" in capsys.readouterr().out
-    assert main(["inspect", "copies", "--cluster", "nothing"]) == 0
-    assert "none of 3 is like that" in capsys.readouterr().err
+    assert main(["inspect", "copies", "--cluster", "nothing"]) == 2
+    assert "no cluster's id begins with 'nothing'" in capsys.readouterr().err
 
 
 def test_no_row_may_be_like_one_of_another_file(copies: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,16 +43,70 @@ def test_json_is_all_of_stdout(typed: Any, workdir: Path) -> None:
         "dataset": "datasets/mine", "rows": 2, "added": 2, "changed": 0, "there": 0, "refused": 1,
         "shape": "prompt-completion", "problems": {"json": 1, "duplicate-key": 1}}
     assert "error  rows.jsonl:3: ends in the middle of a value" in err
-    assert "warni" in err
+    assert "warn   rows.jsonl:4: 'prompt' stands twice" in err
     assert "note   a blank line, skipped\n" in err
 
 
-def test_many_problems_are_counted(typed: Any, workdir: Path) -> None:
+def test_many_problems_are_named_and_counted(typed: Any, workdir: Path) -> None:
     rows = [b'{"prompt":"a","completion":"b"}', *[b"nonsense"] * 7, *[b'{"prompt":"a","completion":3}'] * 2]
     (workdir / "rows.jsonl").write_bytes(b"\n".join(rows))
     _, err = typed("mine", "rows.jsonl")
-    assert err.count("error  ") == 5
+    assert [f"error  rows.jsonl:{line}:" in err for line in range(2, 12)] == [True] * 9 + [False]
     assert "9 in all, left out: json 7, not-a-text 2" in err
+    assert "'completion' is a number, not a text" in err
+    (workdir / "rows.jsonl").write_bytes(b"\n".join([rows[0], *[b"nonsense"] * 30]))
+    _, err = typed("mine", "rows.jsonl")
+    assert err.count("error  ") == 20
+    assert "30 in all, left out: json 30" in err
+
+
+@pytest.mark.parametrize(("last", "said"), [
+    (b'{"prompt":"c","completion":"d"}', "the last line has no line break; it is read all the same"),
+    (b'{"prompt":"c","compl', "the last line has no line break and cannot be read: the file may be cut off"),
+])
+def test_what_is_said_of_the_last_line_is_true(typed: Any, workdir: Path, last: bytes, said: str) -> None:
+    (workdir / "rows.jsonl").write_bytes(b'{"prompt":"a","completion":"b"}\n' + last)
+    _, err = typed("mine", "rows.jsonl")
+    assert f"note   {said}\n" in err
+    assert ("error  rows.jsonl:2: ends in the middle of a value" in err) == ("cannot" in said)
+    assert f"rows   {1 if 'cannot' in said else 2} row" in err
+
+
+ROWS = [{"prompt": "a", "completion": "b"}, {"prompt": None, "completion": "c"}, {"completion": "d"},
+        {"prompt": "", "completion": "e"}]
+
+
+@pytest.mark.parametrize("columns", [[], ["--prompt", "prompt", "--completion", "completion"]])
+def test_a_row_without_a_prompt_among_others_is_refused_or_named(typed: Any, workdir: Path, columns: list[str]) -> None:
+    (workdir / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    _, err = typed("mine", "rows.jsonl", *columns)
+    assert "rows   2 rows, all new" in err
+    assert [line for line in ("2", "3", "4") if f"error  rows.jsonl:{line}:" in err] == ["2", "3"]
+    assert "warn   rows.jsonl:4: its prompt is empty: an answer alone" in err
+    assert main(["check", "rows.jsonl", "--json"]) == 4, "the same lines, as heavy"
+    found = {problem["where"]: problem["severity"] for problem in problems_of(workdir)}
+    assert {line: found.get(f"rows.jsonl:{line}") for line in (1, 2, 3, 4)} == {
+        1: None, 2: "error", 3: "error", 4: "warning"}
+
+
+def problems_of(workdir: Path) -> list[dict[str, Any]]:
+    """What `check` finds in rows.jsonl."""
+    from dataclasses import asdict
+
+    from pipeline.export.check import check_file
+
+    found: list[dict[str, Any]] = []
+    check_file(Path("rows.jsonl"), lambda problem: found.append(asdict(problem)))
+    return found
+
+
+def test_answers_alone_are_no_news_of_any_row(typed: Any, workdir: Path) -> None:
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"prompt": "", "completion": f"{n}"}) + "\n"
+                                                for n in range(9)))
+    _, err = typed("mine", "rows.jsonl")
+    assert "warn" not in err
+    assert "note   every prompt is empty: rows of answers alone\n" in err
+    assert "empty-prompt" not in {problem["code"] for problem in problems_of(workdir)}
 
 
 @pytest.mark.parametrize(("args", "code", "words"), [

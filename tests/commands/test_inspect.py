@@ -49,6 +49,15 @@ def test_a_table_of_the_first_rows(tales: Path, capsys: pytest.CaptureFixture[st
     ]
 
 
+def test_a_column_of_a_source_alone_and_in_its_family(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = ({"kind": "tale"}, {}, {"kind": "ode"})
+    rows = [replace(made.sample(i), fields=fields) for i, fields in enumerate(kinds)]
+    made.dataset(workdir / "datasets" / "tales", rows)
+    for name in ("kind", "fields.kind", "fields['kind']"):
+        assert ids(look(capsys, "--where", f"{name} == 'ode'")) == [rows[2].id[:8]]
+    assert ids(look(capsys, "--where", "fields.kind < 'p'")) == [rows[2].id[:8]], "a row without it is neither"
+
+
 def test_a_column_that_is_a_text_is_cut_as_the_answer_is(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [replace(made.sample(i), fields={"premise": f"{i} " + "premise " * 200},
                     cell={"genre": "a genre that goes on " * 40}) for i in (2, 1)]
@@ -96,6 +105,8 @@ def test_what_is_no_text_is_shown_as_json(workdir: Path, capsys: pytest.CaptureF
         (("--text", "act 7", "--text", "nowhere"), []),
         (("--where", "length < 400 and genre == 'horror'"), [0]),
         (("--where", "cost_usd > 0.29"), [28, 29]),
+        (("--where", "measure.length < 400 and cell.genre == 'horror'"), [0]),
+        (("--where", "dropped_by == ['length'] and cell['genre'] == 'horror'"), [0]),
     ],
 )
 def test_order_and_filters(
@@ -257,6 +268,10 @@ def test_escapes_in_an_answer_steer_nothing(workdir: Path, capsys: pytest.Captur
         (("--rule", "lenght"), 2, "did you mean 'length'?"),
         (("--where", "lenght > 3"), 2, "did you mean 'length'?"),
         (("--where", "length >"), 2, "--where"),
+        (("--where", "cell.gener == 'horror'"), 2, "did you mean 'genre'?"),
+        (("--where", "genre == horror"), 2, "a text stands in quotes: 'horror'"),
+        (("--where", "dropped_by == [length]"), 2, "--where \"dropped_by == ['length']\""),
+        (("--where", "length in dropped_by"), 2, "'length' stands without quotes"),
         (("--why",), 2, "--why is about one row"),
         (("--state", "gone"), 2, "'gone' is not one of"),
     ],
@@ -266,6 +281,18 @@ def test_what_is_not_there(
 ) -> None:
     assert main(["inspect", "tales", *words]) == code
     assert told in capsys.readouterr().err
+
+
+def test_a_rule_of_a_condition_that_there_is_not(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"text": f"Row {n}."}) + "\n" for n in range(30)))
+    assert main(["import", "tales", "rows.jsonl", "--completion", "text"]) == 0
+    assert main(["curate", "tales", "--rule", "length: {min: 7, unit: chars}", "--rule", "near_duplicate"]) == 0
+    for where, meant in (("dropped_by == ['lenght']", "length"), ("'near_duplicate' in dropped_by", "near-duplicate")):
+        capsys.readouterr()
+        assert main(["inspect", "tales", "--where", where]) == 2
+        assert f"did you mean '{meant}'?" in capsys.readouterr().err
+    assert main(["inspect", "tales", "--where", "dropped_by == ['length']"]) == 0
+    assert main(["inspect", "tales", "--where", "'rewritten' in dropped_by"]) == 0, "no rule, and decides all the same"
 
 
 def test_an_id_that_begins_several_rows(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:

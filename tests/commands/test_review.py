@@ -133,6 +133,9 @@ def test_what_rules_found_is_hidden_from_who_labels_blindly(words: Path, capsys:
     session(words, "k?xq", blind=True)
     err = capsys.readouterr().err
     assert "word < 20" not in err
+    assert "\nanswer\n" in err
+    assert "1 byte" not in err
+    assert "1 word" not in err, "that is what the rule measured"
     assert "that key means nothing here" in err
     assert "u  undo: back to the row before" in err
     assert len(lines(words)) == 1
