@@ -1,9 +1,12 @@
 """Near duplicates among planted copies: seconds, memory, recall at each similarity, and rows dropped for nothing.
 
-    python benchmarks/near.py [ROWS] [THRESHOLD]
+    python benchmarks/near.py [ROWS] [THRESHOLD] [WAY ...]
+    python benchmarks/near.py sizes
 
-Each way makes the rows (`reading` does nothing else: subtract it). rensa signs the same runs of words, its bands are
-grouped, candidates are verified. Each runs in a process of its own, one behind the other; seconds are of CPU.
+A way is `reading` (nothing else: subtract it), `ours`, `rensa` (not installed with the project; it signs the same runs
+of words, its bands are grouped, candidates are verified) or `third`: ours on rows that share a third of their text with
+every other. The rows are made once and kept in a file for temporary ones, which each way reads in a process of its own.
+`sizes` says how many pairs of just a similarity the signatures find, by how many runs their sets have.
 """
 
 from __future__ import annotations
@@ -14,18 +17,26 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import corpus
 
+SIZES, PAIRS = (10, 20, 50, 100, 250, 1000), 4000
+"""Runs in a set, and pairs of each size and similarity."""
 
-def ours(count: int, threshold: float) -> set[int]:
+
+def third(count: int, threshold: float) -> set[int]:
+    """Rows that our rule drops of those that share a third of their text."""
+    return ours(count, threshold, corpus.third)
+
+
+def ours(count: int, threshold: float, rows: Callable[[int], Iterator[corpus.Row]] = corpus.stored) -> set[int]:
     """Rows that our rule drops."""
     from pipeline.rules.near_duplicate import Bounds, Measure, NearDuplicate
     from pipeline.types import Sample
 
     def samples() -> Iterator[Sample]:
-        for row in corpus.rows(count):
+        for row in rows(count):
             turns = [{"role": "user", "content": row.prompt}, {"role": "assistant", "content": row.answer}]
             yield Sample(id=str(row.number), messages=turns)
 
@@ -39,7 +50,7 @@ def rensa_(count: int, threshold: float, verify: bool = True) -> set[int]:
 
     buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     texts: list[str] = []
-    for row in corpus.rows(count):
+    for row in corpus.stored(count):
         texts.append(row.answer)
         words = row.answer.casefold().split()
         signed = RMinHash(num_perm=126, seed=42)
@@ -59,22 +70,46 @@ def rensa_(count: int, threshold: float, verify: bool = True) -> set[int]:
 
 
 def reading(count: int, threshold: float) -> set[int]:
-    """Nothing but making the rows, which all the others do as well."""
-    return {row.number for row in corpus.rows(count) if row.jaccard == 2.0}
+    """Nothing but reading the rows, which all the others do as well."""
+    return {row.number for row in corpus.stored(count) if row.jaccard == 2.0}
 
 
-WAYS = {"reading": reading, "ours": ours, "rensa": rensa_}
+def sizes() -> None:
+    """Prints the share of pairs that signatures find, by size and similarity."""
+    import numpy as np
+
+    from pipeline.similar import Sets
+
+    draw = np.random.default_rng(7)
+    for size in SIZES:
+        shares = {}
+        for alike in sorted(each for each in corpus.ALIKE if each >= 0.7):
+            either = round(2 * size / (1 + alike))
+            both = -int(-alike * either // 1)
+            with Sets() as sets:
+                for _ in range(PAIRS):
+                    tokens = draw.integers(1 << 64, size=either, dtype=np.uint64)
+                    left = both + (either - both) // 2
+                    sets.add(np.unique(tokens[:left]))
+                    sets.add(np.unique(np.concatenate((tokens[:both], tokens[left:]))))
+                shares[alike] = sum(1 for _ in sets.links(0.7, range(len(sets)), many=0)) / PAIRS
+        print(json.dumps({"runs": size, "found": shares}))
+
+
+WAYS = {"reading": reading, "ours": ours, "rensa": rensa_, "third": third}
 
 
 def told(way: str, count: int, threshold: float) -> None:
     """Runs one way and prints what it took and what it found."""
-    corpus.base()
-    began = time.process_time()
+    for _ in corpus.stored(count):  # made, where it has not been
+        break
+    began, since = time.process_time(), time.perf_counter()
     found = WAYS[way](count, threshold)
-    took = time.process_time() - began
+    took, wall = time.process_time() - began, time.perf_counter() - since
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     planted: dict[float, list[bool]] = defaultdict(list)
     alike: set[int] = set()
-    for row in corpus.rows(count):
+    for row in (corpus.third if way == "third" else corpus.stored)(count):
         if row.like is not None and row.jaccard is not None and row.jaccard >= threshold:
             level = max(each for each in (1.0, *corpus.ALIKE) if each <= row.jaccard)
             planted[level].append(row.number in found or row.like in found)
@@ -82,16 +117,17 @@ def told(way: str, count: int, threshold: float) -> None:
         elif row.kind in ("refusal", "language"):  # many say the same
             alike.add(row.number)
     shares = {level: sum(hits) / len(hits) for level, hits in sorted(planted.items(), reverse=True)}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    line = {"way": way, "cpu_s": round(took, 1), "mb": peak, "found": len(found), "recall": shares}
-    line["others"] = len(found - alike)
+    line = {"way": way, "cpu_s": round(took, 1), "wall_s": round(wall, 1), "mb": peak, "found": len(found),
+            "recall": shares, "others": len(found - alike)}
     print(json.dumps(line))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3:
-        told(sys.argv[3], int(sys.argv[1]), float(sys.argv[2]))
+    if sys.argv[1:] == ["sizes"]:
+        sizes()
+    elif sys.argv[1:2] == ["-"]:
+        told(sys.argv[4], int(sys.argv[2]), float(sys.argv[3]))
     else:
-        rows_, at = (sys.argv[1:] + ["100000", "0.7"][len(sys.argv) - 1:])[:2]
-        for name in WAYS:
-            subprocess.run([sys.executable, __file__, rows_, at, name], check=True)
+        rows_, at, *names = [*sys.argv[1:], "100000", "0.7"] if len(sys.argv) < 2 else sys.argv[1:]
+        for name in names or ("reading", "ours", "rensa"):
+            subprocess.run([sys.executable, __file__, "-", rows_, at, name], check=True)

@@ -5,9 +5,7 @@ below a threshold leaves exactly the clusters at that threshold, so that one sea
 cluster at one is part of a cluster at a lower one (single linkage; Gower, Ross 1969). The weakest link within a cluster
 is the one that holds it together. The result depends on the sets and not on the order in which they came.
 
-Many sets are paired by signatures (`bands.py`). Few sets, and those that are paired with many, are joined by counting
-for each set what it shares with those before it: token by token where few sets hold a token, by bits where many do,
-and those only for sets that the others may make alike. That misses nothing.
+Many sets are paired by signatures (`bands.py`). Few sets, and those that are paired with many, are joined (`join.py`).
 """
 
 from __future__ import annotations
@@ -15,11 +13,12 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from itertools import groupby
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from .bands import FLOOR, candidates, held_by
+from .bands import FLOOR, Part, candidates
+from .join import Join
+from .shingles import Batch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,22 +27,16 @@ if TYPE_CHECKING:
     from .shingles import Grams
 
     Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
-    Bits = np.ndarray[tuple[int, int], np.dtype[np.uint16]]
-    Places = np.ndarray[tuple[int], np.dtype[np.int32]]
-    Columns = np.ndarray[tuple[int], np.dtype[np.int16]]
-    Which = np.ndarray[tuple[int], np.dtype[np.bool_]]
-    Ones = np.ndarray[tuple[int], np.dtype[np.uint8]]
 
 MANY = 5000
 """Sets from which on pairs are found by signatures: the time of the join grows with the text that sets share."""
 DENSE = 32
 """Sets that signatures pair with more others than this are joined instead, for less than a pair costs by itself."""
-HELD_BY, HELD_BY_SHARE, HELD_BY_MOST, COLUMNS = 256, 1 / 8, 1024, 4096
-"""A token is counted by bits where more sets hold it than these: 256, or an eighth of all up to 1,024; at most so many
-tokens. At an eighth, a count token by token takes about as long as one by bits."""
 _WAITING = 1 << 20
 """So many pairs are sorted out at once."""
 _CHUNK = 4096
+_PART = 1 << 15
+"""Tokens that are read at once: their arrays stay in a core's cache."""
 _INDEXED = 1 << 22
 """Tokens of other sets in memory at once, some 64 MB."""
 
@@ -59,14 +52,14 @@ class Link(NamedTuple):
 class Sets:
     """Many sets on disk, and the pairs of them that are alike.
 
-    The sets lie in a temporary file. Memory holds some 100 bytes per set, and the shingles that
-    several sets have in the part that has to be indexed.
+    The sets lie in a temporary file. Memory holds 16 bytes per set, some 120 more while they are paired, and the
+    shingles that several sets have in the part that has to be indexed.
     """
 
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="synth-sets-")  # noqa: SIM115 - closed by `close`
         self._read = False
-        self.ends = array("Q", [0])
+        self.ends, self._sums = array("Q", [0]), array("Q")
 
     def __enter__(self) -> Sets:
         return self
@@ -79,17 +72,23 @@ class Sets:
 
     def add(self, grams: Grams) -> int:
         """Stores a sorted set; returns its number."""
+        import numpy as np
+
+        self.extend(Batch(grams, np.array([len(grams)])))
+        return len(self) - 1
+
+    def extend(self, batch: Batch) -> None:
+        """Stores some sets, numbered on from the last."""
+        import numpy as np
+
         if self._read:
             self._file.seek(self.ends[-1] * 8)
             self._read = False
-        self._file.write(grams.tobytes())
-        self.ends.append(self.ends[-1] + len(grams))
-        return len(self) - 1
-
-    @property
-    def tokens(self) -> int:
-        """How many shingles all sets have together."""
-        return self.ends[-1]
+        self._file.write(batch.grams.data)
+        ends = np.cumsum(batch.sizes)
+        sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(batch.grams)))
+        self._sums.frombytes((sums[ends] - sums[ends - batch.sizes]).tobytes())
+        self.ends.frombytes((ends + self.ends[-1]).astype(np.uint64).tobytes())
 
     def size(self, number: int) -> int:
         """How many shingles a set has."""
@@ -103,7 +102,37 @@ class Sets:
         self._read = True
         return np.frombuffer(self._file.read((end - start) * 8), np.uint64)
 
-    def links(self, threshold: float, order: Sequence[int], many: int | None = None) -> Iterator[Link]:
+    def parts(self) -> Iterator[Part]:
+        """All sets in the order of their numbers, some `_PART` tokens at a time."""
+        import numpy as np
+
+        ends, first = np.array(self.ends, np.int64), 0
+        while first < len(self):
+            last = max(first + 1, int(np.searchsorted(ends, ends[first] + _PART, "right")) - 1)
+            self._file.seek(int(ends[first]) * 8)
+            self._read = True
+            grams = np.frombuffer(self._file.read(int(ends[last] - ends[first]) * 8), np.uint64)
+            yield Part(first, grams, np.diff(ends[first : last + 1]))
+            first = last
+
+    def equal(self) -> Iterator[tuple[int, int]]:
+        """Sets that equal an earlier one, ascending, each with the first of those; empty ones are like nothing."""
+        import numpy as np
+
+        sums = np.array(self._sums)
+        by = np.argsort(sums, kind="stable")
+        same = np.flatnonzero(sums[by][1:] == sums[by][:-1])
+        firsts: dict[int, list[int]] = {}
+        for number in np.sort(by[np.union1d(same, same + 1)]).tolist():
+            grams = self[number]
+            known = firsts.setdefault(self._sums[number], [])
+            first = next((each for each in known if np.array_equal(grams, self[each])), None)
+            if first is None:
+                known.append(number)
+            elif len(grams):
+                yield number, first
+
+    def links(self, threshold: float, order: Sequence[int] | Numbers, many: int | None = None) -> Iterator[Link]:
         """A spanning forest of the graph of pairs with Jaccard `threshold` or more, the strongest links first.
 
         Every link is such a pair, and those from any higher threshold on connect just the pairs that are as alike as
@@ -119,17 +148,18 @@ class Sets:
         """
         import numpy as np
 
-        order = [each for each in order if self.size(each)]
-        if len(order) < (MANY if many is None else many) or threshold < FLOOR:
-            forest = _Forest(len(order))
-            _Join(self, order, np.arange(len(order)), threshold).run(forest)
+        some: Numbers = np.array(order, np.int64)
+        some = some[np.diff(np.array(self.ends, np.int64))[some] > 0]
+        if len(some) < (MANY if many is None else many) or threshold < FLOOR:
+            forest = _Forest(len(some))
+            self._join(some, np.arange(len(some)), threshold, forest)
         else:
-            forest = self._signed(threshold, order)
+            forest = self._signed(threshold, some)
         left, right, alike = forest.links()
-        for one, other, jaccard in zip(left.tolist(), right.tolist(), alike.tolist(), strict=True):
-            yield Link(order[one], order[other], jaccard)
+        for one, other, jaccard in zip(some[left].tolist(), some[right].tolist(), alike.tolist(), strict=True):
+            yield Link(one, other, jaccard)
 
-    def _signed(self, threshold: float, order: Sequence[int]) -> _Forest:
+    def _signed(self, threshold: float, order: Numbers) -> _Forest:
         """The forest of many sets: few pairs of a set are verified by themselves, many by a join."""
         import numpy as np
 
@@ -140,9 +170,13 @@ class Sets:
         for left, group in groupby(pairs.tolist(), key=lambda pair: pair[0]):
             grams, others = self[order[left]], [right for _, right in group]
             alike = np.array([_alike(grams, self[order[right]]) for right in others])
-            forest.add(left, np.array(others), alike, alike >= threshold)
-        _Join(self, order, np.flatnonzero(many), threshold).run(forest)
+            forest.add(left, np.array(others)[alike >= threshold], alike[alike >= threshold])
+        self._join(order, np.flatnonzero(many), threshold, forest)
         return forest
+
+    def _join(self, order: Numbers, places: Numbers, threshold: float, forest: _Forest) -> None:
+        for place, others, alike in Join(self, order[places], threshold).pairs():
+            forest.add(int(places[place]), places[others], alike)
 
     def nearest(self, others: Sequence[int], sets: Iterable[int], threshold: float) -> Iterator[Link]:
         """Of each of `sets`, the one of `others` that is most like it, where they are alike; the first of equal ones.
@@ -222,11 +256,10 @@ class _Forest:
             (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))]
         self._waiting = 0
 
-    def add(self, place: int, others: Numbers, alike: Floats, which: Which) -> None:
-        """Pairs of a set with others, where `which` says so."""
+    def add(self, place: int, others: Numbers, alike: Floats) -> None:
+        """Pairs of a set with others."""
         import numpy as np
 
-        others, alike = others[which], alike[which]
         if not len(others):
             return
         self._parts.append((np.minimum(others, place), np.maximum(others, place), alike))
@@ -269,117 +302,4 @@ def _roots(roots: Numbers, places: Numbers) -> Numbers:
     while not np.array_equal(above := roots[found], found):
         found = above
     roots[places] = found
-    return found
-
-
-class _Join:
-    """All pairs of some sets that are alike.
-
-    Args:
-        sets: the sets.
-        order: numbers of sets by place.
-        places: of the sets to be compared, ascending.
-        threshold: the least Jaccard.
-    """
-
-    def __init__(self, sets: Sets, order: Sequence[int], places: Numbers, threshold: float) -> None:
-        import numpy as np
-
-        self.places, self.threshold = places, threshold
-        self.sizes = np.array([sets.size(order[place]) for place in places.tolist()], np.int64)
-        owners, held = _shared(sets, [order[place] for place in places.tolist()])
-        most = max(HELD_BY, min(int(HELD_BY_SHARE * len(places)), HELD_BY_MOST))
-        common = np.argsort(-held, kind="stable")[:COLUMNS]
-        common = common[held[common] > most]
-        column = np.full(len(held), -1, np.int16)
-        column[common] = np.arange(len(common))
-        columns = np.repeat(column, held)
-        self._set_bits(owners[columns >= 0], columns[columns >= 0], len(common))
-        self.members = owners[columns < 0]
-        held = held[column < 0]
-        self.mine = np.argsort(self.members, kind="stable").astype(np.int32)
-        self.first = np.repeat((np.cumsum(held) - held).astype(np.int32), held)[self.mine]
-        self.starts = self.members[self.mine].searchsorted(np.arange(len(places) + 1))
-
-    def _set_bits(self, owners: Places, columns: Columns, count: int) -> None:
-        """The tokens that many sets hold, as bits of each set; and which sets hold so many that these may suffice."""
-        import numpy as np
-
-        words = -(-count // 16)
-        bits = np.zeros(len(self.places) * words, np.uint16)
-        at = owners.astype(np.int64) * words + (columns >> 4)
-        np.add.at(bits, at, np.uint16(1) << (columns & 15).astype(np.uint16))
-        self.bits: Bits = bits.reshape(len(self.places), words)
-        self.common = np.bincount(owners, minlength=len(self.places))
-        self.mostly = self.common >= self.threshold * self.sizes
-        self.mostly &= self.common > 0
-
-    def run(self, forest: _Forest) -> None:
-        """Puts all pairs that are alike into a forest."""
-        import numpy as np
-
-        for this in range(len(self.places)):
-            others, shared = self._counted(this)
-            if not len(others):
-                continue
-            sizes, size = self.sizes[others], self.sizes[this]
-            most = shared + np.minimum(self.common[others], self.common[this])
-            alike = most / (sizes + size - most)
-            may = alike >= self.threshold
-            if self.common[this] and may.any():
-                others, shared, sizes = others[may], shared[may], sizes[may]
-                shared = shared + _ones().take(self.bits[others] & self.bits[this]).sum(axis=1, dtype=np.int64)
-                alike = shared / (sizes + size - shared)
-                may = alike >= self.threshold
-            forest.add(int(self.places[this]), self.places[others], alike, may)
-
-    def _counted(self, this: int) -> tuple[Numbers, Numbers]:
-        """Sets before this one that may be like it, and how many tokens both hold of those that few hold."""
-        import numpy as np
-
-        mine = slice(self.starts[this], self.starts[this + 1])
-        first = self.first[mine]
-        counts = self.mine[mine] - first
-        total = int(counts.sum())
-        before = np.repeat(np.cumsum(counts) - counts - first, counts)
-        hits = self.members[np.arange(total) - before]
-        if not self.mostly[this] and total < this:
-            return np.unique(hits, return_counts=True)
-        shared = np.bincount(hits, minlength=this)
-        others = np.flatnonzero((shared > 0) | self.mostly[:this]) if self.mostly[this] else np.flatnonzero(shared)
-        return others, shared[others]
-
-
-def _shared(sets: Sets, numbers: Sequence[int]) -> tuple[Places, Places]:
-    """Who holds the tokens that several of some sets hold, token after token, and how many hold each.
-
-    Sets are told by their place. Memory: 40 bytes for every such token of a set while it works, then 4.
-    """
-    import numpy as np
-
-    counts, mask = held_by(sets, numbers, np.uint8)
-    tokens, lengths = array("Q"), list[int]()
-    for number in numbers:
-        grams = sets[number]
-        grams = grams[counts[grams & mask] > 1]
-        tokens.frombytes(grams.tobytes())
-        lengths.append(len(grams))
-    del counts
-    every = np.frombuffer(tokens, np.uint64)
-    by = np.argsort(every, kind="stable")
-    owners = np.repeat(np.arange(len(numbers), dtype=np.int32), lengths)[by]
-    every = every[by]
-    del tokens, by
-    starts = np.flatnonzero(np.concatenate(([True], every[1:] != every[:-1]))) if len(every) else np.zeros(0, np.int64)
-    held = np.diff(np.append(starts, len(every))).astype(np.int32)
-    several = held > 1  # counters are shared
-    return owners[np.repeat(several, held)], held[several]
-
-
-@cache
-def _ones() -> Ones:
-    """How many bits of 16 are set."""
-    import numpy as np
-
-    found: Ones = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8)).reshape(-1, 16).sum(1, np.uint8)
     return found

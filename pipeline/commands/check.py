@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.export.check import Checked
     from pipeline.export.check_fix import Change, Fixed
     from pipeline.export.check_target import Target as Who
+    from pipeline.export.leak import Pair
     from pipeline.types import Problem
 
 SHOWN = 5
@@ -26,6 +27,8 @@ SHOWN = 5
 TOGETHER = 1_000
 """Lines that are written into a pipe at once."""
 
+NEAR = 0.8
+"""Shared runs of words from which on a row of validation is known from train, as `export` has it."""
 NAMED = 3
 """Other exports with the same problem: so many are named, more are counted."""
 _FILE = re.compile(r"\b(train|validation)(?:\.[a-z.]+)?(?=[:\s]|$)(:\d+)?")
@@ -59,13 +62,16 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     Exit status: 0 without errors, 4 with any.
     """
     path, validation = Path(target.name), given["validation"]
+    apart: Pair | None = None
     talk = _Talk(given["everything"] or not console.screen(), json_)
     who = _who(given["wanted"], given["limit"], target)
     if _is_file(path):
         from pipeline.export.check import check_file
+        from pipeline.export.check_leak import most_alike
 
         fixed = [_fix(each, talk) for each in (path, validation) if each is not None] if given["fix"] else []
         done, name = check_file(path, talk.take, target=who, validation=validation), target.name
+        apart = most_alike(path, validation) if validation is not None and not _shared(done) else None
     elif path.suffix and not (target.path / "manifest.json").is_file():
         raise DataError(f"{path}: no such file", did_you_mean(path.name, [beside.name for beside in _beside(path)]))
     else:
@@ -75,9 +81,12 @@ def command(target: Target, json_: bool, **given: Any) -> None:
     talk.end()
     if json_:
         console.as_json({"files": [_as_json(one) for one in done], "problems": talk.kept,
+                         **({"most_alike": apart.as_json() if apart else None} if validation is not None else {}),
                          **({"fixed": [_fixed_as_json(one) for one in fixed]} if fixed else {})})
     for one in done:
         _facts(one)
+    if validation is not None and not _shared(done):
+        console.fact("split", _apart(done, apart), "warn" if apart and apart.jaccard >= NEAR else "")
     errors = talk.count["error"]
     if errors:
         again = shlex.join(_typed(name, given))
@@ -282,6 +291,24 @@ def _facts(one: Checked) -> None:
         console.fact("limit", f"{found['limit']:,} tokens a row, {said}")
     if "job" in found:
         console.fact("job", _job(found["job"], about))
+
+
+def _shared(done: list[Checked]) -> bool:
+    """Whether a row of the second file stands in the first one."""
+    return "in-both-files" in done[-1].codes
+
+
+def _apart(done: list[Checked], most: Pair | None) -> str:
+    """`no row of held.jsonl is in train.jsonl; the most alike share 6% of their runs of words: train.jsonl:12, ...`."""
+    train, held = (str(one.path) for one in done)
+    prompts = done[1].codes["prompt-in-both-files"]
+    asked = f", {console.plural(prompts, 'of its prompts is', 'of its prompts are')}" if prompts else ""
+    alike = "" if most is None else "; they have no run of words in common"
+    if most and most.train:
+        alike = f"; the most alike share {most.jaccard:.0%} of their runs of words: {most.train}, {most.validation}"
+    said = f"no row of {held} is in {train}{asked}{alike}"
+    short = [Path(each).name for each in (train, held)]
+    return said if short[0] == short[1] else said.replace(train, short[0]).replace(held, short[1])
 
 
 def _why_about(found: dict[str, Any]) -> str:

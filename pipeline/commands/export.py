@@ -164,7 +164,7 @@ def show(done: Exported, *, told: tuple[str, ...] = ()) -> None:
             console.fact("left", f"{console.plural(count, 'row')}: {ASIDE[why]}")
     if "flagged" not in told:
         _outcome.tell_flagged(done.flagged, done.flagged_by_rule, done.dataset)
-    _show_leak(done.divided)
+    _show_leak(done.divided, done.dataset)
     for note in done.notes:
         console.warn(note)
     for written in done.written:
@@ -194,14 +194,17 @@ def _show_conversion(done: Converted) -> None:
         _show_written(written)
 
 
-def _show_leak(divided: Divided) -> None:
-    """What train and validation share at most: the ids are in the manifest, whole."""
+def _show_leak(divided: Divided, dataset: str = "") -> None:
+    """What train and validation share at most: the ids are in the manifest, whole; of a dataset, what shows the two."""
     if divided.validation and divided.leak:
         most = divided.leak[0]
         percent = f"{most.jaccard:.0%}"
         pair = "" if percent == "0%" else ": " + console.short_ids(f"{most.validation}, {most.train}")
         console.fact("split", f"the rows of train and validation that are most alike share {percent} of their "
                               f"runs of words{pair}")
+        if pair and dataset:
+            look = [f"synth inspect {dataset} {name[:8]}" for name in (most.validation, most.train)]
+            console.fact("", "; ".join(look), "dim")
     elif divided.validation:
         console.fact("split", "train and validation have no run of words in common")
     if divided.validation and divided.joined:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from pipeline.ahead import cores
 from pipeline.rows import SPOKE_UP
 from pipeline.rules import RowRule, open_rules
 from pipeline.sections import Item
@@ -89,7 +89,7 @@ class Measuring:
     ) -> None:
         self._rules, self._items, self._folder, self._clock = rules, items, folder, clock
         self._keys = [rule.key for rule in rules]
-        self._processes = min(PROCESSES, _cores()) if processes is None else processes
+        self._processes = min(PROCESSES, cores()) if processes is None else processes
         self._look, self._rows, self._seconds = look, 0, 0.0
 
     def run(self, rows: Iterable[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
@@ -154,11 +154,6 @@ class Measuring:
             else:
                 line, spoke = found.popleft()
                 yield row, Judged(line, tuple(_finding(each) for each in spoke), reused)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _lots(rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[list[Asked]]:

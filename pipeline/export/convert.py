@@ -11,7 +11,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -76,8 +76,8 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
         RecipeError: rows of no known shape, with the command that says which columns they are.
     """
     configs = open_configs(options.configs, plugins)
-    source = _source_of(path)
-    shape = _shape(path, source)
+    source = source_of(path)
+    shape = shape_in(path, source)
     unread = Counter[str]()
     target = options.out or path.with_name(f"{Path(path.name.removesuffix('.gz')).stem}-exports")
     target.mkdir(parents=True, exist_ok=True)
@@ -120,13 +120,14 @@ def convert(path: Path, plugins: list[formats.Format], options: Options, report:
     return Converted(shape.name, count, faults, written, notes, configure(configs, plugins, written), divided)
 
 
-def _source_of(path: Path) -> Source:
+def source_of(path: Path) -> Source:
+    """A file, or a folder with prompts/ and completions/, as a recipe names it."""
     if path.is_dir():
         return Source(prompts="prompts", completions="completions")
     return Source(file=path.name)
 
 
-def _shape(path: Path, source: Source) -> Shape:
+def shape_in(path: Path, source: Source) -> Shape:
     """How rows are read; looks at no more than the beginning of the file."""
     if source.file is None:
         return Templated(Columns("prompt", "completion"), ("name", "prompt", "completion"), str(path),
@@ -139,20 +140,25 @@ def _gather(
 ) -> Counter[str]:
     """Reads all rows into the spool. Returns columns that no conversation holds, and how many rows have them."""
     fields, (spool, origins) = Counter[str](), into
+    for ordinal, sample in samples(source, path, shape, report):
+        spool.add(ordinal, sample, place_of(sample, ordinal, None, options.order, options.seed), None)
+        origins.add(sample)
+        said = "\n".join(str(message.get("content")) for message in sample.messages)
+        fields.update(name for name, value in sample.fields.items()
+                      if not (isinstance(value, str) and value in said))
+    return fields
+
+
+def samples(source: Source, path: Path, shape: Shape, report: Report) -> Iterator[tuple[int, Sample]]:
+    """The rows of a file, each with its place among all; `FILE:LINE` is their id."""
     folder = path if source.file is None else path.parent
     for ordinal, row in enumerate(source_rows(source, folder, report)):
         number = row.source.get("number", ordinal + 1)
         example = example_of(shape, row.values, f"{path}:{number}", report)
-        if example is None:
-            continue
-        sample = Sample(f"{path.name}:{number}", example.messages, fields=example.fields, rejected=example.rejected,
-                        label=example.label, tools=example.tools, source=row.source)
-        spool.add(ordinal, sample, place_of(sample, ordinal, None, options.order, options.seed), None)
-        origins.add(sample)
-        said = "\n".join(str(message.get("content")) for message in example.messages)
-        fields.update(name for name, value in example.fields.items()
-                      if not (isinstance(value, str) and value in said))
-    return fields
+        if example is not None:
+            yield ordinal, Sample(f"{path.name}:{number}", example.messages, fields=example.fields,
+                                  rejected=example.rejected, label=example.label, tools=example.tools,
+                                  source=row.source)
 
 
 def _left(plugin: formats.Format, fields: Counter[str]) -> list[str]:

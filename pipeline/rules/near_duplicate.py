@@ -12,8 +12,7 @@ compared in the same way: a row that is like one of them by itself is dropped, o
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
-from hashlib import blake2b
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,23 +95,21 @@ class NearDuplicate(LinkedRule[Measure, Bounds]):
     def pairs(self, standing: Iterable[Sample], foreign: Iterable[tuple[str, Sample]] = ()) -> Pairs:
         """See LinkedRule. Rows with equal texts are linked to the first of them by id."""
         shingler, names, places = Shingler(self.how.shingle), list[str](), list[str]()
-        equal: dict[bytes, list[int]] = {}
         with Sets() as sets:
-            for grams in shingler.many(self._texts(((sample.id, sample) for sample in standing), names)):
-                equal.setdefault(blake2b(grams.data, digest_size=16).digest(), []).append(sets.add(grams))
-            groups = {min(group, key=lambda each: names[each]): group
-                      for group in equal.values() if sets.size(group[0])}
-            order = sorted(groups, key=lambda each: names[each])
-            links = [Pair(names[first], names[other], 1.0) for first in order
-                     for other in sorted(groups[first], key=lambda each: names[each]) if other != first]
+            for batch in shingler.batches(self._texts(((sample.id, sample) for sample in standing), names)):
+                sets.extend(batch)
+            groups = _groups(sets, names)
+            others = {each for group in groups.values() for each in group[1:]}
+            order = [each for each in sorted(range(len(sets)), key=names.__getitem__) if each not in others]
+            links = [Pair(names[first], names[other], 1.0) for first, *equal in groups.values() for other in equal]
             links += [Pair(names[link.left], names[link.right], link.jaccard)
                       for link in sets.links(self.floor, order)]
             rows = len(sets)
-            for grams in shingler.many(self._texts(foreign, places)):
-                sets.add(grams)
+            for batch in shingler.batches(self._texts(foreign, places)):
+                sets.extend(batch)
             near = list(sets.nearest(range(rows, len(sets)), order, self.floor))
             found = [Pair(names[each], places[link.right - rows], link.jaccard)
-                     for link in near for each in sorted(groups[link.left], key=lambda each: names[each])]
+                     for link in near for each in groups.get(link.left, [link.left])]
         return Pairs(self.floor, tuple(links), tuple(found))
 
     def _texts(self, samples: Iterable[tuple[str, Sample]], names: list[str]) -> Iterator[Text]:
@@ -170,6 +167,15 @@ class NearDuplicate(LinkedRule[Measure, Bounds]):
                                  matches[row].cluster if row in matches else "")
         clusters.sort(key=lambda cluster: (-cluster.rows, cluster.id))
         return Decided(list(matches.values()), clusters)
+
+
+def _groups(sets: Sets, names: Sequence[str]) -> dict[int, list[int]]:
+    """Sets that are equal, by name, and by the first of them."""
+    found: dict[int, list[int]] = {}
+    for number, first in sets.equal():
+        found.setdefault(first, [first]).append(number)
+    groups = [sorted(group, key=names.__getitem__) for group in found.values()]
+    return {group[0]: group for group in sorted(groups, key=lambda group: names[group[0]])}
 
 
 def _file_digest(path: Path, rule: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pipeline import rows
 from pipeline.augment import Augmented, asks, augment, plan_augment
 from pipeline.curate import curate
 from pipeline.engine import Answer, CallFailed
@@ -130,6 +131,25 @@ def test_a_second_run_asks_for_nothing(dataset: Dataset, recipe: Recipe) -> None
     assert plan_augment(recipe, dataset, writer).rows == {}
     assert run(recipe, dataset, writer).touched == 0
     assert writer.provider.asked == []
+
+
+def test_a_rehearsed_rewrite_of_a_real_row_stands_aside_and_a_real_one_is_made(
+    dataset: Dataset, recipe: Recipe
+) -> None:
+    fill(dataset, row("a", "A goat sleeps."))
+    rehearsal = saying(retold)
+    rehearsal.provider.rehearsal, rehearsal.provider.namespace = True, "rehearsal"
+    assert plan_augment(recipe, dataset, rehearsal).rehearsed == 1
+    done = run(recipe, dataset, rehearsal)
+    assert (done.added, done.aside) == (1, 1)
+    kept(dataset, recipe)
+    assert [row.state for row in rows.read(dataset)] == ["dropped", "aside"]
+    real = saying(lambda text: retold(text) + " Truly.")
+    assert plan_augment(recipe, dataset, real).rehearsed == 0
+    done = run(recipe, dataset, real)
+    assert (done.added, done.aside, len(real.provider.asked)) == (1, 0, 1)
+    kept(dataset, recipe)
+    assert [row.state for row in rows.read(dataset)] == ["dropped", "aside", "kept"]
 
 
 def test_a_child_that_a_hand_deleted_is_not_made_again(dataset: Dataset, recipe: Recipe) -> None:

@@ -138,3 +138,58 @@ def test_a_file_where_a_dataset_is_wanted(train: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().err
     assert "train.jsonl: a file, and a dataset" in said
     assert "synth import train train.jsonl" in said
+
+
+# -- a validation file beside it -----------------------------------------------------------------
+
+
+def beside(workdir: Path, held: list[str], capsys: pytest.CaptureFixture[str], code: int = 0) -> tuple[str, Any]:
+    """What is said of a validation file with these answers, and the same as JSON."""
+    texts = [" ".join(f"word{n}x{i}" for i in range(100)) for n in range(4)]
+    for name, answers in (("train.jsonl", texts), ("held.jsonl", [text.format(*texts) for text in held])):
+        rows = [{"prompt": f"{name} {n}", "completion": answer} for n, answer in enumerate(answers)]
+        (workdir / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["check", "train.jsonl", "--validation", "held.jsonl"]) == code
+    said = capsys.readouterr().err
+    assert main(["check", "train.jsonl", "--validation", "held.jsonl", "--json"]) == code
+    return said, json.loads(capsys.readouterr().out)["most_alike"]
+
+
+def test_nothing_shared_is_said_too(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said, most = beside(workdir, [" ".join(f"other{i}" for i in range(60))], capsys)
+    assert "split  no row of held.jsonl is in train.jsonl; they have no run of words in common\n" in said
+    assert most == {"jaccard": 0.0, "validation": "", "train": "", "validation_begins": "", "train_begins": ""}
+
+
+def test_the_most_alike_are_named_with_their_lines(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = " ".join(f"other{i}" for i in range(300))
+    said, most = beside(workdir, [told, f"{told} {{2}}"], capsys)
+    assert round(most["jaccard"], 4) == round(96 / (96 + 300), 4)
+    assert ("split  no row of held.jsonl is in train.jsonl; the most alike share 24% of their runs of words: "
+            "train.jsonl:3, held.jsonl:2\n") in said
+    assert (most["train"], most["validation"]) == ("train.jsonl:3", "held.jsonl:2")
+    assert most["train_begins"].startswith("word2x0 word2x1")
+
+
+def test_the_same_as_the_export_found(workdir: Path, capsys: pytest.CaptureFixture[str], shared_data: Path) -> None:
+    outlines = (shared_data / "outlines" / "outlines.jsonl").read_text().splitlines()[:60]
+    rows = [json.dumps({"prompt": row["name"], "completion": row["outline"]}) for row in map(json.loads, outlines)]
+    (workdir / "rows.jsonl").write_text("\n".join(rows) + "\n")
+    assert main(["export", "rows.jsonl", "--to", "openai-chat", "--split", "0.2"]) == 0
+    folder = workdir / "rows-exports" / "openai-chat"
+    noted = json.loads((folder / "manifest.json").read_text())["leak"]
+    capsys.readouterr()
+    assert main(["check", str(folder / "train.jsonl"), "--validation", str(folder / "validation.jsonl"), "--json"]) == 0
+    most = json.loads(capsys.readouterr().out)["most_alike"]
+    assert most["jaccard"] == noted["largest_jaccard"] > 0
+    assert most["train_begins"] == noted["pairs"][0]["train_begins"]
+
+
+def test_a_shared_row_is_an_error_and_no_such_line(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = json.dumps({"prompt": "p", "completion": "c"}) + "\n"
+    for name in ("train.jsonl", "held.jsonl"):
+        (workdir / name).write_text(row)
+    assert main(["check", "train.jsonl", "--validation", "held.jsonl"]) == 4
+    shown = capsys.readouterr()
+    assert "in-both-files" in shown.out
+    assert "no row of" not in shown.err

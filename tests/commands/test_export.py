@@ -328,3 +328,18 @@ def test_of_several_formats_it_is_said_why_their_tokens_differ(
     assert capsys.readouterr().err.count(told) == 1
     assert main(["export", "tales", "--format", "llama2"]) == 0
     assert told not in capsys.readouterr().err
+
+
+def test_the_pair_that_is_most_alike_can_be_looked_at(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = " ".join(f"shared{n}" for n in range(30))
+    rows = [made.sample(i, f"{shared} " + " ".join(f"own{i}x{n}" for n in range(40))) for i in range(12)]
+    made.dataset(workdir / "datasets" / "tales", rows)
+    assert main(["export", "tales", "--format", "openai-chat", "--split", "0.3"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    at = next(at for at, line in enumerate(lines) if "are most alike share" in line)
+    looks = lines[at + 1].strip().split("; ")
+    assert [look.rpartition(" ")[2] for look in looks] == [
+        name[:8] for name in lines[at].rpartition(": ")[2].split(", ")]
+    for look in looks:
+        assert main(look.split()[1:]) == 0
+        assert shared in capsys.readouterr().out
