@@ -23,6 +23,7 @@ from pipeline.store import Dataset
 from pipeline.store.pairs import Measured, RowsDigest
 from pipeline.store.verdicts import findings_bytes, verdict_line
 from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
+from pipeline.views import asks_anew
 
 from .linked import linked, ready
 from .measure import Asked, Judged, Measuring
@@ -105,6 +106,7 @@ class _Run:
     standing: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)
     replaced: dict[str, str] = field(default_factory=dict)
+    anew: dict[str, str] = field(default_factory=dict)  # rows that give their parent's answer to another prompt
     matches: dict[str, dict[str, Match]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     pairs: list[Measured] = field(default_factory=list)
@@ -182,6 +184,8 @@ class _Run:
                 self.standing.add(sample.id)
             if sample.parent is not None and sample.provenance.get("replaces") == sample.parent:
                 parents[sample.id] = sample.parent
+            if sample.parent is not None and asks_anew(sample):
+                self.anew[sample.id] = sample.parent
         self._replace(parents)
 
     def _replace(self, parents: dict[str, str]) -> None:
@@ -210,8 +214,21 @@ class _Run:
             found = {match.sample: match for match in matches}
         except Exception as error:  # a rule may be anyone's: its fault is a record on the rows it was to compare
             self.broken[rule.name] = f"{type(error).__name__}: {error}"[:300]
+        found |= {match.sample: match for match in self._follow(found)}
         self.matches[rule.name] = found
         self.standing -= {name for name, match in found.items() if match.outcome == "drop"} - self.held
+
+    def _follow(self, found: dict[str, Match]) -> Iterator[Match]:
+        """Rows that give their parent's answer to another prompt go with it: what is wrong with it is wrong with them.
+
+        They are compared by their prompts, so that a rule would keep an answer that it drops elsewhere.
+        """
+        for child in sorted(self.standing & self.anew.keys() - self.held - found.keys()):
+            line = [child]
+            while (parent := self.anew.get(line[-1])) is not None and parent not in line:
+                line.append(parent)
+            if (match := found.get(line[-1])) is not None and match.outcome == "drop":
+                yield match._replace(sample=child, cluster="", reason=f"asks {line[-1]} in other words: {match.reason}")
 
     def _still(self) -> Iterator[Sample]:
         return (sample for sample in self.dataset.samples() if sample.id in self.standing)

@@ -46,7 +46,7 @@ SORRY_WORDS, FEW = 80, 3
 """An answer of fewer words that is sorry is a refusal (Xu et al. 2023, section 3.3); of fewer than FEW, a prompt asks
 nothing and an answer says nothing, where the parent's has more."""
 NEW, ROOM = 4, 300
-"""Words that a harder prompt has and the old one lacks, at least; and characters that it may have more. Chosen by us."""
+"""Words of a harder prompt that the old one lacks, at least; and characters that it may have more. Chosen by us."""
 _STATES = re.compile(r"(?:the|an?|it|they|he|she|there|yes|no|this|that|these|those)\b", re.IGNORECASE)
 """What a statement begins with, in English."""
 
@@ -130,7 +130,6 @@ class Evolve(Beside[How]):
         """The new prompt, or why it is none."""
         old = sample.prompt
         new = bare(call.text, old)
-        broader = self._way(sample) == "broaden"
         checks = [lambda: near_copy(old, new)] if self._way(sample) == "broaden" else [
             lambda: _little_new(old, new), lambda: _kept(old, new), lambda: another_text(old, new)]
         return first(

@@ -5,9 +5,9 @@ by runs of characters. Every pair is verified, so the result does not depend on 
 lower threshold keeps a subset of what a higher one keeps. Of fewer than 5,000 rows every pair at or above
 the threshold is found, of more 99.8 % of those at 0.7, by computation (`bands.py`). Answers too short for a
 shingle count as alike only where they are equal and their prompts are alike: one label rightly goes with many
-prompts. Of a conversation all answers are compared, since many end alike, and of a row that `paraphrase` added for its
-prompt, the prompts of such rows. Texts of other files (`against`) are
-compared in the same way: a row that is like one of them by itself is dropped, one that is like such a row is not.
+prompts. Of a conversation all answers are compared, since many end alike. Rows that `paraphrase` added for their prompt
+are compared with each other, by prompts, and go with their parent. Texts of other files (`against`) are compared in
+the same way: a row that is like one of them by itself is dropped, one that is like such a row is not.
 """
 
 from __future__ import annotations
