@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ from pipeline.engine import Writer, cost_of, output_limit, worst_case
 from pipeline.errors import RecipeError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
-from pipeline.rewrites import AnyRewrite, Refused, open_rewrites
-from pipeline.rows import joined
+from pipeline.rewrites import AnyRewrite, Refused, made_by, open_rewrites
+from pipeline.rows import Row, read
 from pipeline.rules import RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store import Dataset
@@ -23,6 +23,8 @@ from pipeline.types import Call, CallRequest, Message, Sample, Usage, Verdict
 BYTES_PER_TOKEN = 4
 SHOWN, BEGINS = 3, 200
 """Rows that a plan names, and characters of their answers."""
+Only = Callable[[Row], bool] | None
+"""Which rows are meant; None for all."""
 ALWAYS = [Item(name="refusal"), Item(name="finish_reason")]
 """Rules that no answer may break, whatever the recipe's list says."""
 
@@ -87,9 +89,9 @@ class Task(NamedTuple):
     request: CallRequest | None
 
     @property
-    def key(self) -> tuple[str, int, str]:
-        """What is to be made: by which rewrite, which of its children, of which row."""
-        return self.rewrite.name, self.rewrite.nth, self.sample.id
+    def key(self) -> tuple[str, str, int, str | None]:
+        """What is to be made: by which rewrite, beside or in place of the row, which of its children, of which row."""
+        return *self.rewrite.makes, self.sample.id
 
 
 def rewrites_of(recipe: Recipe, dataset: Dataset) -> list[AnyRewrite]:
@@ -103,18 +105,22 @@ def asks(recipe: Recipe, dataset: Dataset) -> bool:
     return not all(rewrite.local for rewrite in rewrites_of(recipe, dataset))
 
 
-def tasks_of(rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, writer: Writer) -> Iterator[Task]:
+def tasks_of(
+    rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, writer: Writer, only: Only = None
+) -> Iterator[Task]:
     """Every row and rewrite that belong together, in order of arrival.
 
     Left alone: rows that stand aside, rows that a person or a rule dropped which the rewrite does not
     cure, and rows that have a child by this rewrite that does not stand aside, or had one that a hand deleted.
     """
     aside = dataset.aside()
-    grown = {(sample.provenance.get("augmentation"), sample.provenance.get("nth", 0), sample.parent)
-             for sample in dataset.samples() if sample.parent and not aside(sample)}
-    for sample, verdict in joined(dataset):
+    grown = {(*made_by(sample), sample.parent) for sample in dataset.samples() if sample.parent and not aside(sample)}
+    for row in read(dataset):
+        sample = row.sample
+        if row.aside is not None or (only is not None and not only(row)):
+            continue
         for rewrite in rewrites:
-            if (rewrite.name, rewrite.nth, sample.id) in grown or aside(sample) or not _may(rewrite, verdict):
+            if (*rewrite.makes, sample.id) in grown or not _may(rewrite, row.verdict):
                 continue
             task = _task(rewrite, sample, recipe, writer)
             if task is not None and not dataset.written(
@@ -216,7 +222,9 @@ def _worst(question: _Question, writer: Writer) -> float | None:
     return bound + question.unknown * (limit or 0) * writer.price.input / 1e6
 
 
-def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | None = SHOWN) -> AugmentPlan:
+def plan_augment(
+    recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | None = SHOWN, only: Only = None
+) -> AugmentPlan:
     """Counts what `augment` would do; sends nothing, writes nothing.
 
     Args:
@@ -224,6 +232,7 @@ def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | 
         dataset: whose rows.
         writer: who would be asked.
         shown: how many rows are named; None for all.
+        only: which rows are meant; None for all.
 
     Raises:
         RecipeError: an unknown rewrite or option.
@@ -232,9 +241,9 @@ def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | 
     touched: list[Touched] = []
     reused = free = new_calls = input_tokens = output_tokens = rehearsed = 0
     worst: float | None = 0.0
-    for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer):
+    for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer, only):
         rows[task.rewrite.name] += 1
-        if shown is None or len(touched) < shown:
+        if shown is None or (len(touched) < shown and task.sample.id not in {row.id for row in touched}):
             answer = task.sample.answer
             touched.append(Touched(task.sample.id, task.rewrite.name, _bytes(answer), answer[:BEGINS]))
         if task.request is None:

@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.store import Dataset, SampleWriter
 from pipeline.types import Call, CallRequest, Sample
 
-from .plan import Task, further, raised, rewrites_of, tasks_of
+from .plan import Only, Task, further, raised, rewrites_of, tasks_of
 
 
 @dataclass(slots=True)
@@ -129,12 +129,21 @@ class Augmented:
 
 
 def augment(
-    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, report: Report | None = None
+    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, report: Report | None = None,
+    only: Only = None,
 ) -> Augmented:
     """Asks about every row that a rewrite of the recipe is for, and writes the children that hold.
 
-    Parents are left as they are; curating decides between them and their children. Run it again, and
+    Parents are left as they are; curating decides between them and children in their place. Run it again, and
     what was answered costs nothing.
+
+    Args:
+        recipe: names the rewrites.
+        dataset: whose rows.
+        writer: who is asked.
+        settings: how this machine asks.
+        report: receives the counters.
+        only: which rows are meant; None for all.
 
     Raises:
         RecipeError: an unknown rewrite or rule, or a cap that cannot be kept; nothing was sent.
@@ -148,7 +157,7 @@ def augment(
                 f"synth generate {dataset.name} --adopt     keeps that as your decisions\n"
                 f"synth generate {dataset.name} --restore   brings ours back (a copy of yours is kept)",
             )
-        run = _Run(recipe, dataset, writer)
+        run = _Run(recipe, dataset, writer, only)
         try:
             with dataset.sample_writer() as rows:
                 return run.go(rows, settings, report)
@@ -159,8 +168,8 @@ def augment(
 class _Run:
     """One run."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, writer: Writer) -> None:
-        self.recipe, self.dataset, self.writer = recipe, dataset, writer
+    def __init__(self, recipe: Recipe, dataset: Dataset, writer: Writer, only: Only) -> None:
+        self.recipe, self.dataset, self.writer, self.only = recipe, dataset, writer, only
         self.rewrites = rewrites_of(recipe, dataset)
         rules = open_rules(recipe.curate, lambda index: recipe.at("curate", index),
                            own_folder(recipe.path, dataset.path))
@@ -169,7 +178,7 @@ class _Run:
 
     def go(self, rows: SampleWriter, settings: Settings, report: Report | None) -> Augmented:
         """Asks, and writes children as answers come."""
-        chosen, asks = set[tuple[str, int, str]](), False
+        chosen, asks = set[tuple[str, str, int, str | None]](), False
         for task in self._tasks():
             chosen.add(task.key)
             asks = asks or task.request is not None
@@ -226,7 +235,7 @@ class _Run:
         return call
 
     def _tasks(self) -> Iterator[Task]:
-        return tasks_of(self.rewrites, self.recipe, self.dataset, self.writer)
+        return tasks_of(self.rewrites, self.recipe, self.dataset, self.writer, self.only)
 
     def _take(
         self, rows: SampleWriter, task: Task, calls: Sequence[Call] = (), refused: Refused | None = None

@@ -2,7 +2,7 @@
 
 A rewrite says which rows it is for, what to ask, and what the answer makes of the row. One that needs no
 answer (`LocalRewrite`, or any rewrite on a row for which `messages` is None) makes the child from the row alone. One
-that asks more than once says so in `further`. A child stands in its parent's place (`replaces`), or beside it (`adds`).
+that asks more than once says so in `further`. A child stands in its parent's place, or beside it (`adds`).
 The stage `augment` asks, and refuses a child that a rule drops where its parent passed.
 """
 
@@ -22,7 +22,7 @@ from ..sections import Item
 from ..types import Call, CallRef, Message, Sample
 
 __all__ = ["Ahead", "AnyRewrite", "Changed", "LocalRewrite", "OptionFault", "Options", "Refused", "Rewrite",
-           "answered_by", "open_rewrites"]
+           "answered_by", "made_by", "open_rewrites"]
 
 How = TypeVar("How", bound=Options)
 OUTPUT_PRIOR = 2
@@ -74,17 +74,17 @@ class Rewrite(Generic[How]):
         name: the printed name; `provenance.augmentation` of its children.
         how: its options.
         cures: rules whose drop it may undo. A row that another rule dropped, or a person, is left alone.
-        replaces: whether a child that is kept stands in its parent's place; else both are kept.
+        adds: what is new of a child that is kept beside its parent, as `prompt`; empty where it stands in its place.
         local: whether it never asks anybody.
         seed: the recipe's.
         nth: which of a row's children this one makes, from 0 on, where there are several.
     """
 
+    adds: str = ""
     nth: int = 0
     local: ClassVar[bool] = False
     model: ClassVar[type[Options]] = Options
     cures: ClassVar[frozenset[str]] = frozenset()
-    replaces: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         for base in getattr(cls, "__orig_bases__", ()):
@@ -105,6 +105,11 @@ class Rewrite(Generic[How]):
             OptionFault: with the lines to write instead.
         """
         return options
+
+    @property
+    def makes(self) -> tuple[str, str, int]:
+        """Its children, as `made_by` tells them."""
+        return self.name, self.adds, self.nth
 
     @property
     def times(self) -> int:
@@ -186,8 +191,9 @@ class Rewrite(Generic[How]):
 
     def _child(self, child: Sample, name: str, provenance: dict[str, Any]) -> Sample:
         """A row with its parent's id still on it, as a row of its own."""
-        told = {"augmentation": self.name, **({"replaces": child.id} if self.replaces else {"nth": self.nth})}
-        kept = {key: value for key, value in provenance.items() if self.replaces or key != "replaces"}
+        told = {"added": self.adds, "nth": self.nth} if self.adds else {"replaces": child.id}
+        kept = {key: value for key, value in provenance.items() if key != "replaces"} if self.adds else provenance
+        told = {"augmentation": self.name, **told}
         return replace(child, id=name, parent=child.id, source=None, provenance={**kept, **told})
 
 
@@ -208,6 +214,13 @@ class LocalRewrite(Rewrite[How]):
 
 
 AnyRewrite = Rewrite[Any]
+
+
+def made_by(child: Sample) -> tuple[str, str, int]:
+    """Of a row with a parent: the rewrite that made it, what it added, and which of the children it is."""
+    made = child.provenance
+    beside = "added" in made and "replaces" not in made  # what an added row had is its own rewrites', too
+    return str(made.get("augmentation")), *((str(made["added"]), int(made.get("nth", 0))) if beside else ("", 0))
 
 
 def answered_by(sample: Sample, text: str, call: Call) -> Sample:

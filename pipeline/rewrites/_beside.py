@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -13,11 +13,8 @@ from ..kinds import kind_of
 from ..types import Message, Sample
 from . import Options, Rewrite
 
-ADDED = "added"
-"""The key of a row's provenance that says what of it is new beside its parent."""
 LEAST = 2
 """Words of a text that can be put in other words. Chosen by us."""
-Added = Literal["prompt", "answer", "both"]
 
 
 class Several(Options):
@@ -32,7 +29,7 @@ How = TypeVar("How", bound=Several)
 class Beside(Rewrite[How]):
     """A rewrite whose children are kept beside their parents. A row that was added gets none itself."""
 
-    replaces = False
+    adds = "both"
 
     @property
     def times(self) -> int:
@@ -41,7 +38,7 @@ class Beside(Rewrite[How]):
 
     def is_first(self, sample: Sample) -> bool:
         """Whether nobody added the row, nor one that it was made from."""
-        return ADDED not in sample.provenance
+        return "added" not in sample.provenance
 
     def way(self, sample: Sample, ways: Sequence[str]) -> str:
         """The way in which this child is made: drawn by seed and row, and another one for each child of a row."""
@@ -63,7 +60,7 @@ def is_text(text: str) -> bool:
     return kind_of(text) not in ("json", "code", "table") and len(text.split()) >= LEAST
 
 
-def prompted(sample: Sample, prompt: str, added: Added) -> Sample:
+def prompted(sample: Sample, prompt: str) -> Sample:
     """The row with another prompt, also where a column holds the old one; columns that are parts of it are left out.
 
     The prompt is no longer one that the recipe's training template makes, so the row is not rendered anew with it.
@@ -76,4 +73,4 @@ def prompted(sample: Sample, prompt: str, added: Added) -> Sample:
     fields = {key: prompt if value == old else value for key, value in sample.fields.items()
               if key not in stale or value == old}
     known = {key: value for key, value in sample.provenance.items() if key != "train"}
-    return replace(sample, messages=messages, fields=fields, provenance={**known, ADDED: added})
+    return replace(sample, messages=messages, fields=fields, provenance=known)

@@ -26,9 +26,9 @@ LONGER, SHORTER, ROOM = 2.5, 0.35, 80
 SAME, LETTERS, TOLD_BY = 0.2, 5, 10
 """A text that holds a smaller share of another's words of so many letters tells something else; one with fewer such
 words tells nothing of that. Of 252 outlines one holds less of its own synopsis, 480 of 504 of another."""
-LEAKS, LEAKED = 2, 0.5
-"""So many new words, of a question that became none half as many, and such a share of all new words that stand in the
-answer: it is given away. Chosen by us on the same pairs."""
+LEAKS, LEAKED = 3, 0.5
+"""So many new words, one of a question that became none, and such a share of all new words that stand in the answer: it
+is given away. Chosen by us on the same pairs."""
 COVERED = 0.34
 """A paragraph behind the first of a prompt is lost where a wording holds a smaller share of its words. Chosen by us."""
 NOUNS = frozenset({"de", "lb", "nds", "als", "bar"})
@@ -54,7 +54,7 @@ _COUNTED = {**{word: str(number) for number, word in enumerate(_COUNTS, 2)}, "th
 """Numbers as words, and words that may stand for one."""
 _WORDS = frozenset(_COUNTS)
 _CAPITAL = re.compile(r"(?<![\w@#/.])[^\W\d_][\w&-]*(?:['’]\w+)?")
-_BEGINS = re.compile(r"(?:^|[.!?:;…\n\t\"“«„‘'(\[{|•–—*#>=/-])\s*$")
+_BEGINS = re.compile(r"(?:^|[.!?:;…\n\t\"“«„‘'(\[{|•·▪◦–—*#>=/-])\s*$")
 _WRAPPED = re.compile(r"<(request|prompt)>\s*(.*?)\s*</\1>", re.DOTALL)
 _HEADED = re.compile(
     r"\A\s*[*#_]*(?:the )?(?:rewritten|reworded|rephrased|paraphrased|new|evolved|created)? ?#?"
@@ -149,7 +149,7 @@ def given_away(old: str, new: str, answer: str) -> Refused | None:
     fresh = {word for word in words(new) if len(word) >= LETTERS and word not in known}
     leaked = sorted(fresh & said)
     asks = "?" in new or "?" not in old
-    if len(leaked) >= (LEAKS if asks else LEAKS / 2) and len(leaked) >= LEAKED * len(fresh):
+    if len(leaked) >= (LEAKS if asks else 1) and len(leaked) >= LEAKED * len(fresh):
         return Refused("answers-it", f"{len(leaked)} of its {len(fresh)} new words are of the answer: "
                                      f"{', '.join(leaked[:5])}")
     return None

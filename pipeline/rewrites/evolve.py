@@ -121,7 +121,7 @@ class Evolve(Beside[How]):
             return text
         if near_copy(prompt, text):
             return Refused("echoes-prompt", "the answer is the prompt once more")
-        return prompted(answered_by(sample, text, calls[-1]), prompt, "both")
+        return prompted(answered_by(sample, text, calls[-1]), prompt)
 
     def _way(self, sample: Sample) -> str:
         return self.way(sample, list(dict.fromkeys(self.how.ways)))

@@ -8,7 +8,6 @@ prompts that have become their answer. Whether the sense is the same nobody meas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -18,7 +17,7 @@ from ..types import Call, Message, Sample
 from ..views import answer
 from . import Refused, Rewrite, answered_by
 from ._answers import conversation
-from ._beside import ADDED, Beside, Several, exchange, is_text, prompted
+from ._beside import Beside, Several, exchange, is_text, prompted
 from ._wording import (
     added,
     another_text,
@@ -61,6 +60,10 @@ class How(Several):
 class Paraphrase(Beside[How]):
     """Rewords once: a row that was added is not put in other words again."""
 
+    def __init__(self, name: str, how: How, seed: int = 0) -> None:
+        super().__init__(name, how, seed)
+        self.adds = how.of
+
     def applies(self, sample: Sample) -> bool:
         """Of prompts, rows of one exchange; of answers, those in prose or lists."""
         if not self.is_first(sample):
@@ -99,10 +102,7 @@ class Paraphrase(Beside[How]):
         new = self.text(sample, calls[-1])
         if isinstance(new, Refused):
             return new
-        if self.how.of == "prompt":
-            return prompted(sample, new, "prompt")
-        found = answered_by(sample, new, calls[-1])
-        return replace(found, provenance={**found.provenance, ADDED: "answer"})
+        return prompted(sample, new) if self.how.of == "prompt" else answered_by(sample, new, calls[-1])
 
 
 def _other_form(old: str, new: str) -> Refused | None:

@@ -67,7 +67,7 @@ def test_any_row_and_any_answer(name: str, turns: list[dict[str, Any]], answer: 
     else:
         assert child.id != sample.id
         assert (child.parent, child.provenance["augmentation"]) == ("parent", name)
-        assert (child.provenance.get("replaces") == "parent") == rewrite.replaces
+        assert (child.provenance.get("replaces") == "parent") == (not rewrite.adds)
         assert not rewrite.applies(child), "a rewrite ends"
 
 
