@@ -16,7 +16,7 @@ from pipeline.commands import _console as console
 from pipeline.commands._items import items_of
 from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.commands._panel import Panel
-from pipeline.errors import RecipeError
+from pipeline.errors import RecipeError, did_you_mean
 from pipeline.rows import Filters, Row, named
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
 
+REPEATED = ("axis", "rule", "text", "cluster")
+"""Filters that may be given more than once."""
 TEXT, IDS = 60, 3
 """Columns that the beginning of a row may take; refused rows that are named of each kind."""
 ASIDE = "rehearsed rewrites of real rows stand aside"
@@ -39,6 +41,7 @@ class Ask:
         rows: ids, or their beginnings, of the rows that were named.
         rewrites: of --with, as typed.
         only: which rows are meant; None for all.
+        typed: the command, with what names rows and rewrites.
         asks: whether a model may be asked.
         yes: of --yes.
         json_: of --json.
@@ -48,6 +51,7 @@ class Ask:
     rows: tuple[str, ...]
     rewrites: tuple[str, ...]
     only: Callable[[Row], bool] | None
+    typed: str
     asks: bool
     yes: bool
     json_: bool
@@ -89,7 +93,9 @@ def command(
     dry_run, diff = given.pop("dry_run"), given.pop("diff")
     if dry_run and diff:
         raise RecipeError("--dry-run and --diff: one at a time", f"synth augment {target.name} --diff")
-    recipe = _with(target, rewrites).recipe()
+    given = {key: value for key, value in given.items() if value}
+    typed = f"synth augment {target.name}{_typed(rows, rewrites, given)}"
+    recipe = _recipe(target, rewrites)
     if not recipe.augment and not diff:
         raise RecipeError(f"{recipe.at()}: `augment` names no rewrite",
                           f"synth augment {target.name} --with 'expand: {{below: 1024}}'")
@@ -102,9 +108,9 @@ def command(
         asked = asks(recipe, dataset)
         if dry_run:
             writer = _asked(target, recipe, asked)
-            _dry(target, plan_augment(recipe, dataset, writer, None, only), writer, asked, json_)
+            _dry(target, plan_augment(recipe, dataset, writer, None, only), writer, (typed, asked, json_))
             return
-        _go(context, target, dataset, Ask(recipe, rows, rewrites, only, asked, yes, json_))
+        _go(context, target, dataset, Ask(recipe, rows, rewrites, only, typed, asked, yes, json_))
 
 
 def _go(context: click.Context, target: Target, dataset: Dataset, ask: Ask) -> None:
@@ -128,28 +134,43 @@ def _go(context: click.Context, target: Target, dataset: Dataset, ask: Ask) -> N
     if done.added:
         console.wrote(dataset.path / "samples.jsonl")
     if done.interrupted:
-        _outcome.stopped(f"synth augment {target.name}")
+        _outcome.stopped(ask.typed)
         context.exit(_outcome.INTERRUPTED)
-    words = "".join(f" --with {shlex.quote(text)}" for text in ask.rewrites)
     if done.added and done.added == done.aside:
-        console.next_command(f"synth augment {target.name}{words} {_spend.NAMES_A_REAL_ONE}", "makes real ones")
+        console.next_command(f"{ask.typed} {_spend.NAMES_A_REAL_ONE}", "makes real ones")
     elif rule := _fault(dataset, ask) if done.added else None:
         others = plan_augment(ask.recipe, dataset, writer, only=Filters(rules=(rule,)).hold)
         console.fact("others", f"{console.plural(others.total, 'row')} that {rule} found: "
                                f"{_spend.bill(others, target, writer)}")
-        console.next_command(f"synth augment {target.name} --rule {rule}{words}", "does the same to them")
+        words = _typed((), ask.rewrites, {"rule": (rule,)})
+        console.next_command(f"synth augment {target.name}{words}", "does the same to them")
     else:
         console.next_command(f"synth curate {target.name}", "takes a row or its rewrite")
 
 
-def _with(target: Target, rewrites: tuple[str, ...]) -> Target:
-    """The target with rewrites in place of the recipe's."""
+def _typed(rows: tuple[str, ...], rewrites: tuple[str, ...], given: dict[str, Any]) -> str:
+    """What names rows and rewrites, as it was typed."""
+    words = [*rows, *(part for text in rewrites for part in ("--with", text))]
+    for name, value in given.items():
+        words += [part for each in (value if isinstance(value, tuple) else (value,)) for part in (f"--{name}", each)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def _recipe(target: Target, rewrites: tuple[str, ...]) -> Recipe:
+    """The recipe, with the rewrites of --with in place of its own.
+
+    Raises:
+        RecipeError: --with names what is no rewrite.
+    """
     if not rewrites:
-        return target
-    items = [{"rewrite": item.name, **item.options} if item.name.endswith(".py") else
-             {item.name: item.options} if item.options else item.name
-             for item in items_of("--with", rewrites, "expand: {below: 1500}")]
-    return replace(target, sets=(*target.sets, f"augment={flow(items)}"))
+        return target.recipe()
+    from pipeline.rewrites import open_rewrites
+
+    items = items_of("--with", rewrites, "expand: {below: 1500}")
+    open_rewrites([item for item in items if not item.name.endswith(".py")], lambda index: "--with")
+    told = [{"rewrite": item.name, **item.options} if item.name.endswith(".py") else
+            {item.name: item.options} if item.options else item.name for item in items]
+    return replace(target, sets=(*target.sets, f"augment={flow(told)}")).recipe()
 
 
 def _only(dataset: Dataset, rows: tuple[str, ...], given: dict[str, Any]) -> Callable[[Row], bool] | None:
@@ -159,10 +180,16 @@ def _only(dataset: Dataset, rows: tuple[str, ...], given: dict[str, Any]) -> Cal
         DataError: no row's id begins so.
         RecipeError: a filter that cannot be.
     """
-    if not rows and not any(given.values()):
+    if not rows and not given:
         return None
     ids = {named(dataset, row).sample.id for row in rows}
-    filters = _filters.read(dataset, **given)
+    every: dict[str, Any] = {name: () if name in REPEATED else None for name in _filters.NAMES}
+    filters = _filters.read(dataset, **{**every, **given})
+    known = _filters.measured(dataset)
+    for rule in filters.rules:
+        if rule not in known:
+            raise RecipeError(f"--rule {rule}: no row was measured by it",
+                              did_you_mean(rule, known) if known else f"synth curate {dataset.name}")
     return lambda row: (not ids or row.sample.id in ids) and filters.hold(row)
 
 
@@ -191,8 +218,9 @@ def _asked(target: Target, recipe: Recipe, asked: bool) -> Writer:
     return _spend.writer_of(replace(target, model=model) if model else target, recipe, asks=False)
 
 
-def _dry(target: Target, plan: AugmentPlan, writer: Writer, asked: bool, json_: bool) -> None:
-    """Every row that would be touched, and the bill."""
+def _dry(target: Target, plan: AugmentPlan, writer: Writer, ask: tuple[str, bool, bool]) -> None:
+    """Every row that would be touched, and the bill. `ask`: what was typed, whether a model is asked, --json."""
+    typed, asked, json_ = ask
     if json_:
         console.as_json(plan.as_json())
     elif plan.touched:
@@ -205,7 +233,7 @@ def _dry(target: Target, plan: AugmentPlan, writer: Writer, asked: bool, json_: 
         console.fact("writer", _spend.who(writer), "warn" if writer.provider.rehearsal else "")
     console.fact("bill", f"{_spend.bill(plan, target, writer)}; nothing was sent, nothing was written")
     if plan.total:
-        console.next_command(f"synth augment {target.name}", "does it")
+        console.next_command(typed, "does it")
 
 
 def preview(plan: AugmentPlan, more: str) -> None:
