@@ -21,6 +21,7 @@ german: another language."""
 _REQUEST = re.compile(r"<request>\n(.*)\n</request>\s*\Z", re.DOTALL)
 _REWORD = re.compile(r"\Aput the request below in other words", re.IGNORECASE)
 _HARDER = re.compile(r"\Amake the request below a little harder", re.IGNORECASE)
+_OTHER = re.compile(r"\Awrite another request that is of the same domain", re.IGNORECASE)
 _AGAIN = re.compile(r"\Asay your last answer in other words", re.IGNORECASE)
 _TURNS = (
     (r"\bIs there\b", "Do you know of"), (r"\bWhat (is|are)\b", r"Could you tell me what \1"),
@@ -64,7 +65,7 @@ def reworded(dice: Dice, messages: list[Message]) -> str | None:
         return _faulty(dice, text, _asked_again(dice, text))
     if _HARDER.match(asked):
         return _faulty(dice, text, f"{text.rstrip()} {_MORE[dice.below(len(_MORE))]}")
-    return _faulty(dice, text, _OTHERS[dice.below(len(_OTHERS))])
+    return _faulty(dice, text, _OTHERS[dice.below(len(_OTHERS))]) if _OTHER.match(asked) else None
 
 
 def _turned(text: str) -> str:

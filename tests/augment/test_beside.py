@@ -80,7 +80,7 @@ def recipe(tmp_path: Path) -> Recipe:
 def dataset(tmp_path: Path) -> Iterator[Dataset]:
     with Dataset.create(tmp_path / "leaves") as found:
         with found.sample_writer() as rows:
-            for tree, said in (("maple", SAID), ("birch", "It takes two weeks of dry days and of cold nights to do so.")):
+            for tree, said in (("maple", SAID), ("birch", "It takes two weeks of dry days and of cold nights.")):
                 turns = [{"role": "user", "content": f"Why do leaves of a {tree} turn red in autumn?"},
                          {"role": "assistant", "content": said}]
                 rows.add(Sample(tree, turns, cell={"tree": tree}, provenance={"model": "writer-0", "draw": tree}))
