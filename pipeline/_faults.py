@@ -63,18 +63,18 @@ def fault(text: str, *at: str | int) -> PydanticCustomError:
     return PydanticCustomError("recipe", "{text}", {"text": text, "at": at})
 
 
-def place(path: Path | None, lines: Mapping[Where, int], where: Where) -> str:
+def place(path: Path | None, lines: Mapping[Where, int | str], where: Where) -> str:
     """`plots.yaml:12`: the line of a part, or of the nearest thing around it; `--set a.b` for what that sets."""
     name = path.name if path and path.name != "recipe.yaml" else str(path or "recipe")
     for end in range(len(where), -1, -1):
         if where[:end] in lines:
             line = lines[where[:end]]
-            return f"{name}:{line}" if line else f"--set {'.'.join(map(str, where[:end]))}"
+            return line if isinstance(line, str) else f"{name}:{line}"
     return name
 
 
 def explain(
-    error: ValidationError, model: type[BaseModel], value: Any, path: Path | None, lines: Mapping[Where, int]
+    error: ValidationError, model: type[BaseModel], value: Any, path: Path | None, lines: Mapping[Where, int | str],
 ) -> RecipeError:
     """All faults of a recipe, a line each; the cures of unknown keys as the hint.
 

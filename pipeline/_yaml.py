@@ -1,4 +1,4 @@
-"""YAML with line numbers, duplicate keys refused, and `--set a.b=c` overrides."""
+"""YAML with line numbers, duplicate keys refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import yaml
 
 from .errors import RecipeError
 
-Lines = dict[tuple[str | int, ...], int]
+Lines = dict[tuple[str | int, ...], int | str]
+"""Part of a recipe -> its line, 1-based; `--set a.b` of what that sets."""
 MOST_PARTS = 200_000
 """Parts of a recipe: aliases of aliases could stand for billions."""
 BRACES = 'put quotes around a text with braces: user: "A tale of a {{hero}}."'
@@ -107,27 +108,3 @@ def flow(value: Any) -> str:
     text: str = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, sort_keys=False,
                           width=1_000_000)
     return text.strip()[1:-1]
-
-
-def override(value: dict[str, Any], text: str, lines: Lines) -> None:
-    """Applies one `a.b=c` in place; `c` is YAML. What it sets stands on no line of the file: `lines` has 0 for it.
-
-    Raises:
-        RecipeError: no `=`, or a path through something that is no mapping.
-    """
-    path, sign, given = text.partition("=")
-    keys = path.strip().split(".")
-    if not sign or not all(keys):
-        raise RecipeError(f"--set {text}: write it as a.b=value", "--set generate.max_tokens=200")
-    target: Any = value
-    for key in keys[:-1]:
-        target = target.setdefault(key, {}) if isinstance(target, dict) else None
-        if not isinstance(target, dict):
-            raise RecipeError(f"--set {text}: '{key}' is no section of the recipe")
-    try:
-        target[keys[-1]] = yaml.load(given, Loader=_Loader)
-        for known in [each for each in lines if each[:len(keys)] == tuple(keys)]:
-            del lines[known]
-        lines[tuple(keys)] = 0
-    except yaml.YAMLError:
-        raise RecipeError(f"--set {text}: the value is not YAML", "--set name='a text'") from None

@@ -136,6 +136,8 @@ def _takes(annotation: Any) -> str:
     members = [member for member in get_args(annotation) if member is not type(None)]
     if get_origin(annotation) in (Union, UnionType):
         return " or ".join(dict.fromkeys(_takes(member) for member in members))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "mapping"
     return _TAKES.get(get_origin(annotation) or annotation, "value")
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from . import _faults, _yaml
+from . import _faults, _yaml, overrides
 from .dialogue import Dialogue
 from .errors import RecipeError, did_you_mean
 from .sections import (
@@ -64,7 +64,7 @@ class Recipe(Section):
 
     _path: Path | None = PrivateAttr(None)
     _text: str = PrivateAttr("")
-    _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+    _lines: _yaml.Lines = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
@@ -240,13 +240,24 @@ def parse_recipe(text: str, path: Path | None = None, sets: Sequence[str] = ()) 
     if not isinstance(value, dict):
         raise RecipeError(f"{_faults.place(path, {}, ())}: a recipe is a mapping of keys", "synth init NAME --blank")
     for override in sets:
-        _yaml.override(value, override, lines)
+        overrides.override(value, override, lines, _listed())
     try:
         recipe = Recipe.model_validate(value)
     except ValidationError as error:
         raise _faults.explain(error, Recipe, value, path, lines) from None
     recipe._path, recipe._text, recipe._lines = path, text, lines
     return recipe
+
+
+def _listed() -> dict[tuple[str, ...], list[Item]]:
+    """What each list of plug-ins holds where a recipe has none."""
+    found: dict[tuple[str, ...], list[Item]] = {}
+    for home in overrides.LISTS:
+        model: Any = Recipe
+        for key in home[:-1]:
+            model = model.model_fields[key].annotation
+        found[home] = model.model_fields[home[-1]].get_default(call_default_factory=True)
+    return found
 
 
 def recipe_schema() -> dict[str, Any]:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pipeline.engine import Report
 from pipeline.errors import ProviderError, SynthError, YieldError
 from pipeline.generate import Generated, Options, Outlook, Retry, Writer, calls_ahead, generate, outlook_of
-from pipeline.prices import price_at
-from pipeline.providers import provider_for
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.store import Dataset
+from pipeline.store.foreseen import leave_out
 from pipeline.words import causes, ranked
+from pipeline.writers import judges
 
 if TYPE_CHECKING:
     from pipeline.augment import Augmented, AugmentPlan
     from pipeline.backends import Report as TuneReport
-    from pipeline.curate import Curation
+    from pipeline.curate import AskBill, Curation
     from pipeline.evaluate.pair import Tell
     from pipeline.finetune import How
     from pipeline.finetune import Plan as TuningPlan
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from pipeline.sections import Finetune as Section
     from pipeline.types import Problem
 
-REHEARSAL = "rehearsal"
 HOPELESS = 50
 """So many rows in a row of which none is kept, or what five kept ones took so far, end a run that wants more kept."""
+
+
+Agreed: TypeAlias = "Callable[[AugmentPlan | AskBill], bool]"
+"""Whether rewrites, or rules that ask, may take what they will."""
 
 
 class Round(NamedTuple):
@@ -81,45 +84,6 @@ class Kept(NamedTuple):
                          f"{repeats}more values on an axis\nsynth curate {recipe.name}   says what was dropped")
 
 
-def model_of(recipe: Recipe, settings: Settings, flag: str | None = None) -> str:
-    """PROVIDER:MODEL that writes: the flag's, the recipe's, the machine's; else a rehearsal."""
-    return flag or recipe.generate.model or settings.model or REHEARSAL
-
-
-def writer_for(recipe: Recipe, settings: Settings, env: Mapping[str, str], flag: str | None = None) -> Writer:
-    """The provider, the model's name there and its price. Nothing is contacted.
-
-    Raises:
-        RecipeError: no provider of that name. A missing key shows at the first question.
-    """
-    return writer_named(model_of(recipe, settings, flag), settings, env)
-
-
-def writer_named(spec: str, settings: Settings, env: Mapping[str, str]) -> Writer:
-    """As `writer_for`, of PROVIDER:MODEL."""
-    provider, model = provider_for(spec, settings, env)
-    return Writer(provider, model, price_at(provider.namespace, model, settings, env),
-                  lambda other: writer_named(other, settings, env))
-
-
-def names_a_model(recipe: Recipe, settings: Settings, flag: str | None = None) -> bool:
-    """Whether anybody named who writes; nobody did where `model_of` falls back on a rehearsal."""
-    return bool(flag or recipe.generate.model or settings.model)
-
-
-def wrote(dataset: Dataset) -> str | None:
-    """PROVIDER:MODEL that wrote rows of a dataset, or was paid to; None where no real model did. Looks, at most, at all
-    rows."""
-    noted = (dataset.manifest().get("generate") or {}).get("model") or REHEARSAL
-    if noted.partition(":")[0] != REHEARSAL and dataset.calls.spent().answered:
-        return str(noted)
-    for sample in dataset.samples():
-        made = sample.provenance
-        if not sample.rehearsal and made.get("namespace") and made.get("model"):
-            return f"{made['namespace']}:{made['model']}"
-    return None
-
-
 def check_plugins(recipe: Recipe) -> None:
     """The options of every rule, rewrite and format that a recipe names, and of `evaluate`: better said early.
 
@@ -130,10 +94,11 @@ def check_plugins(recipe: Recipe) -> None:
     from pipeline.rewrites import open_rewrites
     from pipeline.rules import open_rules
 
+    folder = recipe.path.parent if recipe.path else None  # of files that options name
     for section, opener in (("curate", open_rules), ("augment", open_rewrites)):
         for index, item in enumerate(getattr(recipe, section)):
             if not item.name.endswith(".py"):  # code is loaded by the stage that runs it
-                opener([item], lambda _, at=(section, index): recipe.at(*at), None)  # type: ignore[misc]
+                opener([item], lambda _, at=(section, index): recipe.at(*at), folder)  # type: ignore[misc]
     open_formats(recipe.export.formats, lambda index: recipe.at("export", "formats", index))
     if recipe.evaluate is not None:
         from pipeline.evaluate import how_of
@@ -230,29 +195,29 @@ class _Growing:
 
     def __init__(
         self, recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, report: Report | None,
-        agreed: Callable[[AugmentPlan], bool] = lambda plan: True,
+        agreed: Agreed = lambda plan: True,
     ) -> None:
         self._recipe, self._dataset, self._writer = recipe, dataset, writer
         self._settings, self._report, self._agreed = settings, report, agreed
+        self._judges, self._judged, self._stopped = True, 0, False
         self.grown: Augmented | None = None
 
     @property
     def interrupted(self) -> bool:
-        """A person stopped it at rewriting."""
-        return self.grown is not None and self.grown.interrupted
+        """A person stopped it at rewriting, or while a rule asked."""
+        return self._stopped or (self.grown is not None and self.grown.interrupted)
 
     @property
     def calls(self) -> int:
-        """What rewriting sent so far."""
-        return sum(tally.calls for tally in self.grown.by.values()) if self.grown else 0
+        """What rewriting and rules that ask sent so far."""
+        return self._judged + (sum(tally.calls for tally in self.grown.by.values()) if self.grown else 0)
 
     def curated(self, rewrite: bool = True) -> Curation:
         """What is kept, rewritten rows among it; after the first time, none is rewritten where enough are kept."""
         from pipeline.augment import augment, plan_augment
-        from pipeline.curate import curate
 
         recipe, dataset = self._recipe, self._dataset
-        done = curate(dataset, recipe.curate, recipe)
+        done = self._curate()
         enough = recipe.sample.keep is not None and done.tally.kept >= recipe.sample.keep
         if not rewrite or not recipe.augment or (enough and self.grown) or self.interrupted:
             return done
@@ -263,13 +228,40 @@ class _Growing:
         self.grown = self.grown.then(grown) if self.grown else grown
         if grown.interrupted:
             return done
-        return replace(curate(dataset, recipe.curate, recipe), changed=done.changed, by_before=done.by_before)
+        return replace(self._curate(), changed=done.changed, by_before=done.by_before)
+
+    def _curate(self) -> Curation:
+        """By the recipe's rules; those that ask do, unless a person does not agree to the bill."""
+        from pipeline.curate import Ask, curate
+
+        recipe, dataset = self._recipe, self._dataset
+        of = judges(recipe, dataset, self._writer, self._settings)
+        ask = Ask(of, self._settings, self._may, self._report)
+        try:
+            done = curate(dataset, recipe.curate, recipe, ask=ask if self._judges else None)
+        except _Declined:
+            self._judges = False
+            return self._curate()
+        if done.asked is not None:
+            came = done.asked.progress
+            leave_out(dataset, came.answered, came.input_tokens, came.output_tokens, came.usd or 0.0)
+            self._judged += came.answered
+            self._stopped = done.asked.interrupted
+        return done
+
+    def _may(self, bill: AskBill) -> None:
+        if not self._agreed(bill):
+            raise _Declined
+
+
+class _Declined(Exception):
+    """A person did not agree to what rules that ask would take. Never shown."""
 
 
 def run_recipe(
     recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options,
     report: Report | None = None,
-    agreed: Callable[[AugmentPlan], bool] = lambda plan: True, more: Callable[[], bool] = lambda: True,
+    agreed: Agreed = lambda plan: True, more: Callable[[], bool] = lambda: True,
 ) -> Iterator[tuple[str, Any]]:
     """Takes a recipe down the whole road, one stage each time the caller asks for the next.
 
@@ -280,7 +272,8 @@ def run_recipe(
         settings: how this machine asks.
         options: of `generate`.
         report: receives the counters of the stage at work.
-        agreed: whether rows may be rewritten at that price; what it depends on is known only once the others stand.
+        agreed: whether rows may be rewritten, or rules may ask, at that price; what it depends on is known only once
+            the others stand.
         more: whether more calls than were foreseen may be sent until `sample.keep` rows are kept.
 
     Yields:

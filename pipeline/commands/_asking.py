@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from pipeline.commands import _console as console
-from pipeline.commands import _outcome, _spend
+from pipeline.commands import _judged, _outcome, _spend
 from pipeline.commands._options import Target
 from pipeline.commands._panel import Panel
 from pipeline.errors import RecipeError, did_you_mean
@@ -83,10 +83,12 @@ def agreed(
             return True
         plan = plan_run(recipe, dataset, _priced(target, writer), rows, retry=retry)
         ahead = outlook_of(recipe, None, dataset, writer, whole=True)[1] if recipe.sample.keep else None
+        curates = rows is None and (target.verb == "run" or ahead is not None)
+        judged = _judged.foreseen(target, recipe, dataset, writer, plan) if curates else None
     _spend.foresee(plan, doubted, writer)
     if ahead is not None:
         console.fact("keep", _outcome.outlook(ahead))
-    if _spend.consent(plan, target, retry.by if retry and retry.by else writer, yes):
+    if _spend.consent(plan, target, retry.by if retry and retry.by else writer, yes, beside=judged):
         if rows is None:
             with Dataset.create(target.path) as dataset:
                 write_down(plan, recipe, dataset, writer)

@@ -80,7 +80,8 @@ def _table(found: Calibration) -> None:
     shown = sorted({*marked, *range(0, len(points), step)})
     rows = []
     for point in (points[place] for place in shown):
-        marks = [word for word, there in (("now", point.now), ("suggested", point is chosen)) if there]
+        suggested = point is chosen and not found.chosen.all
+        marks = [word for word, there in (("now", point.now), ("suggested", suggested)) if there]
         rows.append((console.number(point.at), point.kept, console.percent(point.kept, found.rows),
                      told(point.precision), told(point.recall), ", ".join(marks)))
     columns = (found.bound, "kept", "of all", "precision", "recall", "")
@@ -91,9 +92,10 @@ def _table(found: Calibration) -> None:
 def _suggested(found: Calibration) -> Iterator[tuple[str, str]]:
     chosen = found.chosen
     if chosen.all:
-        much = "that is enough" if chosen.why == "precision" else f"none with precision {found.want:g} is there"
-        yield "suggested", (f"no bound of {found.rule}: every labelled row may pass, with precision "
-                            f"{chosen.at.precision.value:.2f}; {much}")
+        much = ("which is enough" if chosen.why == "precision" else
+                f"and no bound reaches {found.want:g} or is better in both (F1)")
+        yield "suggested", (f"no bound of {found.rule}: where every row passes, precision is "
+                            f"{chosen.at.precision.value:.2f}, {much}")
         return
     best = (f"of the bounds with precision {found.want:g} or more the one with the largest recall"
             if chosen.why == "precision" else
@@ -111,7 +113,8 @@ def _wrong(found: Calibration) -> None:
         return
     console.out()
     shown = found.wrong[:WRONG]
-    console.out(f"at {found.move} it differs from the labels on {console.plural(len(found.wrong), 'row')}"
+    where = f"at {found.move}" if found.move else "where every row passes"
+    console.out(f"{where} it differs from the labels on {console.plural(len(found.wrong), 'row')}"
                 f"{':' if len(shown) == len(found.wrong) else f'; {len(shown)} of them:'}")
     rows = [(each.sample[:8], console.number(each.value), "people keep it" if each.good else "people drop it",
              console.one_line(each.text, console.WIDE)) for each in shown]

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.commands import _console as console
 from pipeline.commands import _outcome
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
-    from pipeline.curate import Between, Change, Curation, Curve, Dropped, Starved, Tally, WhatIf
+    from pipeline.curate import Between, Change, Curation, Dropped, Starved, Tally
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
 
-UNEVEN_SHOWN, PAIRS_SHOWN, CELLS_SHOWN, CHANGES_SHOWN, EACH_WAY = 5, 3, 3, 20, 3
+UNEVEN_SHOWN, PAIRS_SHOWN, CELLS_SHOWN, CHANGES_SHOWN, DIFFERENCES_SHOWN = 5, 3, 3, 20, 3
 BEFORE_A_TEXT = 10
 """Columns of a dropped row's id, below which its text begins."""
-BAR = 20
 
 
-def show(done: Curation, name: str) -> None:
+def show(done: Curation, target: Target) -> None:
     """Counts by rule, what the rules do to the mix, and three dropped rows."""
     tally = done.tally
     console.out(f"{tally.kept:,} kept, {tally.dropped:,} dropped, {tally.flagged:,} flagged, of {tally.rows:,} rows")
@@ -30,8 +29,8 @@ def show(done: Curation, name: str) -> None:
     if pairs := tally.overlap[:PAIRS_SHOWN]:
         both = (f"{one} and {other} {count:,}" for (one, other), count in pairs)
         console.fact("both", f"dropped by {', '.join(both)}")
-    _which(tally, name)
-    _alike(done, name)
+    _which(tally, target)
+    _alike(done, target)
     for rule, count in tally.errors_by_rule.items():
         console.warn(f"{rule} raised on {console.plural(count, 'row')}, kept and flagged")
     _uneven(tally)
@@ -58,9 +57,9 @@ def _rules(done: Curation) -> None:
                      "dim")
 
 
-def _which(tally: Tally, name: str) -> None:
+def _which(tally: Tally, target: Target) -> None:
     """How the rows of the table's last columns are listed."""
-    lines, inspect = list[str](), f"synth inspect {name}"
+    lines, inspect = list[str](), f"synth inspect {target.name}"
     (first, second), _ = tally.overlap[0] if tally.overlap else (("", ""), 0)
     if rule := first or max(tally.only_by_rule, key=lambda each: tally.only_by_rule[each], default=""):
         lines.append(f"{inspect} --where \"dropped_by == ['{rule}']\"   those that only {rule} drops")
@@ -69,23 +68,37 @@ def _which(tally: Tally, name: str) -> None:
     if tally.flagged:
         lines.append(f"{inspect} --state flagged   kept, with a finding against them")
     if lines:
-        console.fact("list", "\n".join(lines), "dim")
+        console.fact("list", target.told("\n".join(lines)), "dim")
 
 
-def _alike(done: Curation, name: str) -> None:
-    """Rows that are alike, in a line for each rule that found some, and how the largest cluster is read."""
+def _alike(done: Curation, target: Target) -> None:
+    """Rows that are alike, in a line for each rule that found some, and how the largest cluster is read; rows that are
+    like one of another file."""
     for rule, clusters in done.clusters.items():
         if not clusters:
             continue
         first, rows = clusters[0], sum(cluster.rows for cluster in clusters)
-        largest = f"; the largest {first.rows:,} rows" if len(clusters) > 1 else ""
-        told = f"{console.plural(len(clusters), 'cluster')} of {console.plural(rows, 'row')}{largest}, weakest link "
-        console.fact("alike", f"{rule}: {told}{first.weakest.jaccard:.2f}\n"
-                              f"synth inspect {name} --cluster {first.id}   its rows", "dim")
+        told = f"{console.plural(len(clusters), 'cluster')} of {console.plural(rows, 'row')}"
+        if len(clusters) == 1:
+            told += f", weakest link {first.weakest.jaccard:.2f}"
+        else:
+            links = [cluster.weakest.jaccard for cluster in clusters]
+            told += (f", weakest links from {min(links):.2f} to {max(links):.2f}; the largest has {first.rows:,} rows, "
+                     f"weakest link {first.weakest.jaccard:.2f}")
+        read = target.told(f"synth inspect {target.name} --cluster {first.id}   its rows")
+        console.fact("alike", f"{rule}: {told}\n{read}", "dim")
+    for file, count in done.foreign.items():
+        are = f"{console.plural(count, 'row')} {'is' if count == 1 else 'are'}"
+        console.fact("against", f"{file}: {are} like one of its rows", "dim")
 
 
 def _edited(done: Curation) -> str:
-    return f" ({done.edited:,} of them edited by hand)" if done.edited else ""
+    """Of the rows that changed, those that no rule changed."""
+    reviewed = sum(done.reviewed)
+    told = [f"{done.edited:,} of them edited by hand"] if done.edited else []
+    told += [f"{reviewed:,} by reviews made since" if told else f"{reviewed:,} of them by reviews made since"
+             ] if reviewed else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _since(told: str) -> None:
@@ -119,13 +132,13 @@ def _uneven(tally: Tally) -> None:
         console.warn(f"{len(found) - UNEVEN_SHOWN:,} more such; --json has them all")
 
 
-def tell_replaced(recipe: Recipe, name: str) -> None:
+def tell_replaced(recipe: Recipe, target: Target) -> None:
     """Says that rules of the command line stand in place of all that the recipe names."""
     from pipeline.rules import expand
 
     if count := len(expand(recipe.curate, str)):
         console.say(f"--rule replaces {console.plural(count, 'rule')} of the recipe, which "
-                    f"`synth curate {name}` goes by", "dim")
+                    f"`{target.told(f'synth curate {target.name}')}` goes by", "dim")
 
 
 def tell_starved(found: Starved | None, dataset: Dataset, target: Target, goal: int | None) -> None:
@@ -142,19 +155,27 @@ def tell_starved(found: Starved | None, dataset: Dataset, target: Target, goal: 
     console.fact("lacks", "\n".join([*told, f"{target.told(command)}   fills them"]), "warn")
 
 
-def show_changes(done: Curation) -> None:
+def show_changes(done: Curation, name: str) -> None:
     """The rows that would change their state, and why."""
     back, gone = done.changed
+    if done.before is not None and not done.before.rows and not done.by_before:
+        rows = console.plural(done.tally.rows, "row")
+        console.out(f"{name} was never curated: {done.tally.kept:,} of {rows} would be kept, "
+                    f"{done.tally.dropped:,} dropped")
+        rules_then(done)
+        return
+    if done.before is not None and (new := done.tally.rows - done.before.rows):
+        console.warn(f"{console.plural(new, 'row')} without a verdict yet, measured for this look")
     if not done.changes:
         console.out("no row would change its state")
         return
     console.out(f"{console.plural(back, 'row')} would be back, {console.plural(gone, 'row')} dropped"
                 f"{_edited(done)}: {done.tally.kept:,} kept of {done.tally.rows:,}")
-    _rules_then(done)
-    _changes(done.changes, CHANGES_SHOWN, "would be")
+    rules_then(done)
+    change_rows(done.changes, CHANGES_SHOWN, "would be")
 
 
-def _rules_then(done: Curation) -> None:
+def rules_then(done: Curation) -> None:
     """Rules that would drop another number of rows than they did."""
     if done.before is None:
         return
@@ -167,7 +188,7 @@ def _rules_then(done: Curation) -> None:
         console.out(line)
 
 
-def _changes(changes: Sequence[Change], most: int, states: str) -> None:
+def change_rows(changes: Sequence[Change], most: int, states: str) -> None:
     screen = console.screen()
     shown = changes[:most] if screen else changes
     rows = []
@@ -181,79 +202,16 @@ def _changes(changes: Sequence[Change], most: int, states: str) -> None:
         console.say(f"and {len(changes) - len(shown):,} more; --json has them all", "dim")
 
 
-def show_what_if(found: WhatIf) -> None:
-    """Rows kept now and then, by rule, and some that change their state."""
-    done = found.curation
-    now = done.before.kept if done.before else 0
-    told = ", ".join(map(str, found.moved))
-    if not any(done.changed):
-        console.out(f"{told}: no row would change its state, {done.tally.kept:,} kept of {done.tally.rows:,}")
-        return
-    back, gone = done.changed
-    console.out(f"{told}: {console.plural(now, 'row')} kept now, {done.tally.kept:,} then, of {done.tally.rows:,} "
-                f"({back:,} back, {gone:,} dropped)")
-    _rules_then(done)
-    some = [change for state in ("kept", "dropped")
-            for change in [each for each in done.changes if each.state == state][:EACH_WAY]]
-    _changes(some, len(some), "would be")
-    if len(some) < len(done.changes):
-        console.say(f"and {len(done.changes) - len(some):,} more; --json has them all", "dim")
-    _unseen(found)
-
-
-def _unseen(found: WhatIf) -> None:
-    done = found.curation
-    if done.before is not None and (new := done.tally.rows - done.before.rows):
-        console.warn(f"{console.plural(new, 'row')} without a verdict yet, measured for this look")
-    if found.compared:
-        console.fact("anew", f"{', '.join(found.compared)} compared the rows that would stand; all else was measured "
-                             "before")
-    if found.stored:
-        console.fact("stored", f"{', '.join(found.stored)} decided by stored pairs: no row was compared anew")
-
-
-def what_if_json(found: WhatIf, starved: Starved | None) -> dict[str, Any]:
-    """As `--json` prints it."""
-    done, now = found.curation, found.curation.before
-    keys = ("kept", "dropped", "by_rule", "only_by_rule", "flagged")
-    then = done.as_json()
-    counts = {"kept": now.kept, "dropped": now.dropped, "by_rule": now.by_rule, "only_by_rule": now.only_by_rule,
-              "flagged": now.flagged} if now else {}
-    return {"moved": [each._asdict() for each in found.moved], "rows": done.tally.rows, "now": counts,
-            "then": {key: then[key] for key in keys} | done.told(starved), "changed": done.changed._asdict(),
-            "compared": found.compared, "stored": found.stored,
-            "changes": [change._asdict() for change in done.changes]}
-
-
-def show_curve(found: Curve) -> None:
-    """A line for each value of a bound, a mark at today's."""
-    console.out(f"{found.rule}.{found.bound}: rows kept of {found.rows:,}, by the value of the bound")
-    rows = list[tuple[Any, ...]]()
-    for point in found.points:
-        below = "" if point.below is None else f"{point.below:.0%}"
-        bar = "█" * round(BAR * point.kept / found.rows) if found.rows else ""
-        at = point.at if isinstance(point.at, str) else console.number(point.at)
-        rows.append((at, below, point.alone, point.kept,
-                     console.percent(point.kept, found.rows), f"{bar} now" if point.now else bar))
-    columns: tuple[str, ...] = (found.bound, "measured below", "this rule alone", "all rules", "of all", "")
-    if all(point.below is None for point in found.points):
-        columns, rows = (columns[0], *columns[2:]), [(row[0], *row[2:]) for row in rows]
-    for line in console.table(rows, columns, right=columns[:-1], spare=columns[1:-4]):
-        console.out(line)
-    if found.uncompared:
-        console.warn(f"{console.plural(found.uncompared, 'row')} that {found.rule} drops were never compared with the "
-                     f"others: give a value, as --what-if {found.rule}.{found.bound}=VALUE, and they are")
-
-
 def show_between(found: Between, what: str) -> None:
     """What one curation changed beside another."""
     back, gone = found.changed
-    rules = f" ({', '.join(found.differences)})" if found.differences else ""
+    first, more = found.differences[:DIFFERENCES_SHOWN], len(found.differences) - DIFFERENCES_SHOWN
+    rules = f" ({', '.join(first)}{f' and {more:,} more' if more > 0 else ''})" if first else ""
     noted = found.noted
     console.out(f"{noted.get('kept', 0):,} kept, {noted.get('dropped', 0):,} dropped{what}: "
                 f"{console.plural(back, 'row')} back, {gone:,} dropped{rules}")
     if found.changes:
-        _changes(found.changes, CHANGES_SHOWN, "is")
+        change_rows(found.changes, CHANGES_SHOWN, "is")
     if found.unjudged:
         console.warn(f"{console.plural(found.unjudged, 'row')} without a verdict in it: newer, or changed since")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -68,12 +69,30 @@ def read(
         name, sign, value = wanted.partition("=")
         if not sign:
             raise RecipeError(f"--axis {wanted}: write it as NAME=VALUE", "--axis 'genre=high fantasy'")
-        if names and name not in names:
-            raise RecipeError(f"--axis {wanted}: no axis '{name}'", did_you_mean(name, names))
+        if name not in names:
+            raise _no_axis(wanted, name, value, known, names)
         axes.append((name, value))
     rules = tuple(each.replace("_", "-") for each in rule)
     condition = _condition(where, known, measured(dataset)) if where else None
     return Filters(tuple(axes), rules, state, text, condition, ("",) if "all" in cluster else cluster)
+
+
+def _no_axis(wanted: str, name: str, value: str, known: list[str], names: list[str]) -> RecipeError:
+    """What is said where a name is none of an axis: a column of the source rows is asked for by --where."""
+    if f"fields.{name}" not in known or not name.isidentifier():
+        columns = [column.removeprefix("fields.") for column in known if column.startswith("fields.")]
+        hint = did_you_mean(name, names) if names else "the rows have no axes"
+        if not names and (near := did_you_mean(name, columns)).startswith("did you mean"):
+            hint += f"; of their columns, {near}"
+        return RecipeError(f"--axis {wanted}: no axis '{name}'", hint)
+    quoted = repr(value)
+    plain = value.lower() if value.lower() in ("true", "false") else value if re.fullmatch(r"-?\d+", value) else ""
+    condition = f"{name} in [{quoted}, {plain}]" if plain else f"{name} == {quoted}"
+    safe = f'"{condition}"' if not set(condition) & set('"$`\\!') else shlex.quote(condition)
+    context = click.get_current_context(silent=True)
+    verb = context.info_name if context else "inspect"
+    return RecipeError(f"--axis {wanted}: '{name}' is no axis but a column of the source rows",
+                       f"synth {verb} NAME --where {safe}")
 
 
 def measured(dataset: Dataset) -> list[str]:

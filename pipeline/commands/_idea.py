@@ -28,8 +28,8 @@ WORD_LISTS = "the values come from word lists that synth ships: no model has tho
 
 def begin(target: Target, cwd: Path, idea: str, *, edit: bool, yes: bool) -> None:
     """Asks for a grid, shows it, lets a person change it, and writes NAME.yaml."""
-    from pipeline.run import writer_named
     from pipeline.starters import free_name, idea_question, recipe_text, write_proposed
+    from pipeline.writers import writer_named
 
     name = free_name(target.name, cwd)  # nothing is paid for what could not be written
     if edit and not console.terminal():

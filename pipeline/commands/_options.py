@@ -21,11 +21,11 @@ from pipeline.commands import _console as console
 from pipeline.commands import group
 from pipeline.errors import RecipeError, SynthError
 from pipeline.locate import dataset_path, no_dataset, only_shipped, open_recipe, shipped
-from pipeline.recipe import load_recipe
+from pipeline.overrides import meant
+from pipeline.recipe import Recipe, load_recipe
 from pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from pipeline.recipe import Recipe
     from pipeline.store.dataset import Dataset
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
@@ -117,6 +117,9 @@ class Target:
             RecipeError: there is none, it has a fault, or `--set` names a key that this verb does not look at.
         """
         for text in self.sets:
+            if text.partition("=")[0].strip().split(".")[0] not in Recipe.model_fields and (said := meant(text)):
+                raise RecipeError(f"--set {text}: no key of a recipe; a plug-in is named within its list",
+                                  f"{self.again()} {SET} {shlex.quote(said)}")
             if not _read(self.verb, text):
                 looks = "` and `".join(READS[self.verb])
                 raise RecipeError(f"--set {text}: {self.verb} looks only at `{looks}` of the recipe",
@@ -214,7 +217,8 @@ def target(
     return decorate
 
 
-_SET = "Override a key of the recipe for this call, as generate.max_tokens=200. Repeatable."
+_SET = ("Override a key of the recipe for this call, as generate.max_tokens=200 or, within a list, "
+        "curate.length.min=400. Repeatable.")
 _BATCH = "Ask in batches: half the price where the host says so, answers within a day."
 _KEEP = "On until N rows pass the recipe's rules, evenly over the axes. [the recipe's sample.keep]"
 _DATASETS = click.option(

@@ -141,7 +141,7 @@ def tell_edits(dataset: Dataset, target: Target) -> None:
 def named(dataset: Dataset, target: Target) -> str:
     """The option that names who wrote the rows, where nobody names a model now."""
     from pipeline.hosts import options_of
-    from pipeline.run import names_a_model, wrote
+    from pipeline.writers import names_a_model, wrote
 
     with suppress(SynthError):  # without a recipe that can be read, `generate` has more to say than this
         if not names_a_model(target.recipe(), target.settings, target.model) and (model := wrote(dataset)):

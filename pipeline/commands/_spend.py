@@ -13,6 +13,8 @@ from pipeline.hosts.access import SECRET_NAME
 from pipeline.prices import FREE_HERE, free_here
 
 if TYPE_CHECKING:
+    from pipeline.curate import AskBill
+    from pipeline.engine import Writer as Who
     from pipeline.generate import RunPlan, Writer
     from pipeline.generate.bill import Pace
     from pipeline.recipe import Recipe
@@ -49,29 +51,46 @@ def writer_of(target: Target, recipe: Recipe, *, asks: bool = True) -> Writer:
         RecipeError: an unknown host, rule, rewrite or format. Of verbs that ask: the variable that was named for the
             key is not set, or nobody named a model where a real one wrote rows: that would be a rehearsal in silence.
     """
-    from pipeline.run import check_plugins, writer_for
+    from pipeline.run import check_plugins
+    from pipeline.writers import writer_for
 
     check_plugins(recipe)
     writer = writer_for(recipe, target.settings, os.environ, target.model)
     if asks:
-        variable = target.settings.key_env
-        if variable and not writer.provider.rehearsal and not os.environ.get(variable, "").strip():
-            raise RecipeError(f"{variable} is not set: it was named as the variable of the key", _set(variable))
-        if model := unnamed(target, recipe):
-            again = target.again()
-            ways = [f"{again} {options_of(each, target.settings)}" for each in (model, REHEARSAL)]
-            width = max(map(len, ways))
-            raise RecipeError(
-                f"{target.name}: {model} wrote rows of it, and no model is named now",
-                f"{ways[0]:<{width}}   goes on\n{ways[1]:<{width}}   rehearses beside them",
-            )
+        require_named(target, recipe, writer)
     return writer
+
+
+def require_named(target: Target, recipe: Recipe, writer: Who, judged: str | None = None) -> None:
+    """What must be there before somebody is asked.
+
+    Args:
+        target: what was typed.
+        recipe: the recipe.
+        writer: who would be asked.
+        judged: the model that judged the rows, where nobody names one now.
+
+    Raises:
+        RecipeError: the variable that was named for the key is not set, or nobody named a model where a real one wrote
+            rows: that would be a rehearsal in silence.
+    """
+    variable = target.settings.key_env
+    if variable and not writer.provider.rehearsal and not os.environ.get(variable, "").strip():
+        raise RecipeError(f"{variable} is not set: it was named as the variable of the key", _set(variable))
+    if model := judged or unnamed(target, recipe):
+        again = target.again()
+        ways = [f"{again} {options_of(each, target.settings)}" for each in (model, REHEARSAL)]
+        width = max(map(len, ways))
+        raise RecipeError(
+            f"{target.name}: {model} {'judged' if judged else 'wrote'} rows of it, and no model is named now",
+            f"{ways[0]:<{width}}   goes on\n{ways[1]:<{width}}   rehearses beside them",
+        )
 
 
 def unnamed(target: Target, recipe: Recipe) -> str | None:
     """The model that wrote rows of the dataset, where nobody names one now; None where that is no question."""
-    from pipeline.run import names_a_model, wrote
     from pipeline.store import Dataset
+    from pipeline.writers import names_a_model, wrote
 
     if names_a_model(recipe, target.settings, target.model):
         return None
@@ -84,14 +103,14 @@ def _set(variable: str) -> str:
     return f"export {variable}=..." + (f"\n{near}" if near.startswith("did you mean") else "")
 
 
-def who(writer: Writer) -> str:
+def who(writer: Who) -> str:
     """The line that says who writes; a rehearsal says that it is one, and how to get a real one."""
     if writer.provider.rehearsal:
         return f"rehearsal: nobody real answers; {NAMES_A_REAL_ONE} asks a real model"
     return f"{writer.provider.namespace}:{writer.model}"
 
 
-def bill(plan: Bill, target: Target, writer: Writer) -> str:
+def bill(plan: Bill, target: Target, writer: Who) -> str:
     """`34 new calls, about $0.02, at most $0.11, cap none`."""
     calls = console.plural(plan.new_calls, "new call")
     if getattr(getattr(plan, "forecast", None), "skipped", None):
@@ -100,12 +119,17 @@ def bill(plan: Bill, target: Target, writer: Writer) -> str:
         calls = f"{calls} and at most {console.plural(repairs, getattr(plan, 'further', 'repair'))}"
     if writer.provider.rehearsal or not plan.new_calls:
         return f"{calls}, $0"
-    worst = console.money(plan.usd_worst) if plan.usd_worst is not None else "unknown"
     cap = "none" if target.settings.max_usd is None else console.money(target.settings.max_usd)
+    return f"{calls}, {priced(plan)}, cap {cap}"
+
+
+def priced(plan: Bill) -> str:
+    """`about $0.02, at most $0.11`."""
     if plan.usd_expected is None:
-        return f"{calls}, cost unknown (no price is known), cap {cap}"
+        return "cost unknown (no price is known)"
+    worst = console.money(plan.usd_worst) if plan.usd_worst is not None else "unknown"
     about = console.money(plan.usd_expected)
-    return f"{calls}, {'' if about.startswith('under') else 'about '}{about}, at most {worst}, cap {cap}"
+    return f"{'' if about.startswith('under') else 'about '}{about}, at most {worst}"
 
 
 def pace(target: Target, writer: Writer) -> Pace:
@@ -141,7 +165,9 @@ def aside(plan: RunPlan, writer: Writer) -> str:
     return f"{console.plural(total, f'{paid}row')} will stand aside: {why}"
 
 
-def consent(plan: Bill, target: Target, writer: Writer, yes: bool, *, known: bool = False) -> bool:
+def consent(
+    plan: Bill, target: Target, writer: Who, yes: bool, *, known: bool = False, beside: AskBill | None = None
+) -> bool:
     """Says the bill, and asks where the worst case is over a dollar, or not known, and no cap is set.
 
     Args:
@@ -150,31 +176,55 @@ def consent(plan: Bill, target: Target, writer: Writer, yes: bool, *, known: boo
         writer: who would be asked.
         yes: whether `--yes` was given.
         known: who writes was said before.
+        beside: what rules that ask will take of the rows behind it.
 
     Raises:
         RecipeError: it has to be asked, and there is no terminal to ask on.
     """
+    whole = _together(plan, beside)
     if not known:
         console.fact("writer", who(writer), "warn" if writer.provider.rehearsal else "")
     console.fact("bill", bill(plan, target, writer))
+    if beside is not None:
+        console.fact("judge", judged(beside))
     if plan.new_calls and free_here(writer.price):
         console.warn(FREE_HERE)
-    little = plan.usd_worst is not None and plan.usd_worst <= LITTLE_USD
-    if yes or little or not plan.new_calls or writer.provider.rehearsal or target.settings.max_usd is not None:
+    little = whole.usd_worst is not None and whole.usd_worst <= LITTLE_USD
+    free = writer.provider.rehearsal and (beside is None or all(each.provider.rehearsal for each in beside.writers))
+    if yes or little or not whole.new_calls or free or target.settings.max_usd is not None:
         return True
     if not console.terminal():
         raise RecipeError(
-            f"this could cost {_worst(plan)}, there is no cap, and nobody is here to be asked",
-            _ways_on(plan, writer),
+            f"this could cost {_worst(whole)}, there is no cap, and nobody is here to be asked",
+            _ways_on(whole if beside is None or plan.usd_worst is not None else plan, writer),
         )
     return console.confirmed("Go on?")
+
+
+def judged(bill: AskBill) -> str:
+    """`at most 24 calls by openai:gpt-4.1-mini, about $0.02, at most $0.05`."""
+    calls = f"at most {console.plural(bill.new_calls, 'call')}"
+    if all(writer.provider.rehearsal for writer in bill.writers):
+        return f"{calls}, rehearsed, $0"
+    return f"{calls} by {', '.join(map(who, bill.writers))}, {priced(bill)}"
+
+
+def _together(plan: Bill, beside: AskBill | None) -> Bill:
+    """Both as one bill."""
+    if beside is None:
+        return plan
+    from pipeline.engine import Bill as Both
+
+    expected, worst = ([plan.usd_expected, beside.usd_expected], [plan.usd_worst, beside.usd_worst])
+    return Both(plan.new_calls + beside.new_calls, *(None if None in each else sum(map(float, each))  # type: ignore[arg-type]
+                                                     for each in (expected, worst)))
 
 
 def _worst(plan: Bill) -> str:
     return "an unknown amount" if plan.usd_worst is None else f"up to {console.money(plan.usd_worst)}"
 
 
-def _ways_on(plan: Bill, writer: Writer) -> str:
+def _ways_on(plan: Bill, writer: Who) -> str:
     """What to type: a cap where one can be kept, else the lines that make it possible; or consent."""
     if plan.usd_worst is not None:
         cap = f"--max-usd {max(1, round(plan.usd_worst + 0.5)):g}"
@@ -182,5 +232,5 @@ def _ways_on(plan: Bill, writer: Writer) -> str:
     if writer.price is None:
         missing = f'in synth.toml, in dollars per million tokens: [prices."{writer.model}"] input = ... output = ...'
     else:
-        missing = "an output limit, as --set generate.max_tokens=1000"
+        missing = f"an output limit, as {getattr(plan, 'limited', '--set generate.max_tokens=1000')}"
     return f"--yes          spends what it takes\nfor a bill, and for --max-usd to hold: {missing}"

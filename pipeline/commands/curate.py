@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _curated, _outcome
-from pipeline.commands._options import Target, json_option, target
+from pipeline.commands import _curated, _judged, _outcome, _whatif
+from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
+from pipeline.registry import printed
 
 if TYPE_CHECKING:
     from pipeline.curate import Curation
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("curate")
-@target(sets=True)
+@target(sets=True, asks=True)
 @click.option("--rule", "rules", multiple=True, metavar="RULE",
               help="This rule instead of the recipe's, as 'length: {min: 100, unit: chars}'. Repeatable.")
 @click.option("--against", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
@@ -31,17 +32,21 @@ if TYPE_CHECKING:
               help="What another bound would decide, as length.min=800; without a value, the rows kept at each. "
                    "From what was measured, writes nothing. Repeatable.")
 @click.option("--diff", is_flag=True, help="Only show which rows would change their state, and why; where none would, "
-                                           "or after --rule, which ones the last curation changed. Writes nothing.")
+                                           "or after --rule, --set or --against, which ones the last curation "
+                                           "changed. Writes nothing.")
 @click.option("--undo", is_flag=True, help="Bring back what was decided before the last curation; again: undo that.")
 @click.option("--calibrate", metavar="RULE[.BOUND]",
               help="A rule's numbers beside the labels of `synth review`: agreement, and the bound with its expected "
                    "precision and recall. Writes nothing.")
 @click.option("--precision", type=click.FloatRange(0, 1, min_open=True), metavar="P",
               help="Of --calibrate: the share of the kept rows that people are to keep too. [0.9]")
+@click.option("--retry", is_flag=True, help="Ask again where the answer to a rule that asks could not be used.")
+@yes_option
 @json_option
+@click.pass_context
 def command(
-    target: Target, rules: tuple[str, ...], against: tuple[Path, ...], what_ifs: tuple[str, ...], diff: bool,
-    undo: bool, json_: bool, **beside: Any,
+    context: click.Context, /, target: Target, rules: tuple[str, ...], against: tuple[Path, ...],
+    what_ifs: tuple[str, ...], diff: bool, undo: bool, json_: bool, **beside: Any,
 ) -> None:
     """Measures every row by every rule and decides which ones are kept. Nothing is deleted.
 
@@ -49,6 +54,7 @@ def command(
     synth curate plots                                       by the recipe's rules
     synth curate plots --rule refusal --rule 'length: {min: 2048, max: 6144, unit: bytes}'
     synth curate plots --set 'curate=[refusal]' --diff       what that would change
+    synth curate plots --set curate.length.min=400           one option of one rule, all else as it is
     synth curate plots --what-if length.min=1500             what another bound would
     synth curate plots --what-if length.min                  rows kept at each
     synth curate plots --against eval.jsonl                  no row may be like one of these
@@ -57,9 +63,12 @@ def command(
     from pipeline.curate import curate
     from pipeline.status import shipped
 
+    yes, retry = beside.pop("yes"), beside.pop("retry")
     labels = bool(beside["calibrate"] or beside["precision"])
-    _one_of(target, (*rules, *map(str, against)),
-            {"--what-if": bool(what_ifs), "--diff": diff, "--undo": undo, "--calibrate": labels})
+    named = {"--rule": rules, "--set": () if rules else target.sets, "--against": tuple(map(str, against))}
+    _one_of(target, named, {
+        "--what-if": [part for text in what_ifs for part in ("--what-if", text)], "--diff": ["--diff"] * diff,
+        "--undo": ["--undo"] * undo, "--calibrate": _options(beside)})
     if undo or what_ifs or labels:
         with target.dataset() as dataset:
             if labels:
@@ -67,12 +76,12 @@ def command(
             elif undo:
                 _undo(dataset, target, json_)
             else:
-                _what_if(dataset, target, what_ifs, json_)
+                _whatif.ask(dataset, target, what_ifs, json_)
         return
     recipe = target.recipe()
     given = rules_of(rules)
     if given:
-        _curated.tell_replaced(recipe, target.name)
+        _curated.tell_replaced(recipe, target)
     elif recipe.curate:
         _outcome.tell_default(recipe)
     else:
@@ -82,14 +91,16 @@ def command(
         items, where = given or recipe.curate, (lambda index: f"--rule {index + 1}") if given else None
         if against:
             items, where = _against(items, against, recipe, dataset), where or "--against (rule {})".format
-        done = curate(dataset, items, recipe, where, diff=diff)
+        with _judged.Judging(target, recipe, dataset, yes, retry=retry) as ask:
+            done = curate(dataset, items, recipe, where, by=" and ".join(filter(named.get, named)), diff=diff, ask=ask)
         exported = shipped(dataset)
         plain = not (given or against or target.sets)
-        if diff and plain and done.is_no_news and _last(dataset, done, json_):
+        if diff and plain and done.is_no_news and _last(dataset, target, done, json_):
             return
         starved = done.draws.starved(dataset) if json_ or not diff else None
         if not json_ and not diff:
-            _curated.show(done, target.name)
+            _curated.show(done, target)
+            _judged.tell(done.asked, target.name)
             _curated.tell_starved(starved, dataset, target, recipe.sample.keep)
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
@@ -97,16 +108,17 @@ def command(
         told = {**done.told(starved), "changed": done.changed._asdict()}
         console.as_json({**done.as_json(), **told, **changes, **written})
     elif diff:
-        _curated.show_changes(done)
+        _curated.show_changes(done, dataset.name)
+        _judged.tell_ahead(done.asked)
     for problem in done.problems[:5]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
     if diff:
-        options = [part for rule in rules for part in ("--rule", rule)]
-        options += [part for one in target.sets for part in ("--set", one)]
-        options += [part for path in against for part in ("--against", str(path))]
-        console.next_command(shlex.join(["synth", "curate", target.name, *options]), "decides so")
+        console.next_command(_typed(target, named), "decides so")
         return
     console.wrote(done.verdicts)
+    if done.interrupted:
+        _outcome.stopped(f"synth curate {target.name}")
+        context.exit(_outcome.INTERRUPTED)
     done.require_rows(target.name)
     if exported:
         console.next_command(f"synth inspect {target.name} --sample 5", "the exports are up to date")
@@ -128,19 +140,46 @@ def _against(items: Sequence[Item], files: Sequence[Path], recipe: Recipe, datas
     return with_against(items, named)
 
 
-def _one_of(target: Target, rules: Sequence[str], asked: dict[str, bool]) -> None:
+def _typed(target: Target, named: Mapping[str, Sequence[str]]) -> str:
+    """The command that names the same rules."""
+    words = [part for option, texts in named.items() for text in texts for part in (option, text)]
+    return shlex.join(["synth", "curate", target.name, *words])
+
+
+def _options(beside: Mapping[str, Any]) -> list[str]:
+    """What was typed of --calibrate."""
+    return [part for key, value in beside.items() if value is not None for part in (f"--{key}", f"{value}")]
+
+
+def _one_of(target: Target, named: Mapping[str, Sequence[str]], asked: Mapping[str, Sequence[str]]) -> None:
     """Options that mean different things are not given together.
+
+    Args:
+        target: what they are about.
+        named: options that name rules, with their values.
+        asked: options that ask for something else than a curation, each as it was typed.
 
     Raises:
         RecipeError: they are.
     """
-    given = [option for option, there in asked.items() if there]
+    given = [option for option, words in asked.items() if words]
+    others = [option for option, texts in named.items() if texts]
     if len(given) > 1:
-        raise RecipeError(f"{' and '.join(given)}: one at a time", f"synth curate {target.name} {given[0]}")
-    if given and given != ["--diff"] and (rules or target.sets):
-        other = "--set" if target.sets else "--rule"
-        raise RecipeError(f"{given[0]} is about the last curation, and {other} about another one",
-                          f"synth curate {target.name} {other} ... --diff   shows what that would change")
+        each = (shlex.join(["synth", "curate", target.name, *asked[option]]) for option in given)
+        raise RecipeError(f"{' and '.join(given)}: one at a time", "" if others else "\n".join(each))
+    if given and given != ["--diff"] and others:
+        moved = _as_sets(target, asked["--what-if"][1::2]) if others == ["--set"] else ""
+        raise RecipeError(f"{given[0]} is about the last curation, and {' and '.join(others)} about another one",
+                          f"{_typed(target, named)}{moved} --diff   shows what that would change")
+
+
+def _as_sets(target: Target, moves: Sequence[str]) -> str:
+    """Bounds with a value as `--set` takes them, of rules that the recipe has."""
+    from pipeline.rules import named
+
+    rules = named(target.recipe().curate, str)
+    sets = [f"curate.{text}" for text in moves if "=" in text and printed(text.partition(".")[0]) in rules]
+    return "".join(f" --set {shlex.quote(each)}" for each in sets)
 
 
 def _calibrate(
@@ -150,10 +189,12 @@ def _calibrate(
     from pipeline.commands import _calibrated
     from pipeline.curate import PRECISION
     from pipeline.curate import calibrate as beside_labels
+    from pipeline.rows import numbered
 
     if calibrate is None:
-        raise RecipeError("--precision goes with --calibrate",
-                          f"synth curate {target.name} --calibrate RULE --precision {precision:g}")
+        rule = next(iter(numbered(dataset)), "length")
+        raise RecipeError("--precision goes with --calibrate, which names a rule",
+                          f"synth curate {target.name} --calibrate {rule} --precision {precision:g}")
     found = beside_labels(dataset, calibrate, target.recipe(), precision or PRECISION)
     if json_:
         console.as_json(_calibrated.as_json(found, dataset))
@@ -161,51 +202,7 @@ def _calibrate(
         _calibrated.show(found, target.name)
 
 
-def _what_if(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
-    """What other bounds would decide, or the rows kept at each."""
-    from pipeline.curate import is_curve
-
-    asked = [text for text in texts if is_curve(text)]
-    if asked and len(asked) < len(texts):
-        raise RecipeError(f"--what-if {asked[0]}: give it a value as the others, or ask for it alone",
-                          f"synth curate {target.name} --what-if {asked[0]}")
-    (_curves if asked else _values)(dataset, target, texts, json_)
-
-
-def _curves(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
-    from pipeline.curate import curve
-
-    recipe = target.recipe()
-    curves = [curve(dataset, text, recipe) for text in texts]
-    if json_:
-        console.as_json([found._asdict() | {"points": [point._asdict() for point in found.points]}
-                         for found in curves])
-    else:
-        for found in curves:
-            _curated.show_curve(found)
-    console.next_command(f"synth curate {target.name} --what-if {texts[0]}=VALUE", "which rows that changes")
-
-
-def _values(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
-    from pipeline.curate import what_if
-
-    found = what_if(dataset, texts, target.recipe())
-    if json_:
-        console.as_json(_curated.what_if_json(found, found.curation.draws.starved(dataset)))
-    else:
-        _curated.show_what_if(found)
-    if not any(found.curation.changed):
-        console.next_command(f"synth inspect {target.name} --sample 5")
-    elif found.decides:
-        place = next((place for place, _ in found.decides if place), "the recipe")
-        console.next_command(f"synth curate {target.name}",
-                             f"decides so, once {place} says {'; '.join(rule for _, rule in found.decides)}")
-    else:
-        words = [part for rule in found.rules for part in ("--rule", rule)]
-        console.next_command(shlex.join(["synth", "curate", target.name, *words]), "decides so")
-
-
-def _last(dataset: Dataset, then: Curation, json_: bool) -> bool:
+def _last(dataset: Dataset, target: Target, then: Curation, json_: bool) -> bool:
     """What the last curation changed, and in a line what the recipe's rules would; False where the one before it is
     not kept."""
     from pipeline.curate import between
@@ -220,8 +217,8 @@ def _last(dataset: Dataset, then: Curation, json_: bool) -> bool:
         if any(then.changed):
             back, gone = then.changed
             console.fact("recipe", f"its rules would bring {console.plural(back, 'row')} back and drop {gone:,}: "
-                                   f"synth curate {dataset.name}")
-    console.next_command(f"synth curate {dataset.name} --undo", "brings back what was decided before")
+                                   f"{target.told(f'synth curate {target.name}')}")
+    console.next_command(f"synth curate {target.name} --undo", "brings back what was decided before")
     return True
 
 
@@ -238,7 +235,8 @@ def _undo(dataset: Dataset, target: Target, json_: bool) -> None:
     console.wrote(dataset.path / "verdicts.jsonl")
     if any(dataset.exports.glob("*/manifest.json")) and not shipped(dataset):
         console.warn("the exports are of the other curation")
-    console.next_command(f"synth export {target.name}", f"synth curate {target.name} --undo takes it back")
+    again = target.told(f"synth curate {target.name} --undo")
+    console.next_command(f"synth export {target.name}", f"{again} takes it back")
 
 
 def rules_of(texts: Sequence[str]) -> list[Item]:

@@ -71,7 +71,7 @@ def command(
 def options_of(target: Target, recipe: Recipe, device: str | None, given: dict[str, Any]) -> Options:
     """What the stage is told: the recipe's `evaluate`, with what flags say over it."""
     from pipeline.evaluate import Options
-    from pipeline.run import writer_for
+    from pipeline.writers import writer_for
 
     return Options(
         how=how_of(recipe, given), settings=target.settings, device=device or os.environ.get("SYNTH_DEVICE"),
@@ -88,7 +88,7 @@ def how_of(recipe: Recipe, given: dict[str, Any]) -> How:
 
 def agreed(bill: Bill | None, tuned: TunedModel, target: Target, recipe: Recipe, yes: bool) -> bool:
     """Says what asking a host costs, and asks where it has to be asked; nothing where models are on this machine."""
-    from pipeline.run import writer_for
+    from pipeline.writers import writer_for
 
     if bill is None:
         return True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands import _bill, _outcome, _spend
+from pipeline.commands import _bill, _judged, _outcome, _spend
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
@@ -18,6 +18,7 @@ from pipeline.registry import plugins
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.curate import AskBill
     from pipeline.explain import Held
     from pipeline.generate import Outlook, RunPlan, Writer
     from pipeline.grid.draws import Coverage
@@ -59,11 +60,13 @@ def command(
         draws = list(_drawn(recipe, dataset, writer, PROMPTS_SHOWN))
         ahead = outlook_of(recipe, None, dataset, writer, whole=True)[1] if recipe.sample.keep else None
         doubted = doubts(recipe, dataset, writer)
+        judged = _judged.foreseen(target, recipe, dataset, writer, plan)
     if json_:
         keep = {"keep": _keep(ahead)} if ahead else {}
-        console.as_json({**_as_dict(plan, writer, target, recipe, explain, covered), **keep, "doubts": doubted})
+        console.as_json({**_as_dict(plan, writer, target, recipe, explain, covered), **keep, "doubts": doubted,
+                         **({"judge": _judged.as_json(judged)} if judged else {})})
         return
-    _numbers(plan, writer, target, recipe, ahead)
+    _numbers(plan, writer, target, recipe, ahead, judged)
     if covered is not None:
         _axes(*covered)
     if explain:
@@ -119,7 +122,9 @@ def _keep(ahead: Outlook) -> dict[str, Any]:
     return {key: value for key, value in ahead._asdict().items() if key != "draws"}
 
 
-def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahead: Outlook | None) -> None:
+def _numbers(
+    plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahead: Outlook | None, judged: AskBill | None,
+) -> None:
     rows = [("writer", _spend.who(writer) if recipe.asks else "nobody: the rows exist already")]
     if plan.cells:
         rows.append(("grid", console.plural(plan.cells, "cell")))
@@ -131,6 +136,8 @@ def _numbers(plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahea
     if recipe.asks:
         unpaid = ": a rehearsal pays nobody" if writer.provider.rehearsal and plan.new_calls else ""
         rows.append(("bill", _spend.bill(plan, target, writer) + unpaid))
+    if judged is not None:
+        rows.append(("judge", _spend.judged(judged)))
     if plan.aside:
         rows.append(("aside", _spend.aside(plan, writer)))
     console.out(f"{console.styled(target.name, 'bold')}  {console.styled(console.near(target.path), 'dim')}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands import _asking, _outcome, _spend, _tuning
+from pipeline.commands import _asking, _judged, _outcome, _spend, _tuning
 from pipeline.commands import _console as console
 from pipeline.commands._doing import Doing
 from pipeline.commands._options import Target, json_option, target, yes_option
@@ -48,6 +48,7 @@ def command(
     offline. Run it again after an edit: only what is new is asked for.
     """
     from pipeline.commands.augment import preview
+    from pipeline.curate import AskBill
     from pipeline.generate import Options
     from pipeline.run import run_recipe
     from pipeline.store import Dataset
@@ -66,8 +67,12 @@ def command(
         dataset.verb = target.verb
         screen = _Screen(target.name, recipe, writer.name, tables=not json_)
 
-        def rewritten(plan: AugmentPlan) -> bool:
+        def agreed(plan: AugmentPlan | AskBill) -> bool:
             with screen.paused():
+                if isinstance(plan, AskBill):
+                    _judged.introduce(plan, target, recipe)
+                    foreseen = bool(recipe.asks)  # in the bill that was agreed to
+                    return _spend.consent(plan, target, plan.writers[0], yes or foreseen, known=True)
                 if not screen.previewed:
                     preview(plan, f"synth augment {target.name} --dry-run lists them")
                 screen.previewed = screen.previewed or bool(plan.total)
@@ -77,7 +82,7 @@ def command(
             with screen.paused():
                 return _asking.agreed_to_more(target, recipe, dataset, writer, yes)
 
-        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, rewritten, more)
+        stages = run_recipe(recipe, dataset, writer, target.settings, options, screen.report, agreed, more)
         done = dict(screen.stages(stages, dataset))
         _outcome.tell_cap(dataset, target.settings.max_usd)
         whole = "export" in done and all(written.files for written in done["export"].written)
@@ -189,6 +194,7 @@ class _Screen:
                 _outcome.tell_default(self._recipe)
                 console.fact("kept", _curated(result, self._asked_for))
                 _outcome.tell_flagged(result.tally.flagged, result.tally.flagged_by_rule, self.name)
+                _judged.tell(result.asked, self.name)
                 if told := result.overruled():
                     console.warn(told)
                 if self._closed is not None:

@@ -1,18 +1,21 @@
 """The stage that decides: every rule's finding on every row, then one state per row. Nothing is deleted."""
 
 from .agreement import Estimate
+from .ahead import ToCome, ask_ahead
+from .asking import Ask, AskBill, Told
 from .between import Between, between, undo
 from .calibrate import PRECISION, Calibration, calibrate
 from .labelled import FEWEST, Label
 from .linked import with_against
+from .moves import value_of
 from .outcome import Curation
 from .run import curate
 from .starved import Starved
 from .tally import Change, Changed, Dropped, Share, Tally
-from .whatif import Curve, WhatIf, curve, is_curve, what_if
+from .whatif import Curve, WhatIf, curve, is_curve, ways, what_if
 
 __all__ = [
-    "FEWEST", "PRECISION", "Between", "Calibration", "Change", "Changed", "Curation", "Curve", "Dropped", "Estimate",
-    "Label", "Share", "Starved", "Tally", "WhatIf", "between", "calibrate", "curate", "curve", "is_curve", "undo",
-    "what_if", "with_against",
+    "FEWEST", "PRECISION", "Ask", "AskBill", "Between", "Calibration", "Change", "Changed", "Curation", "Curve",
+    "Dropped", "Estimate", "Label", "Share", "Starved", "Tally", "ToCome", "Told", "WhatIf", "ask_ahead", "between",
+    "calibrate", "curate", "curve", "is_curve", "undo", "value_of", "ways", "what_if", "with_against",
 ]

@@ -24,7 +24,7 @@ from pipeline.store import Dataset
 
 from .agreement import Estimate, auc, kappa, share, spearman
 from .labelled import Gathered, Label, Labels, People, gathered, require
-from .moves import Noted, decides, last_rules, moved, read_moves, written
+from .moves import Noted, Proposal, asking, last_rules, moved, proposed, read_moves
 from .threshold import At, Chosen, chosen_of, points_of, wrong_at
 
 CALIBRATE = "--calibrate"
@@ -82,9 +82,9 @@ class Calibration:
         wrong: labelled rows on which that bound and the person differ, see `wrong_at`.
         length: whether the rule goes by length; None where all rows have one value or one length.
         people: pairs of people who labelled the same rows.
-        move: the bound that is suggested, as `--what-if` takes it.
-        decides: where to write it, and the line, as `moves.decides` has it.
-        rules: all rules as they would be, as `--rule` takes them.
+        move: the bound that is suggested, as `--what-if` takes it; empty where none is needed.
+        decides: where to write it, and the line, as `Proposal.lines`.
+        words: what `synth curate` takes to decide so once, as `Proposal.words`.
     """
 
     rule: str
@@ -107,7 +107,7 @@ class Calibration:
     people: list[People]
     move: str
     decides: list[tuple[str, str]]
-    rules: list[str]
+    words: list[str]
 
 
 def calibrate(dataset: Dataset, text: str, recipe: Recipe | None, want: float = PRECISION) -> Calibration:
@@ -124,7 +124,7 @@ def calibrate(dataset: Dataset, text: str, recipe: Recipe | None, want: float = 
         DataError: nothing was curated, or too little labelled.
     """
     noted = last_rules(dataset, recipe)
-    rule, named = _named(noted, text, dataset.name)
+    rule, named = _named(noted, text, dataset.name, recipe)
     found = gathered(dataset, rule.name)
     if not found.values:
         raise RecipeError(f"{CALIBRATE} {text}: {rule.name} measured no number of any row", _with_numbers(dataset))
@@ -142,17 +142,20 @@ def calibrate(dataset: Dataset, text: str, recipe: Recipe | None, want: float = 
     points = points_of(found.values, labels, weights, higher, now)
     chosen = chosen_of(points, labels, weights, higher, want)
     value = chosen.at.at
-    move = f"{rule.name}.{bound}={int(value) if value == int(value) else value}"
-    moves = read_moves([move], noted.rules, dataset.name)
-    _, opened, to = moved(noted, moves)
-    lines = [written(each) for each in opened]
+    move = "" if chosen.all else f"{rule.name}.{bound}={int(value) if value == int(value) else value}"
+    told = _proposed(dataset, recipe, noted, move) if move else Proposal([], [])
     return Calibration(
         rule=rule.name, bound=bound, higher=higher, by=by, now=now, want=want, rows=sum(found.values.values()),
         labels=found.counts, strata=_strata(cuts, found), right=sum(right), agreement=agreed,
         kappa=kappa(good, passes, weights) if len(set(passes)) > 1 else None, auc=area, points=points, chosen=chosen,
         wrong=wrong_at(labels, value, higher), length=_length(found, higher), people=found.people, move=move,
-        decides=decides(recipe, noted, moves, to, lines), rules=lines,
+        decides=told.lines, words=told.words,
     )
+
+
+def _proposed(dataset: Dataset, recipe: Recipe | None, noted: Noted, move: str) -> Proposal:
+    moves = read_moves([move], noted, dataset.name, recipe)
+    return proposed(recipe, noted, moves, moved(noted, moves)[1])
 
 
 def _with_numbers(dataset: Dataset) -> str:
@@ -170,19 +173,22 @@ def _strata(cuts: Sequence[float], found: Gathered) -> list[Stratum]:
             for number, values in enumerate(inside)]
 
 
-def _named(noted: Noted, text: str, name: str) -> tuple[RowRule[Any, Any], str | None]:
+def _named(
+    noted: Noted, text: str, name: str, recipe: Recipe | None,
+) -> tuple[RowRule[Any, Any], str | None]:
     """The rule that is meant, and its bound where one is named."""
     known = {rule.name: rule for rule in noted.rules}
     rule, bound = known.get(printed(text)), None
     if rule is None and "." in text:
-        (move,) = read_moves([text], noted.rules, name)
+        (move,) = read_moves([text], noted, name, recipe)
         rule, bound = noted.rules[move.rule], move.bound
     if rule is None:
         raise RecipeError(f"{CALIBRATE} {text}: no rule '{text}' in the last curation",
                           did_you_mean(printed(text), known))
     if not isinstance(rule, RowRule):
         raise RecipeError(f"{CALIBRATE} {text}: {rule.name} compares rows, and a label is about one row alone",
-                          f"synth curate {name} --what-if ...   shows what another bound of it would decide")
+                          f"synth curate {name} --what-if {asking(rule)}   shows what other bounds would decide"
+                          if type(rule.bounds).model_fields else "")
     return rule, bound
 
 
@@ -198,7 +204,8 @@ def _direction(
     ways = {key: way for key in names if (way := _way(rule, key, found.values)) is not None}
     if not ways:
         raise RecipeError(f"{CALIBRATE} {text}: no bound of {rule.name} drops rows by what it measures",
-                          f"synth curate {name} --what-if {rule.name}.BOUND=VALUE   shows what its bounds do")
+                          f"synth curate {name} --what-if {asking(rule)}   shows what its bounds do"
+                          if type(rule.bounds).model_fields else "")
     there = [key for key in ways if getattr(rule.bounds, key) is not None] or list(ways)
     sides = {ways[key] for key in there}
     if len(sides) == 1:

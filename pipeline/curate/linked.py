@@ -18,6 +18,9 @@ from pipeline.types import Pairs, Problem, Sample
 
 AGAINST = "near-duplicate"
 """The rule that `--against` is an option of."""
+NEEDED = ('rows are compared by their answers: name its columns so that a line is {"prompt": "Who?", '
+          '"completion": "I."}; prompts alone cannot be compared')
+"""What cures a file that `--against` cannot read."""
 
 
 class Linked(NamedTuple):
@@ -76,7 +79,10 @@ def ready(rules: Sequence[AnyRule], place: Callable[[int], str]) -> None:
             raise RecipeError(f"{place(rule.item)}: {rule.name}: by: no rule '{rule.by}' measures rows here", near)
         rule.key  # noqa: B018 - digests the files
         for path in rule.against:
-            shape_of_file(path)
+            try:
+                shape_of_file(path)
+            except RecipeError as error:  # its cure is for who imports the file
+                raise RecipeError(f"{place(rule.item)}: {error.message}", NEEDED) from None
 
 
 def foreign_rows(path: Path, report: Callable[[Problem], None]) -> Iterator[tuple[str, Sample]]:

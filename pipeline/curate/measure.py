@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pipeline.ahead import cores
 from pipeline.rows import SPOKE_UP
-from pipeline.rules import RowRule, open_rules
+from pipeline.rules import AnyRule, AskRule, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store.verdicts import findings_bytes
 from pipeline.types import CallRef, Finding, Sample, Verdict
@@ -69,6 +69,11 @@ def _written(found: Finding) -> Finding:
     except (TypeError, ValueError) as error:
         return Finding(found.rule, None, "error", f"{type(error).__name__}: {error}"[:300], key=found.key)
     return found
+
+
+def free(rules: Iterable[AnyRule]) -> list[RowRule[Any, Any]]:
+    """Row rules that ask nobody: they measure every row."""
+    return [rule for rule in rules if isinstance(rule, RowRule) and not isinstance(rule, AskRule)]
 
 
 class Measuring:
@@ -192,7 +197,7 @@ def _finding(told: Sequence[Any]) -> Finding:
 
 def measurer(items: Sequence[Item], folder: Path | None) -> Callable[[bytes], bytes]:
     """What another process does with a lot; see `Pool`."""
-    rules = [rule for rule in open_rules(items, folder=folder) if isinstance(rule, RowRule)]
+    rules = free(open_rules(items, folder=folder))
 
     def measure(data: bytes) -> bytes:
         done = []

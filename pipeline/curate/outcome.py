@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import YieldError
-from pipeline.types import Cluster, Finding, Problem
+from pipeline.rows import REVIEW
+from pipeline.types import Cluster, Finding, Problem, Sample
 from pipeline.words import plural, ranked, shown
 
+from .asking import Told
 from .starved import KeptDraws, Starved
 from .tally import Change, Changed, Tally
 
 RECIPE, GIVEN = "recipe", "--rule"
-"""Who names rules."""
+"""Who names rules; `--set`, `--against` and several of them likewise."""
 LARGEST = 8
 """Clusters of rows that the manifest keeps; all are in `curate --json`."""
 
@@ -38,7 +40,10 @@ class Curation:
         clusters: rule -> rows that it found alike, the largest first.
         stored: rules whose pairs were taken from the last curation.
         edited: of the rows that changed their state, those whose text a hand changed since.
-        by: who named the rules: `recipe` or `--rule`.
+        asked: what became of the questions of rules that ask; None where no rule does.
+        reviewed: how many of them changed it by reviews that were made or taken back since.
+        foreign: file that no row may be like -> rows that are like one of its rows.
+        by: who named the rules: `recipe`, or the options that did, as `--rule and --against`.
         by_before: who named those of the last curation; empty where there was none.
     """
 
@@ -57,18 +62,31 @@ class Curation:
     edited: int = 0
     clusters: dict[str, list[Cluster]] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
+    asked: Told | None = None
+    reviewed: Changed = field(default_factory=Changed)
+    foreign: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person stopped it while a rule asked."""
+        return self.asked is not None and self.asked.interrupted
 
     @property
     def is_no_news(self) -> bool:
-        """Whether these rules would only repeat the last curation, or undo what its `--rule` decided."""
-        return not any(self.changed) or (self.by, self.by_before) == (RECIPE, GIVEN)
+        """Whether these rules would only repeat the last curation, or undo what its options decided."""
+        return not any(self.changed) or self._overrules
+
+    @property
+    def _overrules(self) -> bool:
+        return self.by == RECIPE and self.by_before not in ("", RECIPE)
 
     def overruled(self) -> str:
         """What a person wants to know whose `--rule` the recipe's rules have just undone; empty where nothing was."""
-        if (self.by, self.by_before) != (RECIPE, GIVEN) or not any(self.changed):
+        if not self._overrules or not any(self.changed):
             return ""
         back, gone = self.changed
-        told = [f"{plural(back, 'row')} that --rule dropped {'is' if back == 1 else 'are'} back"] if back else []
+        who = self.by_before
+        told = [f"{plural(back, 'row')} that {who} dropped {'is' if back == 1 else 'are'} back"] if back else []
         told += [f"{plural(gone, 'row')} that it kept {'is' if gone == 1 else 'are'} dropped"] if gone else []
         return f"{', '.join(told)}: the recipe's rules were used"
 
@@ -91,8 +109,8 @@ class Curation:
         )
 
     def told(self, starved: Starved | None) -> dict[str, Any]:
-        """Beside `as_json`: which rules drop the same rows, what is dropped of each axis value, the clusters of rows
-        that are alike, and what is starved."""
+        """Beside `as_json`: which rules drop the same rows, what is dropped of each value of an axis or a column, the
+        clusters of rows that are alike, how many are like a row of another file, and what is starved."""
         tally = self.tally
         axes: dict[str, dict[str, Any]] = {}
         for share in tally.axes:
@@ -102,6 +120,7 @@ class Curation:
         together = [{"rules": list(pair), "rows": count} for pair, count in tally.overlap]
         clusters = {rule: _plain(found) for rule, found in self.clusters.items()}
         return {"together": together, "axes": axes, "uneven": uneven, "clusters": clusters,
+                "against": dict(self.foreign),
                 "starved": starved.as_json() if starved else None}
 
     def as_json(self) -> dict[str, Any]:
@@ -114,6 +133,7 @@ class Curation:
             "aside": dict(self.aside), "rows": tally.rows, "rules": self.rules, "by": self.by,
             "clusters": {rule: {"clusters": len(found), "rows": sum(one.rows for one in found),
                                 "largest": _plain(found[:LARGEST])} for rule, found in self.clusters.items() if found},
+            **({"asked": self.asked.as_json()} if self.asked else {}),
         }
 
 
@@ -130,3 +150,12 @@ def _begins(text: str, room: int = 60) -> str:
 def against(findings: Sequence[Finding]) -> str:
     """What dropped a row: `length: 453 bytes < 1,024; refusal: ...`."""
     return "; ".join(f"{found.rule}: {found.reason}" for found in findings if found.outcome == "drop")
+
+
+def reviewed(review: dict[str, Any], sample: Sample) -> Finding:
+    """A person's decision as a finding."""
+    action = str(review["action"])
+    stale = ", on an earlier text of this row" if review.get("digest") not in ("", None, sample.digest) else ""
+    by = f" by {review['by']}" if review.get("by") else ""
+    note = f" ({review['note']})" if review.get("note") else ""
+    return Finding(REVIEW, action, "keep" if action == "keep" else "drop", f"decided{by}: {action}{note}{stale}")

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import marshal
 import tempfile
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
-from pipeline.rows import REVIEW, REWRITTEN, joined
-from pipeline.rules import AnyRule, CompareRule, LinkedRule, Match, RowRule, open_rules
+from pipeline.rows import REVIEW, REWRITTEN, is_number, joined
+from pipeline.rules import AnyRule, AskRule, CompareRule, LinkedRule, Match, open_rules
 from pipeline.sections import Item
 from pipeline.store import Dataset
 from pipeline.store.pairs import Measured, RowsDigest
@@ -25,9 +26,11 @@ from pipeline.store.verdicts import findings_bytes, verdict_line
 from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
 from pipeline.views import asks_anew
 
+from .asking import Ask, Asking, asks
+from .columns import Columns, columns_of, texts_of
 from .linked import linked, ready
-from .measure import Asked, Judged, Measuring
-from .outcome import GIVEN, RECIPE, Curation, against
+from .measure import Asked, Judged, Measuring, free
+from .outcome import GIVEN, RECIPE, Curation, against, reviewed
 from .starved import KeptDraws
 from .tally import Change, Changed, Tally
 
@@ -36,7 +39,7 @@ NOT_COMPARED = "not compared: dropped before"
 
 def curate(
     dataset: Dataset, items: Sequence[Item], recipe: Recipe | None = None, where: Callable[[int], str] | None = None,
-    *, diff: bool = False, processes: int | None = None,
+    *, by: str = "", diff: bool = False, processes: int | None = None, ask: Ask | None = None,
 ) -> Curation:
     """Measures every row by every rule, decides, and writes verdicts.jsonl.
 
@@ -45,20 +48,28 @@ def curate(
         items: the rules, as `recipe.curate`.
         recipe: says where an item stands, and where rules of its own lie.
         where: the place of the i-th item, where that is not the recipe.
+        by: who names the rules, as a person reads it: the recipe, or `--rule` where `where` is given, if empty.
         diff: only say what would change, row by row: nothing is written.
         processes: that measure, at most; one for each core where None.
+        ask: how rules that ask may do so; where None, they know what they knew.
 
     Raises:
-        RecipeError: an unknown rule or option, before anything is measured.
+        RecipeError: an unknown rule or option, before anything is measured; a cap that cannot be kept.
         DataError: another process is curating, or a file that rules compare with cannot be read.
+        ProviderError: a host stopped, or the cap is reached; the verdicts are written, with what came until then.
     """
     places = where or ((lambda index: recipe.at("curate", index)) if recipe else "rule {}".format)
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, places, folder)
     ready(rules, places)
-    measuring = Measuring([rule for rule in rules if isinstance(rule, RowRule)], items, folder, processes)
+    measuring = Measuring(free(rules), items, folder, processes)
     with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
-        return _Run(dataset, rules, measuring, spool, GIVEN if where else RECIPE, diff).go()
+        by = by or (GIVEN if where else RECIPE)
+        asking = Asking(dataset, asks(rules), ask, diff)
+        done = _Run(dataset, rules, items, recipe, measuring, asking, spool, by, diff).go()
+    if asking.fault is not None:
+        raise asking.fault
+    return done
 
 
 class _Row(NamedTuple):
@@ -71,6 +82,8 @@ class _Row(NamedTuple):
         before: the state after the last curation, and what dropped it; None where it was not judged.
         edited: whether its text is another than was judged then.
         draw: what it was made for.
+        reviewed: whether a person decided on it since then, or took that back.
+        columns: of its source, by which rows are counted.
     """
 
     sample: str
@@ -84,6 +97,8 @@ class _Row(NamedTuple):
     before: tuple[str, str] | None
     draw: str | None
     edited: bool
+    reviewed: bool
+    columns: dict[str, str | None]
 
     @property
     def stands(self) -> bool:
@@ -92,6 +107,11 @@ class _Row(NamedTuple):
             return self.decided == "keep"
         return all(outcome != "drop" for _, outcome, _ in self.spoke)
 
+    @property
+    def refused(self) -> bool:
+        """Whether nothing but a person is against it."""
+        return self.decided is not None and all(rule == REVIEW for rule, outcome, _ in self.spoke if outcome == "drop")
+
 
 @dataclass
 class _Run:
@@ -99,11 +119,15 @@ class _Run:
 
     dataset: Dataset
     rules: list[AnyRule]
+    items: Sequence[Item]
+    recipe: Recipe | None
     measuring: Measuring
+    asking: Asking
     spool: IO[bytes]
     by: str = RECIPE
     diff: bool = False
     standing: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)
     replaced: dict[str, str] = field(default_factory=dict)
     anew: dict[str, str] = field(default_factory=dict)  # rows that give their parent's answer to another prompt
@@ -120,15 +144,15 @@ class _Run:
     draws: KeptDraws = field(default_factory=KeptDraws)
     changed: Changed = field(default_factory=Changed)
     edited: int = 0
+    reviewed: Changed = field(default_factory=Changed)
+    foreign: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
 
     def go(self) -> Curation:
         """Both passes; the verdicts are written at the end, as a whole."""
         noted, there = self.dataset.manifest().get("curation") or {}, self.dataset.judged()
         self._judge_rows(all(there.values()) and noted.get("judged") == there)
-        for rule in self.rules:
-            if isinstance(rule, CompareRule):
-                self._compare(rule)
+        self._decide_among()
         rules = [self._note(rule) for rule in self.rules]
         kept = False
         if self.diff:
@@ -141,12 +165,14 @@ class _Run:
         done = Curation(
             rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
             self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
-            self.draws, self.edited, self.clusters, self.stored,
+            self.draws, self.edited, self.clusters, self.stored, self.asking.told if self.asking.rules else None,
+            self.reviewed, self.foreign,
         )
         if not self.diff:
             judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
             before = {"curation_before": noted} if kept else {}
-            self.dataset.notes({"curation": {**done.as_json(), "judged": judged}, **before})
+            named = [_plain(item.model_dump()) for item in self.items]
+            self.dataset.notes({"curation": {**done.as_json(), "named": named, "judged": judged}, **before})
         return done
 
     @staticmethod
@@ -154,13 +180,14 @@ class _Run:
         """A rule as the manifest has it; which of its options are bounds, so that a finding's threshold is found."""
         told = {"rule": rule.name, "options": rule.options, "bounds": rule.bounds.model_dump(mode="json"),
                 "key": rule.key}
+        told |= {"asked": rule.who._asdict()} if isinstance(rule, AskRule) else {}
         return {**told, "file": rule.plugin} if rule.plugin.endswith(".py") else told
 
     # -- first pass ------------------------------------------------------------------------------
 
     def _judge_rows(self, as_it_was: bool) -> None:
         reviews, aside = self.dataset.reviews(), self.dataset.aside()
-        parents: dict[str, str] = {}
+        parents, texts = dict[str, str](), texts_of(self.dataset, self.recipe)
         earlier: dict[str, tuple[str, str]] = {}  # of rows that were edited since
 
         def note(verdict: Verdict) -> None:
@@ -169,19 +196,22 @@ class _Run:
         rows = joined(self.dataset, self.problems.append, whole=False, as_it_was=as_it_was, earlier=note)
         for asked, judged in self.measuring.run(rows):
             sample = asked.sample
-            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None))
+            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None),
+                              columns_of(sample, texts))
             marshal.dump(tuple(row), self.spool)
-            self.reused += judged.reused
+            self.reused += judged.reused + self.asking.note(sample, asked.verdict)
             if row.aside is not None:
                 self.aside[row.aside] = self.aside.get(row.aside, 0) + 1
                 continue
             self.tally.rewritten += sample.parent is not None
             if self.diff and asked.verdict is not None:
-                self.before.add(asked.verdict, row.cell, row.text)
+                self.before.add(asked.verdict, row.cell, row.text, row.columns)
             if row.decided == "keep":
                 self.held.add(sample.id)
             if row.stands:
                 self.standing.add(sample.id)
+            elif row.refused:
+                self.refused.add(sample.id)
             if sample.parent is not None and sample.provenance.get("replaces") == sample.parent:
                 parents[sample.id] = sample.parent
             if sample.parent is not None and asks_anew(sample):
@@ -205,6 +235,23 @@ class _Run:
         self.standing -= self.replaced.keys()
 
     # -- second pass -----------------------------------------------------------------------------
+
+    def _decide_among(self) -> None:
+        """Rules that compare rows decide among those that stand, then rules that ask; a person's labels are scored too,
+        to be compared with. Where the best of some rows is to stay, those rows are asked about before.
+        """
+        compares = [rule for rule in self.rules if isinstance(rule, CompareRule)]
+        early = {rule.by for rule in compares if isinstance(rule, LinkedRule)} & self.asking.found.keys()
+        if early:
+            self.asking.agree(self.standing | self.refused)
+        for rule in compares:
+            self._compare(rule)
+        if not early:
+            self.asking.agree(self.standing | self.refused)
+        for judge in self.asking.rules:
+            self.standing -= self.asking.ask(judge, self.standing | self.refused) - self.held
+        if self.asking.fault is not None and not self.asking.told.progress.answered:
+            raise self.asking.fault  # nothing came: all stays as it was
 
     def _compare(self, rule: CompareRule[Any, Any]) -> None:
         """What a comparing rule says of the rows that stand. The ones it drops are gone for the next rule."""
@@ -241,24 +288,32 @@ class _Run:
                 rows.add(row.sample, row.digest)
         measured, places, stored = linked(self.dataset, rule, str(rows), self._still, self.problems.append)
         alike = {row for pair in measured.pairs.links for row in pair[:2]}
-        scores = self._scores(rule.by, alike) if rule.by is not None else {}
+        scores = self._scores(rule, alike) if rule.by is not None else {}
         found = rule.settle(measured.pairs, places, self.held, scores)
         self.pairs.append(measured)
         self.stored += [rule.name] if stored else []
         self.clusters[rule.name] = found.clusters
+        at = getattr(rule.bounds, rule.threshold)
+        self.foreign.update(pair.right.rpartition(":")[0] for pair in measured.pairs.foreign
+                            if pair.jaccard >= at and pair.left not in self.held)
         return found.matches
 
-    def _scores(self, by: str, rows: Container[str]) -> dict[str, float]:
-        """The numbers that a rule measured on some rows."""
+    def _scores(self, rule: LinkedRule[Any, Any], rows: set[str]) -> dict[str, float]:
+        """The numbers by which one of some rows stands for the others; a rule that asks is asked about them first."""
         found: dict[str, float] = {}
-        for row in self._rows():
-            if row.sample in rows:
-                for each in json.loads(b"[%b]" % row.findings):
-                    value = each["value"] if each["rule"] == by else None
-                    if isinstance(value, int | float) and not isinstance(value, bool):
-                        found[row.sample] = value
+        judge = next((each for each in self.asking.rules if each.name == rule.by), None)
+        if judge is not None:
+            self.asking.ask(judge, rows)
+            known = self.asking.found[judge.name]
+            found = {row: known[row].value for row in rows if row in known and is_number(known[row].value)}
+        else:
+            for row in self._rows():
+                if row.sample in rows:
+                    for each in json.loads(b"[%b]" % row.findings):
+                        if each["rule"] == rule.by and is_number(each["value"]):
+                            found[row.sample] = each["value"]
         if rows and not found:
-            raise DataError(f"keep: best: {by} measured no number on any of these rows", "keep: longest")
+            raise DataError(f"keep: best: {rule.by} measured no number on any of these rows", "keep: longest")
         return found
 
     def _rows(self) -> Iterator[_Row]:
@@ -280,14 +335,18 @@ class _Run:
                 stands = False
             for rule in self.rules:
                 if isinstance(rule, CompareRule):
-                    compared = self._compared(rule, row, stands)
-                    stands = stands and (compared.outcome != "drop" or row.sample in self.held)
-                    more.append(compared)
+                    more.append(self._compared(rule, row, stands))
+                    stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
+            for judge in self.asking.rules:
+                more.append(self.asking.finding(judge, row.sample, stands))
+                if row.aside is None:
+                    self.asking.told.count(more[-1], stands)
+                stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
             state: State = "kept" if stands else "dropped"
             if row.aside is None:
                 spoke = tuple(Finding(rule, None, outcome, reason) for rule, outcome, reason in row.spoke)
                 verdict = Verdict(row.sample, row.digest, state, (*spoke, *more))
-                self.tally.add(verdict, row.cell, row.text)
+                self.tally.add(verdict, row.cell, row.text, row.columns)
                 if row.draw is not None and (stands or child in self.standing):
                     self.draws.add(row.draw)
                 self._compare_with(row, verdict)
@@ -301,9 +360,11 @@ class _Run:
         gone = verdict.state == "dropped"
         self.changed = Changed(self.changed.back + (not gone), self.changed.gone + gone)
         self.edited += row.edited
+        if row.reviewed:
+            self.reviewed = Changed(self.reviewed.back + (not gone), self.reviewed.gone + gone)
         if self.diff:
             why = against(verdict.findings) if gone else row.before[1]
-            self.changes.append(Change(row.sample, verdict.state, why, row.text))
+            self.changes.append(Change(row.sample, verdict.state, why, row.text, row.reviewed))
 
     def _compared(self, rule: CompareRule[Any, Any], row: _Row, stands: bool) -> Finding:
         outcome: Outcome
@@ -322,12 +383,14 @@ class _Run:
 
 def _judged_row(
     asked: Asked, judged: Judged, review: dict[str, Any] | None, aside: str | None, earlier: tuple[str, str] | None,
+    columns: Columns,
 ) -> _Row:
     """A row with what rules and a person say of it. `earlier`: what was decided on another text of it."""
     sample, verdict = asked
+    before = next((found.value for found in verdict.findings if found.rule == REVIEW), None) if verdict else None
     findings, spoke = judged.findings, [(found.rule, found.outcome, found.reason) for found in judged.spoke]
     if review is not None:
-        decided = _reviewed(review, sample)
+        decided = reviewed(review, sample)
         findings = b",".join(part for part in (findings, findings_bytes([decided])) if part)
         spoke += [(decided.rule, decided.outcome, decided.reason)] if decided.outcome == "drop" else []
     draw = sample.provenance.get("draw")
@@ -336,20 +399,17 @@ def _judged_row(
         str(review["action"]) if review else None, aside,
         {axis: str(value) for axis, value in sample.cell.items()}, sample.answer[:200],
         (verdict.state, against(verdict.findings)) if verdict else earlier, draw if isinstance(draw, str) else None,
-        verdict is None and earlier is not None,
+        verdict is None and earlier is not None, verdict is not None and before != (review or {}).get("action"),
+        columns,
     )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for, as a date, as a text."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def _settings(rules: Any) -> list[tuple[Any, Any]]:
     """Names and options of rules as the manifest has them."""
     listed = rules if isinstance(rules, list) else []
     return [(rule.get("rule"), rule.get("options")) for rule in listed if isinstance(rule, dict)]
-
-
-def _reviewed(review: dict[str, Any], sample: Sample) -> Finding:
-    """A person's decision as a finding."""
-    action = str(review["action"])
-    stale = ", on an earlier text of this row" if review.get("digest") not in ("", None, sample.digest) else ""
-    by = f" by {review['by']}" if review.get("by") else ""
-    note = f" ({review['note']})" if review.get("note") else ""
-    return Finding(REVIEW, action, "keep" if action == "keep" else "drop", f"decided{by}: {action}{note}{stale}")

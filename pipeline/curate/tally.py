@@ -1,4 +1,4 @@
-"""Counts of a curation: by rule, by rule alone, by pair of rules, by axis value, and a few dropped rows to look at."""
+"""Counts of a curation: by rule, by rule alone, by pair of rules, by axis or column; and some dropped rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pipeline.words import ranked
 
 VALUES = 200
 """An axis with more distinct values is not counted by value: no value has enough rows to say anything."""
+COLUMNS, SEVERAL = 100, 5
+"""So many columns of source rows are counted at most, and told where a value has so many rows on average: no ids."""
 WEAK = 0.1
 """Cramer's V below which an uneven fall is not told: small by Cohen (Statistical Power Analysis, 1988). Among many rows
 any difference is surely one, and few matter."""
@@ -22,7 +24,7 @@ EXAMPLES = 3
 
 
 class Share(NamedTuple):
-    """How many rows of an axis value there were, how many are dropped, and by which rules."""
+    """How many rows of a value of an axis or a column there were, how many are dropped, and by which rules."""
 
     axis: str
     value: str
@@ -53,12 +55,18 @@ class Changed(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A row whose state changed. `why`: what drops it now, or what dropped it and does so no longer."""
+    """A row whose state changed.
+
+    Attributes:
+        why: what drops it now, or what dropped it and does so no longer.
+        by_review: whether a review that was made or taken back since then is what changed it.
+    """
 
     sample: str
     state: str
     why: str
     text: str
+    by_review: bool = False
 
 
 class Tally:
@@ -81,10 +89,20 @@ class Tally:
         self.flagged_by_rule: Counter[str] = Counter()
         self.errors_by_rule: Counter[str] = Counter()
         self._axes: dict[str, dict[str, Counter[str]] | None] = {}
+        self._columns: set[str] = set()
         self._examples: dict[str, list[Dropped]] = {}
 
-    def add(self, verdict: Verdict, cell: Mapping[str, Any], text: str) -> None:
-        """Counts one row; of its findings only those count that drop, flag or are an error."""
+    def add(
+        self, verdict: Verdict, cell: Mapping[str, Any], text: str, columns: Mapping[str, str | None] = {},
+    ) -> None:
+        """Counts one row; of its findings only those count that drop, flag or are an error.
+
+        Args:
+            verdict: what was decided.
+            cell: what it was made for.
+            text: how its answer begins.
+            columns: of its source, see `columns_of`.
+        """
         gone = verdict.state == "dropped"
         self.rows += 1
         self.kept += not gone
@@ -105,12 +123,16 @@ class Tally:
         self.errors_by_rule.update(found.rule for found in verdict.findings if found.outcome == "error")
         for axis, value in cell.items():
             self._count(axis, str(value), rules, gone)
+        for column, said in columns.items():
+            if column in self._columns or len(self._columns) < COLUMNS:
+                self._columns.add(column)
+                self._count(column, said, rules, gone)
 
-    def _count(self, axis: str, value: str, rules: list[str], gone: bool) -> None:
+    def _count(self, axis: str, value: str | None, rules: list[str], gone: bool) -> None:
         values = self._axes.setdefault(axis, {})
         if values is None:
             return
-        if value not in values and len(values) >= VALUES:
+        if value is None or (value not in values and len(values) >= VALUES):
             self._axes[axis] = None
             return
         counts = values.setdefault(value, Counter())
@@ -121,18 +143,23 @@ class Tally:
 
     @property
     def axes(self) -> list[Share]:
-        """Rows and dropped rows of every axis value."""
+        """Rows and dropped rows of every value of an axis, or of a column that groups rows."""
         return [
             Share(axis, value, counts[""], counts[ALL],
                   ranked({rule: count for rule, count in counts.items() if rule not in ("", ALL)}))
-            for axis, values in self._axes.items() if values for value, counts in sorted(values.items())
+            for axis, values in self._grouping().items() for value, counts in sorted(values.items())
         ]
+
+    def _grouping(self) -> dict[str, dict[str, Counter[str]]]:
+        """Values of every axis, and of the columns of which a value has several rows."""
+        return {axis: values for axis, values in self._axes.items() if values and (
+            axis not in self._columns or sum(counts[""] for counts in values.values()) >= SEVERAL * len(values))}
 
     @cached_property
     def uneven(self) -> list[Uneven]:
         """Rules that take one value of an axis more than the others, not by chance and not by little, the strongest
         first; all rules together where that shows on an axis on which no single rule does."""
-        axes = {axis: values for axis, values in self._axes.items() if values and len(values) > 1}
+        axes = {axis: values for axis, values in self._grouping().items() if len(values) > 1}
         rows = {axis: {value: counts[""] for value, counts in sorted(values.items())} for axis, values in axes.items()}
         found, _ = uneven(rows, axes, [*sorted(self.by_rule), *([ALL] if len(self.by_rule) > 1 else [])])
         told = [one for one in found if one.test.v >= WEAK]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
+from pipeline._yaml import flow
 from pipeline.errors import RecipeError
 from pipeline.options import OptionFault
 from pipeline.recipe import Recipe
@@ -16,10 +18,12 @@ from pipeline.store import Dataset
 from pipeline.store.pairs import RowsDigest
 from pipeline.types import Verdict
 
+from .asking import Ask
 from .linked import stored_pairs
-from .moves import WHAT_IF, Move, Moved, decides, last_rules, moved, read_moves, written
+from .moves import WHAT_IF, Move, Moved, Proposal, asking, last_rules, moved, proposed, read_moves
 from .outcome import Curation
 from .run import curate
+from .tally import Changed
 
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 """Of the measured values: where a bound is tried."""
@@ -37,17 +41,20 @@ class WhatIf(NamedTuple):
         curation: what would be decided, with the rows that change their state; nothing was written.
         compared: comparing rules that looked at the rows anew.
         stored: comparing rules that were answered from stored pairs.
-        decides: where to write it, so that it is decided: `plots.yaml:7` and the rule as it is then, for each place;
-            no place where `--rule` named them.
-        rules: all rules as they would be, as `--rule` takes them.
+        proposal: how that is decided.
     """
 
     moved: list[Moved]
     curation: Curation
     compared: list[str]
     stored: list[str]
-    decides: list[tuple[str, str]]
-    rules: list[str]
+    proposal: Proposal
+
+    @property
+    def changed(self) -> Changed:
+        """Rows that change their state by these bounds: not those that change by reviews made since."""
+        both, other = self.curation.changed, self.curation.reviewed
+        return Changed(both.back - other.back, both.gone - other.gone)
 
 
 class Point(NamedTuple):
@@ -69,13 +76,29 @@ class Point(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Rows kept at each bound that was tried."""
+    """Rows kept at each bound that was tried.
+
+    Attributes:
+        uncompared: rows that this rule dropped, so that no rule compared them.
+        floor: of a rule that compares pairs, the least value that the stored ones answer.
+    """
 
     rule: str
     bound: str
     rows: int
     points: list[Point]
     uncompared: int
+    floor: float | None = None
+
+    @property
+    def another(self) -> str:
+        """What `--what-if` takes to see rows change: the bound with the nearest value that keeps other rows; empty
+        where none does."""
+        now = next((place for place, point in enumerate(self.points) if point.now), 0)
+        others = [place for place, point in enumerate(self.points) if point.kept != self.points[now].kept]
+        if not others:
+            return ""
+        return f"{self.rule}.{self.bound}={flow(self.points[min(others, key=lambda place: abs(place - now))].at)}"
 
 
 def is_curve(text: str) -> bool:
@@ -83,25 +106,33 @@ def is_curve(text: str) -> bool:
     return "=" not in text
 
 
-def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None) -> WhatIf:
+def ways(texts: Sequence[str]) -> list[list[str]]:
+    """Bounds with values, one way for each value of a bound that has several: each with every other."""
+    bounds: dict[str, list[str]] = {}
+    for text in texts:
+        bounds.setdefault(text.partition("=")[0].strip().replace("_", "-"), []).append(text)
+    return [list(way) for way in product(*map(dict.fromkeys, bounds.values()))]
+
+
+def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None, ask: Ask | None = None) -> WhatIf:
     """Decides by the last curation's rules with other bounds. Measurements are taken from it; nothing is written.
 
     Args:
         dataset: curated.
         texts: as `length.min=800`.
         recipe: says where rules stand, and where rules of its own lie.
+        ask: whom rules that ask would ask, for the bill of what was never asked; nothing is sent.
 
     Raises:
         RecipeError: no such bound, a value that it cannot have, or an option that changes what is measured.
         DataError: nothing was curated yet.
     """
     noted = last_rules(dataset, recipe)
-    moves = read_moves(texts, noted.rules, dataset.name)
+    moves = read_moves(texts, noted, dataset.name, recipe)
     items, rules, found = moved(noted, moves)
-    done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True)
-    then = [written(rule) for rule in rules]
+    done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True, ask=ask)
     anew = [rule.name for rule in noted.rules if isinstance(rule, CompareRule) and rule.name not in done.stored]
-    return WhatIf(found, done, anew, done.stored, decides(recipe, noted, moves, found, then), then)
+    return WhatIf(found, done, anew, done.stored, proposed(recipe, noted, moves, rules))
 
 
 def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
@@ -117,14 +148,13 @@ def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
         DataError: nothing was curated yet.
     """
     noted = last_rules(dataset, recipe)
-    (move,) = read_moves([text], noted.rules, dataset.name)
+    (move,) = read_moves([text], noted, dataset.name, recipe)
     rule = noted.rules[move.rule]
     if isinstance(rule, LinkedRule) and move.bound == rule.threshold:
         return _linked_curve(dataset, rule, [r.name for r in noted.rules if r.compares])
     if not isinstance(rule, RowRule):
         raise RecipeError(f"{WHAT_IF} {text}: {rule.name} compares rows, each value anew: give it one",
-                          f"synth curate {dataset.name} {WHAT_IF} "
-                          f"{rule.name}.{move.bound}={getattr(rule.bounds, move.bound)}")
+                          f"synth curate {dataset.name} {WHAT_IF} {asking(rule, move.bound, value=True)}")
     values, uncompared, rows = _measured(dataset, rule.name, [r.name for r in noted.rules if r.compares])
     tried = _tried(rule, move, values, dataset.name)
     points = [_point(rule, move.bound, at, values) for at in tried]
@@ -160,7 +190,7 @@ def _linked_curve(dataset: Dataset, rule: LinkedRule[Any, Any], compares: Sequen
         tried = type(rule)(rule.name, rule.how, rule.bounds.model_copy(update={rule.threshold: at}))
         gone = {match.sample for match in tried.settle(pairs, places, held, {}).matches if match.outcome == "drop"}
         points.append(Point(at, None, rows - len(gone), kept - len(gone & others), at == now))
-    return Curve(rule.name, rule.threshold, rows, points, uncompared)
+    return Curve(rule.name, rule.threshold, rows, points, uncompared, pairs.floor)
 
 
 def _was_compared(verdict: Verdict, rule: str) -> bool:
@@ -210,7 +240,7 @@ def _tried(rule: RowRule[Any, Any], move: Move, values: Values, name: str) -> li
                 dropped[value] += count
     if not numbers or not {int, float} & set(kinds):
         raise RecipeError(f"{WHAT_IF} {move.text}: what {rule.name} measures is no number that {move.bound} cuts: give "
-                          "it a value", f"synth curate {name} {WHAT_IF} {rule.name}.{move.bound}={now}")
+                          "it a value", f"synth curate {name} {WHAT_IF} {asking(rule, move.bound, value=True)}")
     whole = float not in kinds
     tried = {round(value) if whole else float(f"{value:.{DIGITS}g}")
              for value in (*_quantiles(numbers, QUANTILES), *_quantiles(dropped, OF_DROPPED))}

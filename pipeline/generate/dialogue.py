@@ -19,10 +19,11 @@ from pipeline.dialogue import TOOL, Dialogue
 from pipeline.digest import hash_unit
 from pipeline.errors import DataError, RecipeError
 from pipeline.grid.fill import fill, tool_says
+from pipeline.readers import Said
 from pipeline.recipe import Recipe
 from pipeline.types import Call, Draw, Message
 
-from .answers import Said, variable_of
+from .answers import variable_of
 from .questions import Made, Question, Trail, Wanted
 from .tools import ToolCall, Turn, tools_of, turn_message
 

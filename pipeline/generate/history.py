@@ -14,7 +14,7 @@ from pipeline.metrics import wilson
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
 from pipeline.rows import joined
-from pipeline.rules import AnyRule, RowRule, open_rules
+from pipeline.rules import AnyRule, AskRule, RowRule, as_before, open_rules
 from pipeline.store import Dataset
 from pipeline.store.foreseen import Range
 from pipeline.types import CallRef, Sample, Verdict
@@ -87,7 +87,7 @@ def history(recipe: Recipe, dataset: Dataset, writers: Collection[str], model: s
     current = _noted(dataset) == _named(rules)
     if looked and current and all(verdict is not None for _, verdict in looked):
         return History(steps, len(looked), sum(_keeps(verdict) for _, verdict in looked), VERDICTS, False)
-    checked = [rule for rule in rules if isinstance(rule, RowRule)]
+    checked = [rule for rule in rules if isinstance(rule, RowRule) and not isinstance(rule, AskRule)]
     kept = sum(all(rule.finding(row).outcome != "drop" for rule in checked) for row, _ in looked)
     return History(steps, len(looked), kept, RULES if looked else "", len(checked) < len(rules))
 
@@ -160,7 +160,9 @@ def _answers(dataset: Dataset, rows: list[tuple[CallRef, ...]], roles: Collectio
 def _rules(recipe: Recipe, dataset: Dataset) -> list[AnyRule]:
     folder = own_folder(recipe.path, dataset.path)
     named = [item for item in recipe.curate if folder is not None or not item.name.endswith(".py")]
-    return open_rules(named, lambda index: recipe.at("curate", recipe.curate.index(named[index])), folder)
+    rules = open_rules(named, lambda index: recipe.at("curate", recipe.curate.index(named[index])), folder)
+    as_before(rules, dataset.manifest())
+    return rules
 
 
 def _noted(dataset: Dataset) -> list[tuple[object, object, object]]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.digest import hash_unit
 from pipeline.errors import DataError, RecipeError
 from pipeline.grid.fill import judge_messages
+from pipeline.readers import Labels, Number, Reader, Said
 from pipeline.types import Call, CallRef, Message
 
-from .answers import PICKS, Labels, Number, Reader, Said, variable
+from .answers import PICKS, variable
 from .questions import Asking, Lost, Made, Question, Trail, Unpaired, Wanted
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 """Repeats between the first answer and the second where both are asked the very same: more than further tries reach."""
-TIE, EQUAL = "tie", "equal answers"
+TIE, EQUAL, TURNED = "tie", "equal answers", "verdict that turned with the order"
 FIRST, OTHER = "first", "second"
 """Roles of the two until the judge has spoken: chosen and rejected from then on."""
 
@@ -27,8 +28,8 @@ def pair_of(road: Road, trail: Trail, said: dict[str, Said]) -> Generator[Questi
     """The two answers of the last step and their judgement, behind the answers of the steps before it.
 
     Raises:
-        Lost: an answer that cannot be used, a judge who cannot be read, equal answers, a tie, a first answer that
-            `skip_when` skips.
+        Lost: an answer that cannot be used, a judge who cannot be read, equal answers, a tie, a verdict that turned
+            with the order, a first answer that `skip_when` skips.
     """
     assert road.recipe.pairs is not None
     index, name = len(road.recipe.asks) - 1, road.recipe.asks[-1].name
@@ -46,9 +47,9 @@ def pair_of(road: Road, trail: Trail, said: dict[str, Said]) -> Generator[Questi
     if known and first.text.strip() == second.text.strip():
         raise Lost(Unpaired(EQUAL))
     better = yield from _judged(road, trail, wanted.messages, said, (first, second))
-    if known and better is None:
-        raise Lost(Unpaired(TIE))
-    won = better or FIRST
+    if known and better not in (FIRST, OTHER):
+        raise Lost(Unpaired(better))
+    won = better if better in (FIRST, OTHER) else FIRST
     roles = {won: "chosen", OTHER if won == FIRST else FIRST: "rejected"}
     refs = tuple(CallRef(ref.id, roles.get(ref.role, ref.role)) for ref in trail.refs)
     chosen, rejected = (first, second) if won == FIRST else (second, first)
@@ -58,8 +59,8 @@ def pair_of(road: Road, trail: Trail, said: dict[str, Said]) -> Generator[Questi
 
 def _judged(
     road: Road, trail: Trail, messages: list[Message], said: Mapping[str, Said], answers: tuple[Said, Said]
-) -> Generator[Question, Call | None, str | None]:
-    """Which of the two is better; None for a tie."""
+) -> Generator[Question, Call | None, str]:
+    """Which of the two is better; else why neither is."""
     assert road.recipe.pairs is not None
     judge = road.recipe.pairs.judge
     seen = {name: variable(each) for name, each in said.items()} | {"prompt": str(messages[-1]["content"])}
@@ -70,15 +71,17 @@ def _judged(
             score = yield from _ask(road, trail, {**seen, "answer": each}, Number())
             scores.append(float(score.value))
         ahead = scores[0] - scores[1]
-        return None if abs(ahead) < judge.margin else FIRST if ahead > 0 else OTHER
+        return TIE if abs(ahead) < judge.margin else FIRST if ahead > 0 else OTHER
     turned = hash_unit("order", road.recipe.seed, answers[0].text, answers[1].text) < 0.5
-    picks = []
+    picks = list[str]()
     for swapped in (turned, not turned) if judge.both_orders else (turned,):
         a, b = (second, first) if swapped else (first, second)
         pick = yield from _ask(road, trail, {**seen, "answer_a": a, "answer_b": b}, Labels(PICKS))
         order = (OTHER, FIRST) if swapped else (FIRST, OTHER)
-        picks.append(None if pick.value == TIE else order[PICKS.index(pick.value)])
-    return picks[0] if len(set(picks)) == 1 else None
+        picks.append(TIE if pick.value == TIE else order[PICKS.index(pick.value)])
+    if len(set(picks)) == 1:
+        return picks[0]
+    return TIE if TIE in picks else TURNED  # else the one that stood in a certain place won both times
 
 
 def _ask(road: Road, trail: Trail, seen: Mapping[str, Any], reader: Reader) -> Asking:

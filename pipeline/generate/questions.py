@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 from pipeline.engine import Provider
 from pipeline.errors import RecipeError
 from pipeline.prices import Price, of_batch
+from pipeline.readers import Reader, Said
 from pipeline.recipe import Recipe
 from pipeline.sections import Step
 from pipeline.types import Call, CallRef, CallRequest, Draw, FailureClass, Message
-
-from .answers import Reader, Said
 
 
 class Writer(NamedTuple):
@@ -209,15 +208,6 @@ class Lost(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
         self.outcome = outcome
-
-
-def kind_of(call: Call) -> FailureClass:
-    """The class of an answer that cannot be used."""
-    if call.ended == "length":
-        return "length"
-    if call.ended == "content_filter":
-        return "content_filter"
-    return "refused" if (call.message or {}).get("refusal") else "parse"
 
 
 def parameters(recipe: Recipe, step: Step) -> dict[str, Any]:

@@ -21,11 +21,12 @@ from pipeline.digest import call_id
 from pipeline.errors import DataError, RecipeError
 from pipeline.grid.fill import fill
 from pipeline.json_text import Unread
+from pipeline.readers import Json, Reader, Said, kind_of, response_format
 from pipeline.recipe import Recipe, Same
 from pipeline.sections import Parameters, Step
 from pipeline.types import Call, CallRequest, Draw, Message
 
-from .answers import Json, Reader, Said, readers_of, variable
+from .answers import readers_of, variable
 from .dialogue import dialogue_of
 from .pairs import pair_of
 from .questions import (
@@ -40,7 +41,6 @@ from .questions import (
     Unusable,
     Wanted,
     Writer,
-    kind_of,
     parameters,
 )
 from .skip import Skips
@@ -311,10 +311,7 @@ def _sent(recipe: Recipe, step: Step, reader: Reader | None) -> dict[str, Any]:
     if "response_format" in parameters(recipe, step):
         raise RecipeError(f"{recipe.name}: step '{step.name}': `answer.send` and `params.response_format` say the same",
                           "leave one of them out")
-    held: dict[str, Any] = {"name": step.name, "schema": reader.schema}
-    if step.answer.send == "strict":
-        held["strict"] = True
-    return {"response_format": {"type": "json_schema", "json_schema": held}}
+    return response_format(step.name, reader.schema, step.answer.send == "strict")
 
 
 @lru_cache(maxsize=16)

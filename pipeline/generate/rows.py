@@ -13,13 +13,14 @@ from pipeline.grid.fill import train_messages
 from pipeline.grid.shots import shown
 from pipeline.json_text import Unread
 from pipeline.marks import Marks
+from pipeline.readers import Reader, Said
 from pipeline.recipe import Recipe
 from pipeline.shapes import Recognised
 from pipeline.store import Dataset
 from pipeline.store.journal import now
 from pipeline.types import Call, Draw, Example, Message, Sample
 
-from .answers import Reader, Said, readers_of, spec_of, variable, variable_of
+from .answers import readers_of, spec_of, variable, variable_of
 from .dialogue import turns_of
 from .questions import Made
 from .transcript import again, provenance, spoken, tools_trained

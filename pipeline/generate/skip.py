@@ -12,13 +12,14 @@ from pipeline.errors import RecipeError
 from pipeline.grid.fill import context_of
 from pipeline.grid.skipping import Entry, skip_entries, skips
 from pipeline.options import own_folder
+from pipeline.readers import Said
 from pipeline.recipe import Recipe
-from pipeline.rules import RowRule, open_rules
+from pipeline.rules import AskRule, RowRule, open_rules
 from pipeline.store.foreseen import Range, sure
 from pipeline.types import Draw, Sample
 from pipeline.words import causes, plural
 
-from .answers import Said, variable
+from .answers import variable
 from .history import of_share
 from .questions import Lost, Made, Outcome, Skipped, Trail
 
@@ -195,6 +196,9 @@ def _rule(entry: Entry, folder: Path | None) -> RowRule[Any, Any] | None:
                           f"synth plugins {entry.rule.name}   says which rules it holds")
     if not isinstance(rule, RowRule):
         raise RecipeError(f"{entry.where}: skip_when: {rule.name} compares rows, and here is one alone",
+                          "it belongs under `curate`")
+    if isinstance(rule, AskRule):
+        raise RecipeError(f"{entry.where}: skip_when: {rule.name} asks a model, on rows that are there",
                           "it belongs under `curate`")
     return rule
 

@@ -11,9 +11,12 @@ from pipeline.engine import BatchHost, Progress
 from pipeline.types import Problem, Sample
 from pipeline.words import plural
 
-from .pairs import TIE
+from .pairs import TIE, TURNED
 from .questions import Writer
 from .skip import note as skip_note
+
+MANY = {TIE: "ties", TURNED: "verdicts that turned with the order"}
+"""Why there was no pair, of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def gaps(unpaired: Counter[str], skipped: Counter[str], wanted: int) -> tuple[st
     """
     found = []
     if unpaired:
-        why = ", ".join(plural(count, reason, "ties" if reason == TIE else reason)
+        why = ", ".join(plural(count, reason, MANY.get(reason, reason))
                         for reason, count in sorted(unpaired.items()))
         found.append(f"{unpaired.total():,} of {wanted:,} draws gave no pair: {why}")
     return (*found, skip_note(skipped, wanted)) if skipped else tuple(found)

@@ -12,10 +12,9 @@ from pipeline.digest import digest
 from pipeline.errors import RecipeError
 from pipeline.json_schema import broken, check_schema, stand_in
 from pipeline.json_text import Unread, json_alone
+from pipeline.readers import Reader, Said, heard
 from pipeline.recipe import Recipe, Same
 from pipeline.types import Call, Message
-
-from .answers import Reader, Said
 
 Tool = Mapping[str, Any]
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -147,7 +146,7 @@ def hear(reader: Reader, call: Call, before: Call | None = None) -> Said:
     """
     if isinstance(reader, Turn):
         return reader.hear(call, before)
-    return reader.read(call.text, cut=call.ended == "length")
+    return heard(reader, call)
 
 
 def _made_up(asked: str, place: int) -> str:

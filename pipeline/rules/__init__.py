@@ -27,9 +27,9 @@ from ..types import Cluster, Finding, Outcome, Pairs, Sample, Scalar
 from ._presets import DEFAULT, Placed, expand, held, resolved
 
 __all__ = [
-    "AnyRule", "CompareRule", "DEFAULT", "Decided", "Decision", "LinkedRule", "Match", "Measured", "OptionFault",
-    "Options", "Place", "RowRule", "Rule", "expand", "held", "kind_and_words", "named", "open_rules", "rank",
-    "resolved",
+    "AnyRule", "AskRule", "Asked", "CompareRule", "DEFAULT", "Decided", "Decision", "LinkedRule", "Match", "Measured",
+    "NOT_ASKED", "OptionFault", "Options", "Place", "RowRule", "Rule", "as_before", "expand", "held", "kind_and_words",
+    "named", "open_rules", "rank", "resolved",
 ]
 
 Measure = TypeVar("Measure", bound=Options)
@@ -95,7 +95,9 @@ class Rule(Generic[Measure, Bounds]):
         bounds: what the measurement is compared with.
         version: raised when `measure` would give another value for the same text.
         compares: whether it looks at several rows together.
-        files: options that may name a file of JSON beside the recipe, and then are what is in it.
+        files: options that may name a file beside the recipe, and then are what is in it.
+        endings: of texts that name one in their place; any text does where it is not said.
+        contents: reads it: JSON, unless a rule says otherwise.
         folder: where relative paths start; the working folder where None.
     """
 
@@ -103,6 +105,8 @@ class Rule(Generic[Measure, Bounds]):
     compares: ClassVar[bool] = False
     models: ClassVar[tuple[type[Options], ...]] = (Options, Options)
     files: ClassVar[tuple[str, ...]] = ()
+    endings: ClassVar[tuple[str, ...]] = ("",)
+    contents: ClassVar[Callable[[Path, str], Any]] = staticmethod(read_schema)
     plugin: str = ""
     item: int = 0
     folder: Path | None = None
@@ -319,12 +323,13 @@ def _plain(name: str) -> str:
 
 def _read_files(kind: type[AnyRule], options: dict[str, Any], place: str, folder: Path | None) -> dict[str, Any]:
     """Options with what is in the files that they name."""
-    named = {key: options[key] for key in kind.files if isinstance(options.get(key), str)}
+    named = {key: value for key in kind.files
+             if isinstance(value := options.get(key), str) and value.endswith(kind.endings)}
     if named and folder is None:
         key, file = next(iter(named.items()))
         raise RecipeError(f"{place}: {key}: {file} lies beside a recipe, and none is named here",
                           f"name the recipe instead of the dataset, or write the {key} itself in its place")
-    return {**options, **{key: read_schema(folder / file, place) for key, file in named.items() if folder}}
+    return {**options, **{key: kind.contents(folder / file, place) for key, file in named.items() if folder}}
 
 
 def _load(name: str, place: str, folder: Path | None) -> type[AnyRule]:
@@ -346,3 +351,6 @@ def rank(sample: Sample) -> tuple[int, str]:
     source = sample.source or {}
     place = source.get("number", source.get("start"))
     return (place if isinstance(place, int) else 0, sample.id)
+
+
+from ._asks import NOT_ASKED, Asked, AskRule, as_before  # noqa: E402 - is made of what stands above

@@ -7,11 +7,9 @@ it and leaves one out. A rule that the recipe names beside a preset stands in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import registry
+from .. import overrides, registry
 from ..errors import RecipeError, did_you_mean
 from ..options import BARE
 from ..sections import Item
@@ -28,15 +26,9 @@ class Placed(NamedTuple):
     nth: int
 
 
-@cache
 def held(preset: str) -> dict[str, dict[str, Any]]:
     """The rules of a preset by printed name, in order, with the options that it sets."""
-    from .. import _yaml
-
-    origin = registry.presets("rules")[preset].origin
-    listed, _ = _yaml.parse(Path(origin).read_text(encoding="utf-8"), origin)
-    items = [Item.model_validate(each) for each in listed]
-    return {registry.resolve("rules", item.name): item.options for item in items}
+    return overrides.held("rules", preset)
 
 
 def expand(items: Sequence[Item], where: Callable[[int], str]) -> list[Placed]:

@@ -142,6 +142,15 @@ def close(dataset: Dataset, model: str) -> Reckoning | None:
     return found
 
 
+def leave_out(dataset: Dataset, calls: int, input_tokens: int, output_tokens: int, usd: float) -> None:
+    """Takes what rules that ask have spent out of the open bill, where there is one: it is no part of it."""
+    noted = _section(dataset)
+    if calls and noted.get("before") and noted.get("came") is None:
+        more = {"calls": calls, "input_tokens": input_tokens, "output_tokens": output_tokens, "usd": usd}
+        before = {key: noted["before"].get(key, 0) + more[key] for key in more}
+        dataset.note(SECTION, {**noted, "before": before})
+
+
 def count_kept(dataset: Dataset, kept: int) -> Reckoning | None:
     """Notes how many rows curation keeps beside the last bill that was closed, and returns both."""
     found = reckon(dataset)

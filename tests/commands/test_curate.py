@@ -10,6 +10,7 @@ import pytest
 from pipeline.commands import main
 from pipeline.commands.curate import rules_of
 from pipeline.errors import RecipeError
+from tests.commands.test_curate_proposed import commands
 from tests.curate.test_curate import OWN
 
 TEXTS = ["short", "I'm sorry, but I can't help with that request today.", "The ferry leaves at six, without the goat."]
@@ -225,7 +226,7 @@ def test_what_another_bound_would_decide(ferry: Path, capsys: pytest.CaptureFixt
     assert lines[2].split() == ["length", "1", "0", "1", "0"]
     assert "no longer length: 5 bytes < 10" in lines[4]
     assert said.err.splitlines()[-1] == (
-        "next   synth curate ferry --rule 'length: {unit: bytes, min: 5}' --rule refusal   # decides so")
+        "next   synth curate ferry --rule 'length: {min: 5, unit: bytes}' --rule refusal   # decides so")
     assert main(["curate", "ferry", "--what-if", "length.min=5", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["now"]["kept"], told["then"]["kept"], told["changed"]) == (1, 2, {"back": 1, "gone": 0})
@@ -352,16 +353,18 @@ def test_a_bound_of_a_preset_is_proposed_within_the_preset(ferry: Path, capsys: 
     assert main(["curate", "ferry"]) == 0
     capsys.readouterr()
     assert main(["curate", "ferry", "--what-if", "length.min=800"]) == 0
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("decides so, once the recipe says curate: [sft: {length: {min: 800}}]")
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2] == "write  the recipe: curate: [sft: {length: {min: 800}}]"
+    assert said[-1].startswith("next   synth curate ferry --set curate.length.min=800   # decides so for once")
     recipe = ferry.parent.parent / "ferry.yaml"
     recipe.write_text((ferry / "recipe.yaml").read_text()
                       + "curate: [sft: {pii: off, length: {max: 9000}}, finish_reason]\n")
     assert main(["curate", "ferry"]) == 0
     capsys.readouterr()
     assert main(["curate", "ferry", "--what-if", "length.min=800"]) == 0
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("says curate: [sft: {pii: false, length: {max: 9000, min: 800}}, finish_reason]")
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2].startswith("write  ferry.yaml:")
+    assert said[-2].endswith(": curate: [sft: {pii: false, length: {max: 9000, min: 800}}, finish_reason]")
 
 
 def test_rules_of_the_command_line_say_what_they_replace(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,7 +378,8 @@ def test_the_rows_behind_the_table_can_be_listed(ferry: Path, capsys: pytest.Cap
     rules = ["--rule", "length: {min: 30, unit: words}", "--rule", "refusal"]
     assert main(["curate", "ferry", *rules]) == 3
     said = capsys.readouterr().err
-    assert "synth inspect ferry --where \"dropped_by == ['length']\"   those that only length drops" in said
+    assert "synth inspect ferry --where \"dropped_by == ['length']\"  " in said
+    assert "   those that only length drops\n" in said
     for where, count in (("dropped_by == ['length']", 2), ("'length' in dropped_by and 'refusal' in dropped_by", 1)):
         assert main(["inspect", "ferry", "--where", where, "--json"]) == 0
         assert len(json.loads(capsys.readouterr().out)) == count
@@ -458,3 +462,35 @@ def test_no_row_may_be_like_one_of_another_file(copies: Path, capsys: pytest.Cap
     assert main(["curate", "copies", "--against", "evil.jsonl"]) == 4
     assert "evil.jsonl" in capsys.readouterr().err
     assert main(["curate", "copies", "--against", "eval.jsonl", "--undo"]) == 2
+
+
+def test_rows_like_another_files_are_counted_apart_from_clusters(
+    copies: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["curate", "copies", "--against", "eval.jsonl", "--rule", "near_duplicate: {threshold: 0.7}"]) == 0
+    said = capsys.readouterr().err
+    assert "against eval.jsonl: 1 row is like one of its rows\n" in said
+    assert main(["curate", "copies", "--against", "eval.jsonl", "--rule", "near_duplicate", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["against"] == {"eval.jsonl": 1}
+    assert main(["curate", "copies", "--what-if", "near-duplicate.threshold"]) == 0
+    said = capsys.readouterr().err
+    assert "pairs are stored from 0.7 on\n" in said
+    lower = next(words for words in commands(said) if "near-duplicate.threshold=0.6" in words)
+    assert main(lower) == 0
+
+
+def test_the_links_of_all_clusters_are_told_beside_the_largest(
+    workdir: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = " ".join(f"other{number}" for number in range(40))
+    texts = [STORY, f"{STORY} and so on to the very end of it", other, f"{other} once more", f"{other} twice more"]
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert main(["import", "many", "rows.jsonl", "--completion", "text"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "many", "--rule", "near_duplicate", "--json"]) == 0
+    first, second = (each["weakest"]["jaccard"] for each in json.loads(capsys.readouterr().out)["clusters"][
+        "near-duplicate"])
+    assert main(["curate", "many", "--rule", "near_duplicate"]) == 0
+    assert (f"2 clusters of 5 rows, weakest links from {min(first, second):.2f} to {max(first, second):.2f}; "
+            f"the largest has 3 rows, weakest link {first:.2f}" in capsys.readouterr().err)
+    assert first != second

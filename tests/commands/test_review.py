@@ -210,9 +210,29 @@ def test_no_bound_is_suggested_where_all_may_pass(words: Path, capsys: pytest.Ca
     capsys.readouterr()
     assert main(["curate", "words", "--calibrate", "length"]) == 0
     said = capsys.readouterr()
-    assert "no bound of length: every labelled row may pass, with precision 0.95; that is enough" in said.out
+    assert "no bound of length: where every row passes, precision is 0.95, which is enough" in said.out
+    assert not any(line.endswith("suggested") for line in said.out.splitlines())
+    assert "length.min=" not in said.out, "one story: no bound is named beside it"
+    assert "where every row passes it differs from the labels on 2 rows:" in said.out
     assert "a person picked" not in said.err, "all rows are labelled: none is left that could be otherwise"
     assert said.err.splitlines()[-1].startswith("next   synth review words --by length")
+
+
+def test_where_no_bound_is_better_than_none_the_table_and_the_rows_say_the_same(
+    words: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [f"{name},{int(number == 1 or number % 3 != 1)}" for number, name in enumerate(ids(words), 1)]
+    Path("labels.csv").write_text("id,label\n" + "\n".join(rows))
+    assert main(["review", "words", "--labels", "labels.csv"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "words", "--calibrate", "length", "--precision", "1"]) == 0
+    said = capsys.readouterr()
+    assert "no bound of length: where every row passes, precision is 0.68, and no bound reaches 1 or" in said.out
+    assert "suggested" not in said.out.replace("  suggested  no bound", "")
+    assert "where every row passes it differs from the labels on 13 rows" in said.out
+    assert main(["curate", "words", "--calibrate", "length", "--precision", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["chosen"]["all"], found["move"], found["decides"]) == (True, "", [])
 
 
 def test_the_next_command_where_labels_are_missing(words: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import registry, rules
-from pipeline.rules import AnyRule, CompareRule, Decision, Measured, Options, RowRule, open_rules
+from pipeline.digest import call_id
+from pipeline.rules import AnyRule, AskRule, CompareRule, Decision, Measured, Options, RowRule, open_rules
 from pipeline.sections import Item
-from pipeline.types import Sample
+from pipeline.types import Call, Sample
 
-OPTIONS: dict[str, dict[str, Any]] = {"length": {"unit": "words", "min": 2, "max": 50}, "turns": {"min": 2}}
+OPTIONS: dict[str, dict[str, Any]] = {"length": {"unit": "words", "min": 2, "max": 50}, "turns": {"min": 2},
+                                      "judge": {"rubric": "Is it funny?", "min": 3}}
 """What a rule cannot do without."""
 
 texts = st.one_of(
@@ -42,7 +45,13 @@ def rule_of(name: str) -> AnyRule:
 
 
 def kinds(compares: bool) -> list[str]:
-    return [name for name in registry.plugins("rules") if registry.load("rules", name).compares is compares]
+    return [name for name in registry.plugins("rules")
+            if registry.load("rules", name).compares is compares and name not in asking()]
+
+
+def asking() -> list[str]:
+    """Rules that ask a model."""
+    return [name for name in registry.plugins("rules") if issubclass(registry.load("rules", name), AskRule)]
 
 
 def test_the_first_line_of_a_rule_is_a_whole_sentence() -> None:
@@ -89,6 +98,33 @@ def test_a_row_rule_has_one_finding_for_any_row(name: str, sample: Sample) -> No
         assert 0 <= start < end
 
 
+@pytest.mark.parametrize("name", asking())
+@settings(max_examples=40, deadline=None)
+@given(sample=rows, said=texts)
+def test_a_rule_that_asks_measures_nothing_by_itself_and_reads_any_answer(name: str, sample: Sample, said: str) -> None:
+    rule = rule_of(name)
+    assert isinstance(rule, AskRule)
+    before = str(sample)
+    asked = rule.messages(sample)
+    assert asked == rule_of(name).messages(sample)  # type: ignore[union-attr]
+    assert asked is None or call_id("host", "chat", {"messages": asked, **rule.parameters()})
+    unknown = rule.finding(sample)
+    assert (unknown.value, unknown.outcome) == (None, "unmeasured")
+    assert unknown.reason
+    message = {"role": "assistant", "content": said}
+    call = Call("c", "host", {}, 0, message, "stop", None, "m", 0.0, None, 1, "2026-11-28T00:00:00Z")
+    found = rule.read(sample, call)
+    assert (found.value is None) == (found.outcome == "unmeasured"), "what cannot be read is no score"
+    assert found.reason
+    assert found.calls == ("c",)
+    assert rule.finding(sample, earlier=found).outcome == found.outcome
+    good = rule.reader.stand_in()
+    there = rule.read(sample, replace(call, message={**message, "content": good.text}))
+    assert there.outcome in ("keep", "drop", "flag")
+    assert there == rule.finding(sample, earlier=there), "decided anew, it says the same"
+    assert str(sample) == before, "no rule changes a row"
+
+
 @pytest.mark.parametrize("name", kinds(compares=True))
 @settings(max_examples=40, deadline=None)
 @given(samples=st.lists(rows, max_size=8, unique_by=lambda sample: sample.id), random=st.randoms())
@@ -108,7 +144,7 @@ def test_a_comparison_does_not_depend_on_the_order_of_rows(name: str, samples: l
     assert not list(rule.compare(iter(samples), held)), "what a person keeps is kept"
 
 
-@pytest.mark.parametrize("name", [*kinds(False), *kinds(True)])
+@pytest.mark.parametrize("name", [*kinds(False), *kinds(True), *asking()])
 def test_a_rule_explains_itself_and_its_options(name: str) -> None:
     kind = registry.load("rules", name)
     assert registry.plugins("rules")[name].summary

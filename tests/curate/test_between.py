@@ -34,7 +34,7 @@ def test_what_the_last_curation_changed(dataset: Dataset) -> None:
     assert [(change.sample, change.state) for change in found.changes] == [("a", "kept"), ("b", "dropped")]
     assert [change.why.split(":")[0] for change in found.changes] == ["length", "refusal"]
     assert found.changed == (1, 1)
-    assert found.differences == ["length left out", "refusal added"]
+    assert found.differences == ["refusal added", "length left out"]
     assert found.unjudged == 0
 
 

@@ -53,7 +53,7 @@ def test_what_a_bound_would_keep_and_how_well_the_rule_does_now(words: Dataset) 
     assert found.chosen.low <= 12 <= found.chosen.high
     assert found.wrong == []
     assert found.move == "length.min=12"
-    assert found.rules[0] == "length: {unit: words, min: 12}"
+    assert found.words[:2] == ["--rule", "length: {min: 12, unit: words}"]
     assert found.length is not None
     assert found.length.verdict == "itself"
     assert sum(part.rows for part in found.strata) == 40
@@ -103,7 +103,7 @@ def test_the_recipes_line_is_named(words: Dataset, tmp_path: Path) -> None:
     curate(words, recipe.curate, recipe)
     ((place, line),) = calibrate(words, "length", recipe).decides
     assert place.endswith("plots.yaml:7")
-    assert line == "length: {unit: words, min: 12}"
+    assert line == "length: {min: 12, unit: words}"
 
 
 @pytest.mark.parametrize(("text", "words_", "hint"), [

@@ -92,7 +92,8 @@ def test_several_bounds_and_the_second_rule_of_a_kind(dataset: Dataset) -> None:
     found = what_if(dataset, ["length.min=3", "length_2.max=50"], None)
     assert list(map(str, found.moved)) == ["length.min 20 -> 3", "length-2.max 200 -> 50"]
     assert found.curation.tally.by_rule == {"length-2": 1}
-    assert found.rules == ["length: {unit: chars, min: 3}", "length: {unit: bytes, max: 50}"]
+    assert found.proposal.words == ["--rule", "length: {min: 3, unit: chars}", "--rule",
+                                    "length: {max: 50, unit: bytes}"]
 
 
 def test_words_are_moved_too(dataset: Dataset) -> None:
@@ -113,7 +114,8 @@ def test_a_recipe_says_where_to_write_it(dataset: Dataset, tmp_path: Path) -> No
     fill(dataset, [row("a", "short"), row("b", STORY)])
     curate(dataset, recipe.curate, recipe)
     found = what_if(dataset, ["length.min=800"], recipe)
-    assert found.decides == [("plots.yaml:7", "length: {unit: chars, min: 800}")]
+    assert found.proposal == ([("plots.yaml:7", "length: {min: 800, unit: chars}")], [
+        "--set", "curate.length.min=800"])
     assert found.curation.tally.kept == 0
     assert found.curation.tally.errors_by_rule == {"goats": 1}
 
@@ -125,23 +127,26 @@ def test_a_rule_of_ones_own_is_proposed_by_its_path(dataset: Dataset, tmp_path: 
     recipe = parse_recipe(text, tmp_path / "plots.yaml")
     fill(dataset, [row("a", "short"), row("b", STORY)])
     curate(dataset, recipe.curate, recipe)
-    assert what_if(dataset, ["long-goats-2.min=30"], recipe).decides == [
+    assert what_if(dataset, ["long-goats-2.min=30"], recipe).proposal.lines == [
         ("plots.yaml:8", "{rule: ./long_goats.py, min: 30}")]
-    curate(dataset, recipe.curate, recipe, "--rule {}".format)
+    given = [Item(name="./long_goats.py", options={"min": least}) for least in (4, 5)]
+    curate(dataset, given, recipe, "--rule {}".format)
     found = what_if(dataset, ["long-goats-2.min=30"], recipe)
-    assert found.rules == ["{rule: ./long_goats.py, min: 3}", "{rule: ./long_goats.py, min: 30}"]
-    proposed = [Item.model_validate(parse(rule, "--rule")[0]) for rule in found.rules]
+    assert found.proposal == ([], ["--rule", "{rule: ./long_goats.py, min: 4}", "--rule",
+                                   "{rule: ./long_goats.py, min: 30}"])
+    proposed = [Item.model_validate(parse(rule, "--rule")[0]) for rule in found.proposal.words[1::2]]
     assert curate(dataset, proposed, recipe).tally.by_rule == {"long-goats-2": 1}
 
 
 @pytest.mark.parametrize(("text", "message", "hint"), [
     ("lenght.min=3", "no rule 'lenght' in the last curation", "did you mean 'length'?"),
     ("length.mn=3", "length has no bound 'mn'", "did you mean 'min'?"),
-    ("length=3", "no bound in 'length=3'", "it moves length.min (20), length.max (none), exact-duplicate.keep (first)"),
+    ("length=3", "no bound in 'length=3'",
+     "it moves length.min (20), length.max (none)\nsynth curate plots --what-if length.min"),
     ("length.min=abc", "length: min: a whole number is wanted here", ""),
     ("length.max=3", "length: min 20 is above max 3", ""),
-    ("length.unit=words", "length.unit changes what is measured", "--rule 'length: {unit: words, min: 20}'"),
-    ("exact_duplicate.keep", "compares rows, each value anew", "--what-if exact-duplicate.keep=first"),
+    ("length.unit=words", "length.unit changes what is measured", "--rule 'length: {min: 20, unit: words}'"),
+    ("exact_duplicate.keep", "compares rows, each value anew", "--what-if exact-duplicate.keep=longest"),
 ])
 def test_what_cannot_be_moved_is_said_with_what_can(dataset: Dataset, text: str, message: str, hint: str) -> None:
     fill(dataset, [row("a", "short")])

@@ -12,9 +12,9 @@ import pytest
 from pipeline.errors import CapReached, DataError, ProviderError, RecipeError
 from pipeline.evaluate import How, Options, evaluate, plan_evaluation
 from pipeline.recipe import Recipe, parse_recipe
-from pipeline.run import writer_for
 from pipeline.settings import PriceEntry, Settings
 from pipeline.store import Dataset
+from pipeline.writers import writer_for
 from tests.evaluate import tuned
 from tests.servers import Server
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.generate.answers import Json, Labels, Number, variable
+from pipeline.generate.answers import variable
 from pipeline.json_text import Unread, json_in
+from pipeline.readers import Json, Labels, Number
 
 LABELS = Labels(["Positive", "negative", "not sure"])
 VALUES = st.recursive(

@@ -97,6 +97,15 @@ def test_a_judge_who_always_says_a_is_no_winner_in_both_orders(court: Court) -> 
     assert [ref.role for ref in court.rows()[0].calls].count("judge") == 2
 
 
+def test_verdicts_that_turn_with_the_order_are_told_apart_from_ties(court: Court) -> None:
+    court.edit("judge: {user", "judge: {both_orders: true, user")
+    court.verdict = lambda prompt, turn: "B" if "baker" in prompt else "tie" if "nurse" in prompt else (
+        court.bold(prompt, turn))
+    done = court.run()
+    assert done.standing == 6
+    assert "6 of 12 draws gave no pair: 3 ties, 3 verdicts that turned with the order" in done.notes
+
+
 def test_ties_and_equal_answers_make_no_pair_and_are_counted(court: Court) -> None:
     court.verdict = lambda prompt, turn: "Tie." if "baker" in prompt else court.bold(prompt, turn)
     script = court.script

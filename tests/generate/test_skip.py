@@ -288,6 +288,7 @@ def test_skipped_draws_do_not_count_under_the_floor_and_failures_do(tales: Folde
     ("refusl", "'refusl' in skip_when 'refusl' is not known", "did you mean 'refusal'?"),
     ('"answer|length < 80"', "'answer' in skip_when 'answer|length < 80' is not answered by then", ""),
     ("near_duplicate", "near-duplicate compares rows, and here is one alone", "curate"),
+    ("{judge: {rubric: Funny}}", "judge asks a model, on rows that are there", "curate"),
     ("{length: {min: 80}}", "which unit?", ""),
     ("{lenght: {min: 80, unit: chars}}", "unknown rule 'lenght'", "did you mean 'length'?"),
     ('"premise|length <"', "unexpected 'end'", ""),

@@ -14,10 +14,10 @@ from pipeline.export import export
 from pipeline.generate import Options, generate
 from pipeline.locate import open_recipe
 from pipeline.report import write_report
-from pipeline.run import writer_for
 from pipeline.settings import Settings
 from pipeline.starters import copy_starter
 from pipeline.store import Dataset
+from pipeline.writers import writer_for
 from tests.report.reading import Page, read
 
 
