@@ -26,6 +26,7 @@ from pipeline.store.verdicts import findings_bytes, verdict_line
 from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
 from pipeline.views import asks_anew
 
+from .anew import follow
 from .asking import Ask, Asking, asks
 from .columns import Columns, columns_of, texts_of
 from .linked import linked, ready
@@ -261,21 +262,9 @@ class _Run:
             found = {match.sample: match for match in matches}
         except Exception as error:  # a rule may be anyone's: its fault is a record on the rows it was to compare
             self.broken[rule.name] = f"{type(error).__name__}: {error}"[:300]
-        found |= {match.sample: match for match in self._follow(found)}
+        found |= follow(found, self.anew, self.standing - self.held)
         self.matches[rule.name] = found
         self.standing -= {name for name, match in found.items() if match.outcome == "drop"} - self.held
-
-    def _follow(self, found: dict[str, Match]) -> Iterator[Match]:
-        """Rows that give their parent's answer to another prompt go with it: what is wrong with it is wrong with them.
-
-        They are compared by their prompts, so that a rule would keep an answer that it drops elsewhere.
-        """
-        for child in sorted(self.standing & self.anew.keys() - self.held - found.keys()):
-            line = [child]
-            while (parent := self.anew.get(line[-1])) is not None and parent not in line:
-                line.append(parent)
-            if (match := found.get(line[-1])) is not None and match.outcome == "drop":
-                yield match._replace(sample=child, cluster="", reason=f"asks {line[-1]} in other words: {match.reason}")
 
     def _still(self) -> Iterator[Sample]:
         return (sample for sample in self.dataset.samples() if sample.id in self.standing)
