@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from pipeline.rules import Match
+from pipeline.types import Sample
+from pipeline.views import asks_anew
+
+
+def note_anew(sample: Sample, anew: dict[str, str]) -> None:
+    """Puts a row that is one of them beside its parent."""
+    if sample.parent is not None and asks_anew(sample):
+        anew[sample.id] = sample.parent
 
 
 def follow(found: Mapping[str, Match], anew: Mapping[str, str], standing: Set[str]) -> dict[str, Match]:

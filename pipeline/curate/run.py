@@ -24,9 +24,8 @@ from pipeline.store import Dataset
 from pipeline.store.pairs import Measured, RowsDigest
 from pipeline.store.verdicts import findings_bytes, verdict_line
 from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
-from pipeline.views import asks_anew
 
-from .anew import follow
+from .anew import follow, note_anew
 from .asking import Ask, Asking, asks
 from .columns import Columns, columns_of, texts_of
 from .linked import linked, ready
@@ -215,8 +214,7 @@ class _Run:
                 self.refused.add(sample.id)
             if sample.parent is not None and sample.provenance.get("replaces") == sample.parent:
                 parents[sample.id] = sample.parent
-            if sample.parent is not None and asks_anew(sample):
-                self.anew[sample.id] = sample.parent
+            note_anew(sample, self.anew)
         self._replace(parents)
 
     def _replace(self, parents: dict[str, str]) -> None:
@@ -262,8 +260,7 @@ class _Run:
             found = {match.sample: match for match in matches}
         except Exception as error:  # a rule may be anyone's: its fault is a record on the rows it was to compare
             self.broken[rule.name] = f"{type(error).__name__}: {error}"[:300]
-        found |= follow(found, self.anew, self.standing - self.held)
-        self.matches[rule.name] = found
+        self.matches[rule.name] = found = found | follow(found, self.anew, self.standing - self.held)
         self.standing -= {name for name, match in found.items() if match.outcome == "drop"} - self.held
 
     def _still(self) -> Iterator[Sample]:
@@ -382,11 +379,10 @@ def _judged_row(
         decided = reviewed(review, sample)
         findings = b",".join(part for part in (findings, findings_bytes([decided])) if part)
         spoke += [(decided.rule, decided.outcome, decided.reason)] if decided.outcome == "drop" else []
-    draw = sample.provenance.get("draw")
+    draw, cell = sample.provenance.get("draw"), {axis: str(value) for axis, value in sample.cell.items()}
     return _Row(
         sample.id, verdict.digest if verdict else sample.digest, findings, spoke,
-        str(review["action"]) if review else None, aside,
-        {axis: str(value) for axis, value in sample.cell.items()}, sample.answer[:200],
+        str(review["action"]) if review else None, aside, cell, sample.answer[:200],
         (verdict.state, against(verdict.findings)) if verdict else earlier, draw if isinstance(draw, str) else None,
         verdict is None and earlier is not None, verdict is not None and before != (review or {}).get("action"),
         columns,
