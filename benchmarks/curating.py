@@ -1,11 +1,16 @@
 """Row rules beside orjson's parse of the same rows, in pairs: microseconds a row, and each rule's share.
 
     python benchmarks/curating.py [PRESET,RULE,...] [ROWS] [ROUNDS]
+    python benchmarks/curating.py --command ROWS [FILE.jsonl]
 
 Rows are passages of SYNTH_SHARED or ../shared/data (curation/base.jsonl.gz), joined to some 1.5 kB; where that is
 absent, invented prose. A pair is the parse of all rows and their way through all rules, one behind the other, so that a
 busy machine slows both alike; seconds are of CPU, of one core. Rules on a row share its words and its kind, as in
 `synth curate`; the table says what each adds in its turn. Rules that compare rows are not run.
+
+`--command` is `synth curate` itself with all of the preset `sft`, on rows of `corpus.py` (or of a file that it made),
+from the command to verdicts.jsonl: wall, CPU of all its processes, peak memory of the first one; then what reading,
+parsing and writing the same rows takes orjson, and what each row rule takes of theirs.
 """
 
 from __future__ import annotations
@@ -13,8 +18,11 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import re
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,11 +88,54 @@ def opened(names: str) -> list[AnyRule]:
     return open_rules(items)
 
 
-def main(names: str = "sft", rows: int = 1000, rounds: int = 5) -> None:
+def command(rows: int, file: str | None = None) -> None:
+    """The whole command, beside its floor and the shares of its rules."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(file).resolve() if file else Path(folder, "corpus.jsonl")
+        if file is None:
+            maker = str(Path(__file__).with_name("corpus.py"))
+            subprocess.run([sys.executable, maker, str(rows), str(source)], check=True)
+        part = Path(folder, "rows.jsonl")
+        with source.open("rb") as lines, part.open("wb") as out:
+            out.writelines(line for line, _ in zip(lines, range(rows), strict=False))
+        synth = [sys.executable, "-m", "pipeline"]
+        subprocess.run([*synth, "import", "rows", str(part)], cwd=folder, check=True, capture_output=True)
+        wall, cpu, peak = measured([*synth, "curate", "rows"], folder)
+        samples = Path(folder, "datasets", "rows", "samples.jsonl")
+        begin = time.process_time()
+        with samples.open("rb") as lines, Path(folder, "copy").open("wb") as out:
+            out.writelines(orjson.dumps(orjson.loads(line)) + b"\n" for line in lines)
+        floor = time.process_time() - begin
+        size = samples.stat().st_size // rows
+        told = f"{rows / wall:,.0f} | {wall:.1f} | {cpu:.1f} | {peak} | {floor:.1f} | {cpu / floor:.0f}"
+        print("| rows | bytes a row | rows/s | s of wall | s of CPU | peak MB | orjson's s | ratio |")
+        print("|---" * 8 + "|")
+        print(f"| {rows:,} | {size:,} | {told} |\n")
+        with samples.open("rb") as lines:
+            main("sft", 0, 3, [orjson.dumps(orjson.loads(line)["messages"]) for line, _ in zip(lines, range(1000))])
+
+
+def measured(words: list[str], folder: str) -> tuple[float, float, int]:
+    """Seconds of wall, of CPU of a command and all that it started, and the most MB of the command itself."""
+    begin, peak = time.perf_counter(), 0
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        said = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+        peak = int(said[1]) if said else peak
+        time.sleep(0.1)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{words} ended with {process.returncode}")
+    return time.perf_counter() - begin, used.ru_utime + used.ru_stime, peak // 1024
+
+
+def main(names: str = "sft", rows: int = 1000, rounds: int = 5, given: list[bytes] | None = None) -> None:
     """A line for each rule, then all of them beside the parse."""
     rules = [rule for rule in opened(names) if isinstance(rule, RowRule)]
-    lines = [orjson.dumps([{"role": "user", "content": "Tell me."}, {"role": "assistant", "content": text}])
-             for text in texts(rows)]
+    lines = given or [orjson.dumps([{"role": "user", "content": "Tell me."}, {"role": "assistant", "content": text}])
+                      for text in texts(rows)]
+    rows = len(lines)
     timed(rules, lines[:50])  # opens files, compiles patterns
     found = [timed(rules, lines) for _ in range(rounds)]
     each = [statistics.median(spent[place] for _, spent in found) / rows * 1e6 for place in range(len(rules))]
@@ -99,4 +150,7 @@ def main(names: str = "sft", rows: int = 1000, rounds: int = 5) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:]))
+    if sys.argv[1:2] == ["--command"]:
+        command(int(sys.argv[2]), *sys.argv[3:4])
+    else:
+        main(*sys.argv[1:2], *map(int, sys.argv[2:]))

@@ -28,6 +28,8 @@ _PAIR = re.compile(
     "[\xc2-\xf4А-я–—√¬‚├┬Γ╧╤╪┘╫╨][^\x00-\x7f\xc0-\xffА-яЁёІіЇЄє’]|[–—√¬‚├┬Γ╧╤╪┘╫╨][\x80-\uffff]|[РС][Іі]"
     "|\xc3[^A-Za-z\xa0-\xff]|ï")
 """The same, roughly and fast."""
+_LEADS = re.compile("[\xc2-\xf4А-я–—√¬‚├┬Γ╧╤╪┘╫╨ï]")
+"""With one of these it begins."""
 _HIDDEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u202a-\u202e]")
 _FLOOD = re.compile(f"{_HIDDEN.pattern}{{4,}}")
 _SPACED = re.compile(f"[{THAI}{TIBETAN}]")
@@ -47,7 +49,8 @@ def broken_places(text: str) -> list[Span]:
     if printable and text.isascii():
         return []
     found = [] if printable and "\ufffd" not in text else [each.span() for each in _LOST.finditer(text)]
-    if not text.isascii() and _PAIR.search(text) and _DOUBTFUL.search(text):
+    lead = None if text.isascii() else _LEADS.search(text)
+    if lead and _PAIR.search(text, lead.start()) and _DOUBTFUL.search(text):
         found += _mojibake(text)
     if not printable and _HIDDEN.search(text):
         found += _hidden(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import unicodedata
 from typing import Any
@@ -14,6 +13,9 @@ CALL_SCHEME = 1
 
 ID_LENGTH = 26
 """Characters of an id: 130 bits, so that 10^12 ids collide with a chance of about 10^-15."""
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
+_SHIFTS = range(10 * (ID_LENGTH // 2 - 1), -1, -10)
 
 NOT_IN_THE_ANSWER = frozenset(
     {
@@ -73,8 +75,8 @@ def digest(*parts: Any) -> str:
 
 def digest_bytes(data: bytes) -> str:
     """26 characters of lower-case base32 sha256 over raw bytes."""
-    first = hashlib.sha256(data).digest()[:20]  # base32 goes by 5 bytes: all that 26 characters need
-    return base64.b32encode(first).decode("ascii")[:ID_LENGTH].lower()
+    bits = int.from_bytes(hashlib.sha256(data).digest()[:17], "big") >> 6  # 130 of 136
+    return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
 
 def call_id(namespace: str, kind: str, body: dict[str, Any], repeat: int = 0) -> str:
@@ -109,4 +111,6 @@ def text_key(text: str) -> bytes:
 def normal_text(text: str) -> str:
     """NFC, case-folded, white space collapsed: what two texts share when only layout differs."""
     same = text if text.isascii() else unicodedata.normalize("NFC", text)
+    if same.isprintable() and "  " not in same and same[:1] != " " and same[-1:] != " ":
+        return same.casefold()  # no white space but single spaces
     return " ".join(same.casefold().split())

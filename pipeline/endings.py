@@ -41,13 +41,15 @@ _NO_MARKS = re.compile(f"[{THAI}{TIBETAN}]")
 _ONE, _NUMBER = re.compile(r"\(?1[.)] ?\S"), re.compile(r"(?:^|(?<=\s))\(?(\d{1,3})[.)](?=\s+\S)")
 _BARE_ITEM = re.compile(r"\n[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]*(?:\*\*)?$")
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]+\S", re.MULTILINE)
-_ENDED = re.compile(r"[.!?…。！？؟।][\"'”’»)\]*_]*(?:\s|$)|[。！？]")
+_ENDED = re.compile(r"[.!?…。！？؟।](?:[\"'”’»)\]*_]*(?:\s|$)|(?<=[。！？]))")
 _SIGNED = re.compile(
     r"(?:regards|sincerely|love|best|yours|cheers|thanks|thank you|respectfully|warmly|cordially|faithfully|truly"
     r"|wishes|hugs|xoxo|grüße|grüßen|cordialement|saludos|saluti)(?: \w+)?\W*$", re.IGNORECASE)
 _AUTHOR = re.compile(r"(?:[-–—~]|by)\s?[A-Z][\w.’' ]{1,40}$")
 _ADDRESS = re.compile(r"(?:https?://|www\.|@|#)\S*$|\.(?:com|org|net|edu|gov|io)(?:/\S*)?$|\\\S*$")
 _JSON_HEAD = re.compile(r"(?:```(?:json)?\s*)?(?:\{\s*\"|\[\s*[\"{\[\d])")
+_AUTHOR_CHARS = 46
+"""More than `_AUTHOR` finds."""
 _LAST_WORD = re.compile(r"(?:(?<=[\s(“\"*_—–])|^)[^\W\d_]+(?:['’][^\W\d_]+)?$")
 _CHOICE = re.compile(r"\([A-Ea-e1-5]\)\s?[^()]{1,80}$")
 
@@ -111,8 +113,8 @@ def _without_mark(body: str, last: str) -> Ending:
         return Ending("maybe", "ends in a colon", at)
     if last in "([{“„«（「":
         return Ending("cut", "ends in an opening bracket or quotation mark", len(body) - 1)
-    word = _LAST_WORD.search(line)
-    count = len(line.split())
+    pieces = line.split()
+    word, count = _LAST_WORD.search(pieces[-1]) if pieces else None, len(pieces)
     if kind == "list" and count <= BRIEF and (found := _of_list(body, at)).grade == "cut":
         return found
     if word and word[0] in _joining() and count > 2 and _of_its_language(word[0], line):
@@ -122,7 +124,9 @@ def _without_mark(body: str, last: str) -> Ending:
 
 def _plain(body: str, line: str, at: int, kind: str) -> Ending:
     """How a text ends whose last word could be the last one of a sentence."""
-    brief = _AUTHOR.search(line) or _ADDRESS.search(line) or _CHOICE.search(line)
+    piece = len(line) - len(line.rsplit(None, 1)[-1])  # an address has no space
+    brief = (_AUTHOR.search(line, max(0, len(line) - _AUTHOR_CHARS)) or _ADDRESS.search(line, piece)
+             or _CHOICE.search(line))
     if kind == "list" and not brief:
         return _of_list(body, at)
     if kind in ("list", "verse") or not is_open(body) or brief or _is_numbered(body):

@@ -10,10 +10,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 from .checksums import TEST_CARDS, base58, bech32, iban, ibans, issuer, nhs, ssn
+from .views import lowered, one_of
 
 Kind = Literal["login", "email", "iban", "crypto", "card", "ssn", "ip", "mac", "nhs", "document", "phone"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -47,6 +47,9 @@ _SSN_WORD = re.compile(r"\bssn\b|social\s+security", re.IGNORECASE)
 _SAMPLE_SSN = frozenset({"078051120", "219099999", "123456789", "111111111", "123121234"})
 """The two that were printed as samples (SSA, Meet the most misused SSN), and those that everybody types."""
 _IP4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_DOTTED = re.compile(r"\.[0-9]{1,3}\.")
+_COLONS, _PAIRED = re.compile(":[0-9A-Fa-f]{0,4}:"), (re.compile(":[0-9A-Fa-f]{2}:"), re.compile("-[0-9A-Fa-f]{2}-"))
+"""What stands within addresses, and takes a moment to look for."""
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{1,4}(?::{1,2}[0-9A-Fa-f]{1,4}){2,7}(?![\w:])")
 _IP_WORD = re.compile(
     r"\bips?\b|address|server|host|client|ping|dns|gateway|router|network|://|visitor|login", re.IGNORECASE)
@@ -119,17 +122,17 @@ def find(
         reserved: also what is published as an example and belongs to nobody.
     """
     mail, gate = "@" in text, _GATE.search(text) if has_digit(text) else None
-    has = {"mail": mail, "number": gate is not None, "colons": text.count(":") > 2 or text.count("-") > 4}
-    has["ip"] = gate is not None or has["colons"]
-    if not any(has.values()):
+    colons = text.count(":") > 2 or text.count("-") > 4
+    if not (mail or gate or colons):
         return []
-    start = gate.start() if gate else 0
-    finders: dict[str, tuple[str, _Finder]] = {**_FINDERS, "phone": ("number", partial(_phones, regions=regions))}
+    has = {"mail": mail, "number": gate is not None, "colons": colons, "ip": gate is not None or colons}
+    start, digits = gate.start() if gate else 0, sum(map(text.count, _DIGITS)) if gate else 0
     found: list[Span] = []
-    for kind in KINDS:
-        needs, finder = finders[kind]
-        if kind in kinds and has[needs]:
+    for kind, (needs, least, finder) in _FINDERS.items():
+        if has[needs] and digits >= least and kind in kinds:
             found += [span for span in finder(text, start) if not claimed(span, found)]
+    if gate and digits >= 7 and "phone" in kinds:
+        found += [span for span in _phones(text, start, regions) if not claimed(span, found)]
     return sorted(span for span in found if reserved or not span.reserved)
 
 
@@ -235,7 +238,7 @@ def _said(word: re.Pattern[str], text: str, start: int) -> bool:
 
 
 def _ips(text: str, start: int) -> Iterator[Span]:
-    if text.count(".") > 2:
+    if text.count(".") > 2 and _DOTTED.search(text, start):
         for found in _IP4.finditer(text, start):
             before, after = text[max(0, found.start() - 1):found.start()], text[found.end():found.end() + 2]
             longer = after[:1].isalnum() or (after[:1] == "." and after[1:].isdigit())
@@ -243,7 +246,7 @@ def _ips(text: str, start: int) -> Iterator[Span]:
                 continue
             if (span := _ip(text, found)) is not None:
                 yield span
-    if text.count(":") > 2:
+    if text.count(":") > 2 and _COLONS.search(text):
         for found in _IP6.finditer(text):
             if sum(char != ":" for char in found[0]) >= 8 and (span := _ip(text, found)) is not None:
                 yield span
@@ -265,7 +268,7 @@ def _ip(text: str, found: re.Match[str]) -> Span | None:
 
 
 def _macs(text: str, _: int) -> Iterator[Span]:
-    if text.count(":") > 4 or text.count("-") > 4:
+    if (text.count(":") > 4 or text.count("-") > 4) and any(paired.search(text) for paired in _PAIRED):
         for found in _MAC.finditer(text):
             plain = found[0].replace("-", ":").lower()
             yield Span(*found.span(), "mac", plain.startswith("00:00:5e:00:53:") or len(set(plain)) == 2)
@@ -279,8 +282,7 @@ def _nhs_numbers(text: str, start: int) -> Iterator[Span]:
 
 
 def _documents(text: str, _: int) -> Iterator[Span]:
-    lower = text.lower()
-    if any(word in lower for word in _PAPERS):
+    if one_of(_PAPERS, lowered(text)):
         for found in _DOCUMENT.finditer(text):
             if len(digits := digits_of(found[1])) >= 5:
                 yield Span(*found.span(1), "document", digits.startswith("000"))
@@ -341,9 +343,11 @@ def phone_in(shown: str, regions: Collection[str]) -> Phone | None:
     return None
 
 
-_FINDERS: dict[str, tuple[str, _Finder]] = {
-    "login": ("mail", logins), "email": ("mail", _emails), "iban": ("number", _ibans), "crypto": ("number", _coins),
-    "card": ("number", _cards), "ssn": ("number", _ssns), "ip": ("ip", _ips), "mac": ("colons", _macs),
-    "nhs": ("number", _nhs_numbers), "document": ("number", _documents),
+_FINDERS: dict[str, tuple[str, int, _Finder]] = {
+    "login": ("mail", 0, logins), "email": ("mail", 0, _emails), "iban": ("number", 2, _ibans),
+    "crypto": ("number", 0, _coins), "card": ("number", 13, _cards), "ssn": ("number", 9, _ssns), "ip": ("ip", 0, _ips),
+    "mac": ("colons", 0, _macs), "nhs": ("number", 10, _nhs_numbers), "document": ("number", 5, _documents),
 }
-"""What a text must hold before a kind is looked for, and what looks for it from the first number on; phones apart."""
+"""What a text must hold before a kind is looked for, how many digits, and what looks for it from the first number on;
+phones apart. In the order of KINDS."""
+_DIGITS = "0123456789"

@@ -15,6 +15,7 @@ from math import log2
 from typing import Literal, get_args
 
 from .pii import Span, claimed, has_digit, logins
+from .views import lowered, one_of, vocabulary
 
 Kind = Literal[
     "login", "openai", "anthropic", "aws", "github", "gitlab", "slack", "google", "stripe", "huggingface", "sendgrid",
@@ -56,12 +57,15 @@ _NAMES = ("key", "secret", "token", "passw", "pwd")
 _ASSIGNED = re.compile(
     r"(?:(?<=api)key|(?<=[_ -])key|(?<=access)key|secret|token|passw(?:or)?d|pwd)[\w-]{0,24}[\"'`]?"
     r"\s{0,3}(?::=|=>|[:=])\s{0,3}(?:[bru]?[\"'`])?([A-Za-z0-9+/_=.!@#$%^&*~-]{16,200})", re.IGNORECASE)
+_VALUE = re.compile(r"[:=]>?\s{0,3}(?:[bru]?[\"'`])?[A-Za-z0-9+/_=.!@#$%^&*~-]{16}", re.IGNORECASE)
+"""The end of that, which few texts hold."""
 _FAKE = re.compile(
     r"example|your|xxxx|\.\.\.|\*\*\*|changeme|placeholder|dummy|sample|insert|replace|redacted|<|\{", re.IGNORECASE)
 _CODE = re.compile(
     r"1234567|abcdefg|my[-_]|environ|getenv|process\.|config\.|settings\.|secrets?\.|[a-z]\.[a-z]", re.IGNORECASE)
 """What a value is that is looked up or made up, where nothing but its name says that it is a key."""
-_UNBROKEN = re.compile("[A-Za-z0-9]{16}")
+UNBROKEN = 16
+_UNBROKEN = re.compile(f"[A-Za-z0-9]{{{UNBROKEN}}}")
 """Keys that may hold dashes hold so many characters without one; `sk-learn-and-others` does not. Chosen by us."""
 SAMPLE_SUBJECT = "1234567890"
 """The subject of the token that jwt.io shows everybody."""
@@ -98,9 +102,11 @@ def _random(value: str) -> bool:
 
 
 def _forms(text: str) -> Iterator[Span]:
+    if max(map(len, vocabulary(text)), default=0) < UNBROKEN:
+        return
     has = {"_": "_" in text, "-": "-" in text, "": True}
     for kind, mark, needles, _ in _FORMS:
-        if has[mark] and any(needle in text for needle in needles):
+        if has[mark] and one_of(needles, text):
             for found in _COMPILED[kind].finditer(text):
                 value = found[0]
                 drawn = entropy(value) >= BITS and _UNBROKEN.search(value) and not _FAKE.search(value[4:])
@@ -137,10 +143,21 @@ def _pems(text: str) -> Iterator[Span]:
             yield Span(*found.span(), "private-key")
 
 
+def _has_value(text: str) -> bool:
+    """Whether `_VALUE` is found: at a character that `find` finds many times as fast as a pattern."""
+    for mark in ":=":
+        at = text.find(mark)
+        while at >= 0:
+            if _VALUE.match(text, at):
+                return True
+            at = text.find(mark, at + 1)
+    return False
+
+
 def _assigned(text: str) -> Iterator[Span]:
-    if "=" not in text and ":" not in text:
+    if not _has_value(text):
         return
-    lower = text.lower()
+    lower = lowered(text)
     for name in _NAMES:
         at = lower.find(name)
         while at >= 0:

@@ -233,7 +233,10 @@ class Sample:
 
     def last(self, role: str) -> Message | None:
         """The last message of a role."""
-        return next((message for message in reversed(self.messages) if message.get("role") == role), None)
+        for message in reversed(self.messages):
+            if message.get("role") == role:
+                return message
+        return None
 
     @property
     def answer(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache, wraps
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .types import SYSTEM_ROLES, Message, Sample, text_of
 
@@ -17,15 +18,16 @@ HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Han and kana."""
 NO_SPACES = THAI + HAN
 """Scripts that put no space between words."""
-_MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
+MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
 """Accents and vowel signs that stand within words; `\\w` holds none of them."""
-_WORD = re.compile(rf"[{NO_SPACES}]|(?:[^\W{NO_SPACES}]|[{_MARKS}])+")
+_WORD = re.compile(rf"[{NO_SPACES}]|(?:[^\W{NO_SPACES}]|[{MARKS}])+")
 _ALONE = re.compile(f"[{NO_SPACES}]")
 _BETWEEN = "\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u00a0"
 """Quotes, dashes, ellipsis, bullet and the space that does not break: never within a word."""
 TABLED = 0x2070
 """The characters below are ASCII, alphabets, Thai to Khmer, and the punctuation of books."""
 _BEYOND = re.compile(f"[{chr(TABLED)}-\U0010ffff]")
+Seen = TypeVar("Seen")
 
 
 @cache
@@ -34,11 +36,35 @@ def _table() -> list[str]:
     return [(" ", c, f" {c} ")[character_class(c)] for c in map(chr, range(TABLED))]
 
 
+@cache
+def _bytes() -> bytes:
+    """The table's first 256, which are a byte each."""
+    return "".join(_table()[:256]).encode("latin-1")
+
+
 def character_class(character: str) -> Literal[0, 1, 2]:
     """0 between words, 1 within words, 2 a word by itself, as in scripts without spaces."""
     if _ALONE.match(character):
         return 2
     return 1 if _WORD.match(character) else 0
+
+
+def of_row(look: Callable[[Sample], Seen]) -> Callable[[Sample], Seen]:
+    """A function of a row that remembers what it saw in the last one, so that all rules on a row share one look.
+
+    What it returns is everybody's: nobody changes it.
+    """
+    last: tuple[Sample, Seen] | None = None
+
+    @wraps(look)
+    def remembered(sample: Sample) -> Seen:
+        nonlocal last
+        known = last  # one name for both, whatever another thread does
+        if known is None or known[0] is not sample:
+            last = known = sample, look(sample)
+        return known[1]
+
+    return remembered
 
 
 def answer(sample: Sample) -> str | None:
@@ -66,6 +92,7 @@ def answers(sample: Sample) -> list[str]:
     return found
 
 
+@of_row
 def answered(sample: Sample) -> list[str] | None:
     """The texts that `answers` has, else the last one; None where the answer is a call of tools, as `answer`."""
     last = answer(sample)
@@ -104,19 +131,43 @@ def words(text: str) -> list[str]:
 
     The last few texts are remembered, so that all rules on a row share one tokenisation; the list is the caller's own.
     """
-    return list(_words(text))
+    return list(words_of(text))
 
 
 @lru_cache(maxsize=16)
-def _words(text: str) -> tuple[str, ...]:
+def words_of(text: str) -> tuple[str, ...]:
+    """As `words`, for who only reads them."""
     return tuple(piece_words(text))
+
+
+@lru_cache(maxsize=8)
+def vocabulary(text: str) -> frozenset[str]:
+    """The different words of a text."""
+    return frozenset(words_of(text))
+
+
+def one_of(cues: Iterable[str], text: str) -> bool:
+    """Whether one of some texts stands in another: a loop, which costs a third of `any`."""
+    for cue in cues:  # noqa: SIM110
+        if cue in text:
+            return True
+    return False
+
+
+@lru_cache(maxsize=8)
+def lowered(text: str) -> str:
+    """A text in lower case, which some rules look for cues in."""
+    return text.lower()
 
 
 def piece_words(text: str) -> list[str]:
     """As `words`, and nothing is remembered: for the pieces of a text, which would drive the texts out."""
     flat = folded(text)
     if flat.isascii() or not _BEYOND.search(flat):  # by a table: the same words, several times as fast
-        return flat.translate(_table()).split()
+        try:
+            return flat.encode("latin-1").translate(_bytes()).decode("latin-1").split()
+        except UnicodeEncodeError:
+            return flat.translate(_table()).split()
     return _WORD.findall(flat)
 
 

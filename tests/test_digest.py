@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
 import json
 import math
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +146,13 @@ def test_hashes_are_uniform_and_independent_of_the_machine() -> None:
 ])
 def test_normal_text(a: str, b: str, same: bool) -> None:
     assert (normal_text(a) == normal_text(b)) == same
+
+
+@given(st.binary(max_size=80))
+def test_a_digest_is_base32_of_sha256(data: bytes) -> None:
+    assert digest_bytes(data) == base64.b32encode(hashlib.sha256(data).digest()).decode().lower()[:ID_LENGTH]
+
+
+@given(st.text(st.sampled_from(" \n\t\xa0\u2003aBß\u0301é.İ"), max_size=12) | TEXTS)
+def test_normal_text_is_folded_and_its_white_space_collapsed(text: str) -> None:
+    assert normal_text(text) == " ".join(unicodedata.normalize("NFC", text).casefold().split())

@@ -35,11 +35,11 @@ def test_words_in_many_scripts() -> None:
 
 def test_a_text_is_taken_apart_once_and_each_caller_has_its_own_list() -> None:
     text = "once upon a time, taken apart once"
-    before = views._words.cache_info()
+    before = views.words_of.cache_info()
     first = views.words(text)
     first.clear()
     assert views.words(text) == ["once", "upon", "a", "time", "taken", "apart", "once"]
-    after = views._words.cache_info()
+    after = views.words_of.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (1, 1)
 
 
@@ -51,3 +51,16 @@ def test_the_fast_way_is_the_same_way(text: str) -> None:
 @given(st.text(max_size=40), st.integers(0, 5))
 def test_counting_words_up_to_a_limit(text: str, count: int) -> None:
     assert views.has_words(text, count) == (len(views._WORD.findall(text)) >= count)
+
+
+@given(st.text(st.characters(max_codepoint=0xff), max_size=40))
+def test_the_fastest_way_is_the_same_way(text: str) -> None:
+    assert views.words(text) == views._WORD.findall(unicodedata.normalize("NFC", text).casefold())
+
+
+def test_a_row_is_looked_at_once_however_many_rules_ask() -> None:
+    seen = []
+    look = views.of_row(lambda sample: seen.append(sample.id) or sample.id)
+    one, other = Sample("a", []), Sample("a", [])
+    assert [look(one), look(one), look(other), look(one)] == ["a"] * 4
+    assert seen == ["a"] * 3

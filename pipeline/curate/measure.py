@@ -51,24 +51,40 @@ Known = tuple[Asked, Earlier, int]
 """A row, what is known of it, and how many of today's rules that spares."""
 
 
-def judge(rules: Sequence[RowRule[Any, Any]], sample: Sample, earlier: Earlier) -> tuple[bytes, tuple[Finding, ...]]:
-    """The findings of all rules on one row, as bytes, and those that drop, flag or are an error."""
-    findings = [rule.finding(sample, earlier.get(rule.key)) for rule in rules]
-    try:
-        line = findings_bytes(findings)
-    except (TypeError, ValueError):  # a rule may be anyone's: what is no JSON is a record on this row
-        findings = [_written(found) for found in findings]
-        line = findings_bytes(findings)
-    return line, tuple(found for found in findings if found.outcome in SPOKE_UP)
+class Judge:
+    """The findings of all rules on one row, as bytes, and those that drop, flag or are an error.
+
+    What a rule says of most rows is one object, whose bytes are made once.
+    """
+
+    def __init__(self, rules: Sequence[RowRule[Any, Any]]) -> None:
+        self._rules = [(rule, rule.key) for rule in rules]
+        self._usual: dict[int, bytes] = {}  # by id: the rules hold these findings for as long as they live
+
+    def __call__(self, sample: Sample, earlier: Earlier) -> tuple[bytes, tuple[Finding, ...]]:
+        """See the class. `earlier`: what is known of the row."""
+        parts, spoke, usual = list[bytes](), list[Finding](), self._usual
+        for rule, key in self._rules:
+            found = rule.finding(sample, earlier.get(key) if earlier else None)
+            part = usual.get(id(found))
+            if part is None:
+                found, part = _written(found)
+                if rule.says_often(found):
+                    usual[id(found)] = part
+                elif found.outcome in SPOKE_UP:
+                    spoke.append(found)
+            parts.append(part)
+        return b",".join(parts), tuple(spoke)
 
 
-def _written(found: Finding) -> Finding:
-    """The finding, if it can be written; else that it cannot."""
+def _written(found: Finding) -> tuple[Finding, bytes]:
+    """The finding and its bytes; where it cannot be written, that it cannot: a rule may be anyone's."""
     try:
-        findings_bytes([found])
+        return found, findings_bytes([found])
     except (TypeError, ValueError) as error:
-        return Finding(found.rule, None, "error", f"{type(error).__name__}: {error}"[:300], key=found.key)
-    return found
+        said = f"{type(error).__name__}: {error}"[:300]
+        found = Finding(found.rule, None, "error", said, key=found.key)
+        return found, findings_bytes([found])
 
 
 def free(rules: Iterable[AnyRule]) -> list[RowRule[Any, Any]]:
@@ -92,7 +108,7 @@ class Measuring:
         self, rules: Sequence[RowRule[Any, Any]], items: Sequence[Item], folder: Path | None,
         processes: int | None = None, clock: Callable[[], float] = perf_counter, look: int = LOOK,
     ) -> None:
-        self._rules, self._items, self._folder, self._clock = rules, items, folder, clock
+        self._judge, self._items, self._folder, self._clock = Judge(rules), items, folder, clock
         self._keys = [rule.key for rule in rules]
         self._processes = min(PROCESSES, cores()) if processes is None else processes
         self._look, self._rows, self._seconds = look, 0, 0.0
@@ -113,7 +129,7 @@ class Measuring:
 
     def _here(self, row: Asked, earlier: Earlier, reused: int) -> Judged:
         started = self._clock()
-        found = judge(self._rules, row.sample, earlier)
+        found = self._judge(row.sample, earlier)
         if reused < len(self._keys):
             self._rows, self._seconds = self._rows + 1, self._seconds + self._clock() - started
         return Judged(*found, reused)
@@ -197,12 +213,12 @@ def _finding(told: Sequence[Any]) -> Finding:
 
 def measurer(items: Sequence[Item], folder: Path | None) -> Callable[[bytes], bytes]:
     """What another process does with a lot; see `Pool`."""
-    rules = free(open_rules(items, folder=folder))
+    judge = Judge(free(open_rules(items, folder=folder)))
 
     def measure(data: bytes) -> bytes:
         done = []
         for row, told in marshal.loads(data):
-            line, spoke = judge(rules, _sample(row), {found.key: found for found in map(_finding, told)})
+            line, spoke = judge(_sample(row), {found.key: found for found in map(_finding, told)})
             done.append((line, [_told(found) for found in spoke]))
         return marshal.dumps(done)
 

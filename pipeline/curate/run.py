@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import IO, Any, NamedTuple
 
 from pipeline.errors import DataError
@@ -336,7 +337,7 @@ class _Run:
                 if row.draw is not None and (stands or child in self.standing):
                     self.draws.add(row.draw)
                 self._compare_with(row, verdict)
-            parts = () if self.diff else (row.findings, findings_bytes(more))
+            parts = () if self.diff else (row.findings, *map(self._written, more))
             yield verdict_line(row.sample, row.digest, state, parts)
 
     def _compare_with(self, row: _Row, verdict: Verdict) -> None:
@@ -353,18 +354,31 @@ class _Run:
             self.changes.append(Change(row.sample, verdict.state, why, row.text, row.reviewed))
 
     def _compared(self, rule: CompareRule[Any, Any], row: _Row, stands: bool) -> Finding:
-        outcome: Outcome
-        cluster = ""
         match = self.matches[rule.name].get(row.sample)
-        if not stands or row.aside is not None:
-            value, outcome, reason = None, "unmeasured", "" if row.aside is not None else NOT_COMPARED
-        elif rule.name in self.broken:
-            value, outcome, reason = None, "error", self.broken[rule.name]
-        elif match is None:
-            value, outcome, reason = None, "keep", ""
-        else:
-            value, outcome, reason, cluster = match.value, match.outcome, match.reason, match.cluster
-        return Finding(rule.name, value, outcome, reason, key=rule.key, cluster=cluster)
+        if match is None or not stands or row.aside is not None or rule.name in self.broken:
+            return self._unmatched[rule.name, stands, row.aside is not None]
+        return Finding(rule.name, match.value, match.outcome, match.reason, key=rule.key, cluster=match.cluster)
+
+    @cached_property
+    def _unmatched(self) -> dict[tuple[str, bool, bool], Finding]:
+        """Rule, whether a row stood before it, whether it is aside -> what is said of a row without a match."""
+        found = {}
+        for rule in self.rules:
+            broken = self.broken.get(rule.name)
+            keep = Finding(rule.name, None, "error" if broken else "keep", broken or "", key=rule.key)
+            for stands in (True, False):
+                found[rule.name, stands, True] = Finding(rule.name, None, "unmeasured", key=rule.key)
+            found[rule.name, True, False] = keep
+            found[rule.name, False, False] = Finding(rule.name, None, "unmeasured", NOT_COMPARED, key=rule.key)
+        return found
+
+    @cached_property
+    def _usual(self) -> dict[int, bytes]:
+        """What is said of rows without a match, by its id, as it is written."""
+        return {id(found): findings_bytes([found]) for found in self._unmatched.values()}
+
+    def _written(self, found: Finding) -> bytes:
+        return self._usual.get(id(found)) or findings_bytes([found])
 
 
 def _judged_row(

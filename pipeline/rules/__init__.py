@@ -61,6 +61,11 @@ class Decision(NamedTuple):
     reason: str = ""
 
 
+_KEEP = Decision("keep")
+USUAL = 300
+"""So many values of a rule are remembered with what was decided on them."""
+
+
 class Match(NamedTuple):
     """What a comparison found on a row that another row represents, or that represents others."""
 
@@ -174,27 +179,58 @@ class RowRule(Rule[Measure, Bounds]):
             earlier: a finding on a sample of the same digest; used where its key is the rule's.
         """
         try:
-            measured = self._again(earlier) if self._holds(earlier) else self.measure(sample)
+            measured = self._again(earlier) if earlier is not None and self._holds(earlier) else self.measure(sample)
             if measured is None:
-                return Finding(self.name, None, "not_applicable", key=self.key)
+                return self._nothing
+            value, span = measured
+            name = _name(value) if span is None and self._explains_nothing else None
+            if name is not None and (known := self._usual.get(name)) is not None:
+                return known
             decision = self.decide(measured)
-            reason = self.explain(sample, decision, measured.span)
+            reason = self.explain(sample, decision, span)
         except Exception as error:  # a rule may be anyone's: its fault is a record on this row
             return Finding(self.name, None, "error", f"{type(error).__name__}: {error}"[:300], key=self.key)
-        return Finding(self.name, measured.value, decision.outcome, reason, measured.span, self.key)
+        found = Finding(self.name, value, decision.outcome, reason, span, self.key)
+        if name is not None and decision == _KEEP and len(self._usual) < USUAL:
+            self._usual[name] = found
+        return found
+
+    def says_often(self, found: Finding) -> bool:
+        """Whether a finding is one that this rule gives again, the same object, for every row that is kept so."""
+        name = _name(found.value)
+        return found is self._nothing or (name is not None and self._usual.get(name) is found)
+
+    @cached_property
+    def _nothing(self) -> Finding:
+        return Finding(self.name, None, "not_applicable", key=self.key)
+
+    @cached_property
+    def _usual(self) -> dict[Scalar | tuple[str], Finding]:
+        """Value -> what is said of rows that are kept without a reason: most rows, by few values."""
+        return {}
+
+    @cached_property
+    def _explains_nothing(self) -> bool:
+        return type(self).explain is RowRule.explain
 
     def explain(self, sample: Sample, decision: Decision, span: tuple[int, int] | None) -> str:
         """The reason as a person reads it: the decision's, unless a rule shows more of the row."""
         return decision.reason
 
-    def _holds(self, earlier: Finding | None) -> bool:
-        return earlier is not None and earlier.key == self.key and earlier.outcome not in ("error", "unmeasured")
+    def _holds(self, earlier: Finding) -> bool:
+        return earlier.key == self.key and earlier.outcome not in ("error", "unmeasured")
 
     @staticmethod
-    def _again(earlier: Finding | None) -> Measured | None:
-        if earlier is None or earlier.outcome == "not_applicable":
-            return None
-        return Measured(earlier.value, earlier.span)
+    def _again(earlier: Finding) -> Measured | None:
+        return None if earlier.outcome == "not_applicable" else Measured(earlier.value, earlier.span)
+
+
+def _name(value: Scalar) -> Scalar | tuple[str]:
+    """What tells a value from all others: 0 and 0.0 are two, and so are 0.0 and -0.0; None for truth values."""
+    kind = value.__class__
+    if kind is str or kind is int:
+        return value
+    return (repr(value),) if kind is float else None
 
 
 class CompareRule(Rule[Measure, Bounds]):

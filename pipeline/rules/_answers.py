@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
 from ..types import SYSTEM_ROLES, Sample, text_of
+from ..views import of_row
 from ..words import shown
 from . import Bounds, Measure, Measured, RowRule, kind_and_words
 
@@ -38,6 +39,7 @@ class Exchange(NamedTuple):
         return "\n".join(texts)
 
 
+@of_row
 def exchanges(sample: Sample) -> list[Exchange]:
     """Every answer that is trained on and is not blank, in order."""
     found: list[Exchange] = []

@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple, TypeVar
 
+import orjson
 from pydantic import Field
 
 from ..types import Sample
@@ -28,6 +30,7 @@ class WebBounds(Options):
     act: Literal["drop", "flag"] = Field("drop", description="what becomes of a row that is beyond a bound")
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
 Web = TypeVar("Web", bound=WebBounds)
 
 
@@ -57,21 +60,27 @@ class WebRule(RowRule[Measure, Web]):
         if texts is None:
             return None
         found = [self.measures(text) for text in texts]
-        return Measured(json.dumps(found if len(found) > 1 else found[0], separators=(",", ":")))
+        return Measured(_JSON.encode(found if len(found) > 1 else found[0]))
 
     def decide(self, measured: Measured) -> Decision:
         """Every bound that the text is beyond; of several, the one that is beyond most."""
-        found = json.loads(str(measured.value))
+        found = orjson.loads(str(measured.value))
         told = max(map(self._beyond, found if isinstance(found, list) else [found]), key=len)
         return Decision(self.bounds.act, "; ".join(told)) if told else Decision("keep")
 
     def _beyond(self, values: Mapping[str, float]) -> list[str]:
         found = []
-        for limit in self.limits:
-            value, bound = values.get(limit.measure), getattr(self.bounds, limit.bound)
-            if value is not None and bound is not None and (value < bound if limit.beyond == "<" else value > bound):
+        for limit, bound, below in self._bounded:
+            value = values.get(limit.measure)
+            if value is not None and (value < bound if below else value > bound):
                 found.append(f"{limit.name}: {_number(value)} {limit.told} {limit.beyond} {_number(bound)}")
         return found
+
+    @cached_property
+    def _bounded(self) -> list[tuple[Limit, float, bool]]:
+        """The limits that are on, each with its bound, and whether it is the least."""
+        bounds = [(limit, getattr(self.bounds, limit.bound)) for limit in self.limits]
+        return [(limit, bound, limit.beyond == "<") for limit, bound in bounds if bound is not None]
 
 
 def _number(value: float) -> str:
@@ -95,32 +104,39 @@ def doubled(parts: Iterable[str]) -> tuple[int, int]:
     return count, chars
 
 
-def top_chars(words: Sequence[str], size: int) -> int:
-    """Characters of the most frequent run of words, over all its places, spaces counted; of several, the first."""
-    grams = pairwise(words) if size == 2 else zip(*(words[at:] for at in range(size)), strict=False)
-    counts: Counter[Any] = Counter(grams)
-    if not counts:
-        return 0
-    most = max(counts.values())
-    gram = next(gram for gram, count in counts.items() if count == most)
-    return (sum(map(len, gram)) + size - 1) * most
+class Runs(NamedTuple):
+    """How often runs of words come again.
 
-
-def doubled_runs(words: Sequence[str], sizes: Iterable[int]) -> dict[int, int]:
-    """Size -> characters of the runs of words that stood before, each word counted once.
-
-    Sizes grow: where no run of one size stands twice, none of the next does.
+    Attributes:
+        top: size -> characters of the most frequent run, over all its places, spaces counted; of several, the first.
+        doubled: size -> characters of the runs that stood before, each word counted once.
     """
-    found: dict[int, int] = {}
-    none = False
-    for size in sizes:
-        grams = [] if none else list(zip(*(words[at:] for at in range(size)), strict=False))
-        none = len(set(grams)) == len(grams)
-        found[size] = 0 if none else _doubled(grams, size)
+
+    top: dict[int, int]
+    doubled: dict[int, int]
+
+
+def runs(words: tuple[str, ...], top: Collection[int], doubled: Collection[int]) -> Runs:
+    """The runs of words of some sizes, of two words and more. A run that stands twice begins with one that does: only
+    these are looked at for the next size."""
+    found = Runs({}, {})
+    places: Sequence[int] = range(len(words) - 1)
+    for size in range(2, max(*top, *doubled) + 1):
+        grams = list(pairwise(words)) if size == 2 else [words[at:at + size] for at in places]
+        counts = Counter(grams)
+        again = [at for at, gram in zip(places, grams, strict=True) if counts[gram] > 1] if counts else []
+        if size in top:
+            most = max(counts.values()) if again else 1
+            gram = next(gram for gram in grams if counts[gram] == most) if again else words[:size]
+            found.top[size] = (sum(map(len, gram)) + size - 1) * most if len(words) >= size else 0
+        if size in doubled:
+            found.doubled[size] = _doubled(words, size) if again else 0
+        places = [at for at in again if at + size < len(words)]
     return found
 
 
-def _doubled(grams: Sequence[tuple[str, ...]], size: int) -> int:
+def _doubled(words: tuple[str, ...], size: int) -> int:
+    grams = [words[at:at + size] for at in range(len(words) - size + 1)]
     seen: set[tuple[str, ...]] = set()
     chars = at = 0
     while at < len(grams):

@@ -79,12 +79,12 @@ def _opens(text: str) -> tuple[int, int] | None:
             last = body.rsplit("\n", 1)[-1]
             return found.span() if re.match(r"[\w.]+(?:Error|Exception|Interrupt|Exit|Timeout)\b", last) else None
     lead = _LEAD.match(text, start)
-    head = lead.end() if lead else start
-    for at in (start, head):
+    heads = {start: None, lead.end() if lead else start: None}
+    for at in heads:
         if found := table["sure"].match(text, at):
             return at, found.end()
     if len(body) <= BRIEF and "\n\n" not in body:
-        for at in (start, head):
+        for at in heads:
             if found := table["whole"].match(text, at):
                 return at, found.end()
     return None

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import filterfalse
 from typing import ClassVar
 
 from pydantic import Field
 
-from ..views import words
+from ..views import vocabulary, words_of
 from . import Options, Rule
 from ._web import Limit, WebBounds, WebRule, share
 
-_WITHIN = re.compile(r"\w['’](?=\w)")
+_WITHIN = re.compile(r"['’](?<=\w['’])(?=\w)")
 STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 
 
@@ -58,20 +59,21 @@ class GopherQuality(WebRule[Measure, Bounds]):
 
     def measures(self, text: str) -> dict[str, float]:
         """See WebRule."""
-        found, lines = words(text), text.splitlines()
+        found, lines = words_of(text), text.splitlines()
         letters = sum(map(len, found))
         tokens = len(found) + _symbols(text, letters)
         values: dict[str, float] = {"words": len(found)}
         if found:
             values["length"] = round(letters / len(found), 3)
         if tokens:
-            lettered = len(found) - sum(map(_bare, found))
+            lettered = len(found) - sum(map(_bare, filterfalse(str.isalpha, found)))
             values |= {"hashes": share(text.count("#"), tokens), "alpha": share(lettered, tokens),
                        "ellipses": share(text.count("...") + text.count("…"), tokens)}
         if lines:
-            values |= {"bullets": share(sum(line.lstrip().startswith(("•", "-")) for line in lines), len(lines)),
-                       "trailing": share(sum(line.rstrip().endswith(("...", "…")) for line in lines), len(lines))}
-        return values | {"stop_words": len(STOP_WORDS.intersection(found))}
+            bullets = sum(line.lstrip().startswith(("•", "-")) for line in lines) if "-" in text or "•" in text else 0
+            dots = sum(line.rstrip().endswith(("...", "…")) for line in lines) if "..." in text or "…" in text else 0
+            values |= {"bullets": share(bullets, len(lines)), "trailing": share(dots, len(lines))}
+        return values | {"stop_words": len(STOP_WORDS & vocabulary(text))}
 
 
 def _symbols(text: str, letters: int) -> int:
@@ -82,7 +84,7 @@ def _symbols(text: str, letters: int) -> int:
 
 def _bare(word: str) -> bool:
     """Whether a word has no letter."""
-    return not word.isalpha() and not any(map(str.isalpha, word))
+    return not any(map(str.isalpha, word))
 
 
 plugin: type[Rule[Measure, Bounds]] = GopherQuality

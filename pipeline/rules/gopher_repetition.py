@@ -13,9 +13,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..views import words
+from ..views import words_of
 from . import Options, Rule
-from ._web import Limit, WebBounds, WebRule, doubled, doubled_runs, share, top_chars
+from ._web import Limit, WebBounds, WebRule, doubled, runs, share
 
 TOP, DOUBLED = (2, 3, 4), (5, 6, 7, 8, 9, 10)
 _PARAGRAPHS, _LINES = re.compile(r"\n{2,}"), re.compile(r"\n+")
@@ -62,14 +62,14 @@ class GopherRepetition(WebRule[Measure, Bounds]):
         """See WebRule. A text without a character has none."""
         if not text.strip():
             return {}
-        paragraphs, lines, found = _PARAGRAPHS.split(text.strip()), _LINES.split(text), words(text)
+        paragraphs, lines, found = _PARAGRAPHS.split(text.strip()), _LINES.split(text), words_of(text)
         again, chars = doubled(paragraphs)
         values = {"dup_para_frac": share(again, len(paragraphs)), "dup_para_char_frac": share(chars, len(text))}
         again, chars = doubled(lines)
         values |= {"dup_line_frac": share(again, len(lines)), "dup_line_char_frac": share(chars, len(text))}
-        values |= {f"top_{n}_gram": share(top_chars(found, n), len(text)) for n in TOP}
-        return values | {f"duplicated_{n}_n_grams": share(chars, len(text))
-                         for n, chars in doubled_runs(found, DOUBLED).items()}
+        found_again = runs(found, TOP, DOUBLED)
+        values |= {f"top_{n}_gram": share(chars, len(text)) for n, chars in found_again.top.items()}
+        return values | {f"duplicated_{n}_n_grams": share(chars, len(text)) for n, chars in found_again.doubled.items()}
 
 
 plugin: type[Rule[Measure, Bounds]] = GopherRepetition

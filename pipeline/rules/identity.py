@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ..views import words
+from ..views import MARKS, lowered, one_of, vocabulary
 from . import Decision, Measured, Options, Rule, kind_and_words
 from ._answers import NONE, AnswerRule, Exchange, quoting
 from ._phrases import phrases
@@ -52,6 +52,39 @@ _GATES = {
                "sprachmodell", "als ki", "tant qu", "como ", "作为"),
 }
 """And one of these, of each kind."""
+_BEINGS = ("language model", "chatbot", "chat bot", "artificial intelligence", "llm", "virtual assistant",
+           "digital assistant", "computer program", "software program", "machine learning model")
+_AI = re.compile(r"ai(?!\w)")
+_MAKING = tuple(f"{made} {after} " for after in ("by", "and") for made in (
+    "developed", "created", "trained", "built", "made", "designed", "provided", "powered", "programmed"))
+_NAMES = (
+    "gpt", "openai", "open ai", "deepseek", "qwen", "tongyi", "ernie bot", "chatglm", "glm-", "kimi", "mixtral",
+    "vicuna", "huggingchat", "openassistant", "open assistant", "bing chat", "google bard", "microsoft copilot",
+    "github copilot", "command r", "nemotron", "stablelm", "internlm", "baichuan", "doubao", "hunyuan", "minimax",
+    "starling-lm", "wizardlm", "openhermes", "anthropic", "deepmind", "deep mind", "mistral ai", "moonshot ai",
+    "zhipu", "cohere", "ai21", "stabilityai", "stability ai", "x.ai", "xai", "meta ai", "google ai", "microsoft ai",
+    "tencent ai", "salesforce ai", "amazon ai", "google research", "allen institute", "lmsys", "huggingface",
+    "hugging face", "eleuther", "inflection", "perplexity", "databricks", "together ai", "nous research", "laion",
+    "01.ai", "reka ai", "technology innovation", " by google", " by meta", " by microsoft", " by amazon", " by apple",
+    " by alibaba", " by baidu", " by tencent", " by nvidia", " by ibm", "作为", "我是")
+_CALLED = re.compile(
+    r"(?:i am|i['’]m|i was|my name is|i['’]m called)(?: [a-z]+)? (?:claude|gemini|grok|bard|llama|copilot|mistral|pi"
+    r"|alexa|siri|bing|alpaca|falcon|zephyr|dolly|koala|nova|phi|yi|jamba|palm|lamda|sydney|cortana)\b")
+_CUTOFFS = ("cutoff", "cut-off", "cut off", "my last ", "my latest ", "my most recent ", "my knowledge", "my training",
+            "trained", "updated", "wissensstand", "ma derni", "ma base", "mi última", "mi fecha", "我的")
+_FEELINGS = ("feelings", "emotions", "opinions", "beliefs", "experiences", "consciousness")
+_NATURES = (
+    *_FEELINGS, "language model", "my training data", "real-time", "real time", "sprachmodell", "als ki", "als ein ki",
+    "als eine ki", "als großes ki", "als ein großes ki", "als eine großes ki", "en tant qu", "como ", "作为")
+_WORDS = {
+    "cutoff": frozenset(("knowledge", "training", "data", "information", "update", "revision", "trained", "updated",
+                         "wissensstand", "ma", "mi", "我")),
+    "nature": frozenset(("language", "ai", "chatbot", "chat", "artificial", "llm", "assistant", "program", "machine",
+                         "real", "training", "sprachmodell", "als", "tant", "como", "作")),
+}
+"""Words of which one stands in what the phrases of a kind find, feelings apart."""
+_ODD = re.compile(f"[İıſ\u212a{MARKS}]")
+"""Letters that a pattern takes for i, s and k, and `lower` does not; and accents that are signs of their own."""
 REASONS = {"name": "says who it is", "cutoff": "says until when it knows", "nature": "says what it is"}
 
 
@@ -99,12 +132,31 @@ class Identity(AnswerRule[Measure, Bounds]):
 
 def _possible(text: str) -> list[str]:
     """The kinds of which a text has words without which no phrase of theirs is found."""
-    told = words(text)
+    told = vocabulary(text)
     sure = not _SURE_HINTS.isdisjoint(told) or (not text.isascii() and any(each in text for each in _HAN))
     if not sure and not (("i" in told or "my" in told) and not _HINTS.isdisjoint(told)):
         return []
-    low = text.lower()
-    return [kind for kind, gate in _GATES.items() if (kind == "name" and sure) or any(each in low for each in gate)]
+    low = lowered(text)
+    plain = low.isascii() or not _ODD.search(low)
+    kinds = [kind for kind, gate in _GATES.items() if not (plain and _is_far(kind, told, low))
+             and ((kind == "name" and sure) or one_of(gate, low))]
+    return [kind for kind in kinds if not plain or may_say(kind, low)]
+
+
+def _is_far(kind: str, told: frozenset[str], low: str) -> bool:
+    """Whether no word stands there without which no phrase of a kind is found."""
+    return kind in _WORDS and _WORDS[kind].isdisjoint(told) and not (kind == "nature" and one_of(_FEELINGS, low))
+
+
+def may_say(kind: str, low: str) -> bool:
+    """Whether a text in lower case holds cues without which no phrase of a kind is found: phrases take long to find."""
+    if kind == "cutoff":
+        return one_of(_CUTOFFS, low)
+    being = one_of(_BEINGS, low) or _AI.search(low) is not None
+    if kind == "nature":
+        return being or one_of(_NATURES, low)
+    made = being and one_of(_MAKING, low)
+    return made or one_of(_NAMES, low) or _CALLED.search(low) is not None
 
 
 def _wanted(kind: str, told: str, prompt: str) -> bool:

@@ -106,13 +106,13 @@ class Length(RowRule[Measure, Bounds]):
     def decide(self, measured: Measured) -> Decision:
         """Drops what lies outside the bounds."""
         value, low, high = int(measured.value or 0), self.bounds.min, self.bounds.max
+        if (low is None or value >= low) and (high is None or value <= high):
+            return Decision("keep")
         about = "about " if self.context() is False else ""
         told = f"{about}{plural(value, self.how.unit.removesuffix('s'))}"
         if low is not None and value < low:
             return Decision("drop", f"{told} < {low:,}")
-        if high is not None and value > high:
-            return Decision("drop", f"{told} > {high:,}")
-        return Decision("keep")
+        return Decision("drop", f"{told} > {high:,}")
 
 
 def _count(text: str, model: str) -> Count:

@@ -10,6 +10,7 @@ code, JSON and formulas are no places.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -44,6 +45,9 @@ _HEAD = re.compile(
     r"|(?:\*\*|__|\#{1,6}\s*)?(?P<word>Answer|Response|Output|Completion|Reply|Result|A))\s*(?:\*\*|__)?\s*:(?:\*\*|__)?(?=\s|$)")
 """Labels at the head: the first ones are no part of any answer but a script."""
 _LAST_LABEL = re.compile(r"(?:^|\n)[ \t#*_>]*([^\W_][^\n:：]{0,38})[*_ ]*[:：][ \t*_]*$")
+_SLOT_BEGINS = re.compile(r"[\[<{$]|[Ll](?=[Oo][Rr][Ee][Mm] )")
+_MAYBE_BEGINS = re.compile(r"\[|TODO|FIXME|XXXX|______")
+"""With these begins what the two find."""
 _HINTS = ("{", "[", "<", "orem ipsum", "TODO:", "TODO(", "FIXME", "XXXX", "______")
 
 
@@ -70,8 +74,8 @@ class Placeholder(AnswerRule[Measure, Bounds]):
         found = _label(exchange) or NONE
         if not any(hint in text for hint in _HINTS):
             return found
-        places = [(kind, place) for kind, pattern in (("slot", _SLOT), ("maybe", _MAYBE))
-                  for place in pattern.finditer(text)]
+        places = [*(("slot", place) for place in _places(_SLOT, _SLOT_BEGINS, text)),
+                  *(("maybe", place) for place in _places(_MAYBE, _MAYBE_BEGINS, text))]
         if not places or kind_of(text) in ("code", "json"):
             return found
         prompt, table = exchange.asked, phrases(PHRASES)
@@ -100,6 +104,16 @@ class Placeholder(AnswerRule[Measure, Bounds]):
             return Decision(self.bounds.maybe, f'open, or for the reader to fill: "{words}"')
         what = "a place that nobody filled" if kind == "slot" else "opens with a label of the prompt"
         return Decision(self.bounds.act, f'{what}: "{words}"')
+
+
+def _places(pattern: re.Pattern[str], begins: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """What `pattern.finditer` finds, looked for only where it can begin: many times as fast."""
+    at = 0
+    while begin := begins.search(text, at):
+        found = pattern.match(text, begin.start())
+        if found:
+            yield found
+        at = found.end() if found else begin.start() + 1
 
 
 def _label(exchange: Exchange) -> Measured | None:

@@ -114,7 +114,7 @@ def _span(text: str, first: int, last: int, kind: Kind) -> tuple[int, int]:
     """Where the words from `first` to `last` stand, to the nearest piece between spaces or, without them, letter."""
     start, end, before = 0, len(text), 0
     for piece in _PIECE.finditer(text):
-        after = before + len(_counted(piece_words(piece[0]), kind))
+        after = before + _count(piece[0], kind)
         if before <= first < after:
             start = piece.start()
         if before <= last < after:
@@ -122,6 +122,13 @@ def _span(text: str, first: int, last: int, kind: Kind) -> tuple[int, int]:
             break
         before = after
     return start, end
+
+
+def _count(piece: str, kind: Kind) -> int:
+    """How many words of a piece count."""
+    if piece.isascii() and piece.isalnum():  # most are one word
+        return int(kind not in NUMBERED or not piece.isdigit())
+    return len(_counted(piece_words(piece), kind))
 
 
 def _again(text: str) -> bool:

@@ -160,7 +160,7 @@ class Dataset:
 
     def samples(self, problems: Callable[[Problem], None] | None = None) -> Iterator[Sample]:
         """Rows as they stand in the file now, hand edits included, in order of arrival."""
-        return (line.sample for line in self._samples.lines(problems))
+        return self._samples.samples(problems)
 
     @contextmanager
     def sample_writer(self) -> Iterator[SampleWriter]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sized
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,19 +69,24 @@ def from_row(row: dict[str, Any], data: bytes) -> Sample:
     Raises:
         ValueError: what is wrong with it.
     """
-    messages = row.get("messages")
-    whole = isinstance(messages, list) and all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in messages)
-    if not isinstance(messages, list) or not whole:
+    get = row.get
+    messages = get("messages")
+    if not isinstance(messages, list) or not all(map(_is_message, messages)):
         raise ValueError("`messages` is not a list of messages with a role")
-    for key, kind in (("cell", dict), ("fields", dict), ("provenance", dict), ("calls", list)):
-        if not isinstance(row.get(key, kind()), kind):
-            raise ValueError(f"`{key}` is not {'an object' if kind is dict else 'a list'}")
-    calls = tuple(CallRef(str(ref["id"]), str(ref["role"])) for ref in row.get("calls", []) if isinstance(ref, dict))
-    return Sample(
-        id=str(row["id"]) if row.get("id") else digest_bytes(data.strip()),
-        messages=messages, cell=row.get("cell", {}), fields=row.get("fields", {}), calls=calls,
-        provenance=row.get("provenance", {}), **{key: row.get(key) for key in _OPTIONAL},
-    )
+    cell, fields, provenance, calls = get("cell", {}), get("fields", {}), get("provenance", {}), get("calls", [])
+    for key, value in (("cell", cell), ("fields", fields), ("provenance", provenance)):
+        if not isinstance(value, dict):
+            raise ValueError(f"`{key}` is not an object")
+    if not isinstance(calls, list):
+        raise ValueError("`calls` is not a list")
+    refs = tuple(CallRef(str(ref["id"]), str(ref["role"])) for ref in calls if isinstance(ref, dict)) if calls else ()
+    name = str(row["id"]) if get("id") else digest_bytes(data.strip())
+    return Sample(name, messages, cell, fields, get("rejected"), get("label"), get("tools"), refs, get("parent"),
+                  get("source"), provenance)
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str)
 
 
 class Broken(NamedTuple):
@@ -97,6 +103,8 @@ class SampleFile:
     def __init__(self, path: Path, calls: CallStore) -> None:
         self.path = path
         self._calls = calls
+        self._whole: tuple[list[int], int] | None = None
+        """Signature and rows of the file when its lines were found to be rows, each of its own."""
 
     def lines(self, problem: Callable[[Problem], None] | None = None) -> Iterator[Line]:
         """Rows as they stand, in order of arrival; what is no row goes to `problem`.
@@ -108,6 +116,25 @@ class SampleFile:
                 yield found
             elif problem:
                 problem(found.problem)
+
+    def samples(self, problem: Callable[[Problem], None] | None = None) -> Iterator[Sample]:
+        """The rows of `lines`. A file that holds nothing else, and that nobody touched since, is read twice as fast."""
+        now = self.signature()
+        if self._whole is not None and self._whole[0] == now:
+            for _, data in islice(self._raw(), self._whole[1]):
+                yield from_row(loads(data), data)
+            return
+        rows = last = broken = 0
+        for found in self._scan():
+            if isinstance(found, Line):
+                rows, last = rows + 1, found.number
+                yield found.sample
+            else:
+                broken += 1
+                if problem:
+                    problem(found.problem)
+        if rows == last and not broken and now == self.signature():
+            self._whole = now, rows
 
     def compare(self) -> Compared:
         """The file beside the log; changes neither. Time and memory are linear in rows."""
@@ -223,7 +250,7 @@ class SampleFile:
         self._calls.index.remember_sample(sample_id, value, state)
 
     def _scan(self) -> Iterator[Line | Broken]:
-        ids, lines = Marks(), Marks()
+        ids, lines = Marks(), None
         for number, data in self._raw():
             line = data.strip()
             if not line:
@@ -236,13 +263,25 @@ class SampleFile:
                     yield self._broken(number, line, "unreadable-row", _said(error))
                 continue
             if not ids.add(sample.id):
-                if (sample.id, line) not in lines:
+                lines = self._before(number) if lines is None else lines
+                if line not in lines:
                     what = f"row {sample.id} stands twice; the first one counts"
                     yield self._broken(number, line, "row-twice", what)
                 continue
-            lines.add((sample.id, line))
+            if lines is not None:
+                lines.add(line)
             written = row.get("digest")
             yield Line(sample, number, written if isinstance(written, str) else None, data.rstrip(b"\n") + b"\n")
+
+    def _before(self, number: int) -> Marks:
+        """The rows before a line, the first one whose id stood before: few files have one, so none is marked before."""
+        found = Marks()
+        for line in self._scan():
+            if isinstance(line, Line):
+                if line.number >= number:
+                    break
+                found.add(line.data.strip())
+        return found
 
     def _torn(self, data: bytes) -> bool:
         """Whether half a line is one that we were writing: it begins as ours do, and no log names it yet."""

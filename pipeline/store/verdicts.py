@@ -30,8 +30,11 @@ def findings_bytes(findings: Iterable[Finding]) -> bytes:
 
 def verdict_line(sample: str, digest: str, state: str, findings: Iterable[bytes]) -> bytes:
     """One line, with its line break. `findings`: parts as `findings_bytes` writes them; empty ones are left out."""
-    head = jsonl_bytes({"sample": sample, "state": state, "digest": digest})
-    return b'%b,"findings":[%b]}\n' % (head[:-2], b",".join(part for part in findings if part))
+    try:
+        head = orjson.dumps({"sample": sample, "state": state, "digest": digest})
+    except TypeError:  # a lone surrogate
+        head = jsonl_bytes({"sample": sample, "state": state, "digest": digest})[:-1]
+    return b'%b,"findings":[%b]}\n' % (head[:-1], b",".join(filter(None, findings)))
 
 
 def line_of(verdict: Verdict) -> bytes:

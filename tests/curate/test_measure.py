@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.curate.measure import Asked, Judged, Measuring, judge
+from pipeline.curate.measure import Asked, Judge, Judged, Measuring
 from pipeline.rules import RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.types import CallRef, Finding, Sample, Verdict
@@ -117,6 +117,6 @@ def test_few_or_quick_rows_stay_here(tmp_path: Path, seconds: int) -> None:
 def test_only_findings_that_speak_up_are_told() -> None:
     rules = [rule for rule in open_rules(ITEMS) if isinstance(rule, RowRule)]
     sample = Sample("a", [{"role": "assistant", "content": "short"}])
-    line, spoke = judge(rules, sample, {})
+    line, spoke = Judge(rules)(sample, {})
     assert [found.rule for found in spoke] == ["length"]
     assert [each["rule"] for each in json.loads(f"[{line.decode()}]")] == ["length", "refusal", "finish-reason"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pipeline.rules import identity
 from pipeline.types import Sample
 from tests.rules.rows import judged, row
 
@@ -101,3 +104,43 @@ def test_words_that_go_on_for_ever_cost_little_time(opener: str) -> None:
     started = time.process_time()
     judged("identity", row(text, text))
     assert time.process_time() - started < 2
+
+
+_BEINGS = "AI|language model|chatbot|chat bot|virtual assistant|computer program|AI program|LLM|artificial intelligence"
+_LABS = "OpenAI|open ai|Anthropic|Deep Mind|Google|Meta AI|Mistral AI|Cohere|xAI|Hugging Face|Alibaba Cloud|the team"
+SHAPES = [  # the forms of all phrases: a part from each
+    ("as an|I am an|I'm a|being an", _BEINGS, "that was|, I|,", "made|created and sold|programmed|built and",
+     f"by {_LABS}"),
+    ("as an|I am an|being a", "helpful |large ||pre-trained ", _BEINGS, ", I think|, it is|.|"),
+    ("I am|my name is|as|I'm called|ich bin|soy", "the||just", "ChatGPT|GPT-4|Claude|Kimi|Nova|Gemini|Bing Chat",
+     ", I|, an AI| from Meta|."),
+    ("I was|I am|I have been|my creators are|my developers at", "trained by|made by|developed and tested by|by|", _LABS,
+     "to help|as an AI|policies|."),
+    (_LABS, "'s use case|'s||content", "policy|policies|guidelines|terms of use"),
+    ("my|as of my|since the|beyond my", "last|latest|most recent|current|",
+     "knowledge|training data|data|information|training",
+     "cutoff|cut-off|cut off|update|revision|-cutoff|", "is 2021|until 2021|."),
+    ("my", "knowledge|knowledge base|training data|training", "is|goes|ends|only|was",
+     "until then|up to May|in 2021|cut-off"),
+    ("I was|I am last|I have been", "trained|updated", "on the data|with data|data", "until 2021|up to May|in 2021"),
+    ("my training data|I do not have real-time|I don't have access to real time|I cannot have personal opinions"
+     "|I don't experience feelings|I can't possess human beliefs",
+     "as a program|like humans|, a machine|since I am an AI|."),
+    ("als eine|als|als großes|als ein großes", "KI|KI-Modell|Sprachmodell", "."),
+    ("mein Wissensstand|ma dernière mise à jour|mi fecha de corte|我的训练数据，截至|作为一个AI|我是OpenAI", "."),
+    ("en tant que|en tant|como un|como", "chatbot|qu'IA|modelo de lenguaje|ia|modèle de langage", "."),
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_cues_rule_out_nothing_that_a_phrase_finds(data: st.DataObject) -> None:
+    parts = [data.draw(st.sampled_from(part.split("|"))) for part in data.draw(st.sampled_from(SHAPES))]
+    before = data.draw(st.sampled_from(["", "The cook said no. ", "Sıde ſalad. ", "la\u0301st data program. "]))
+    text = before + " ".join(filter(None, parts))
+    quick = judged("identity", row(text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(identity, "_is_far", lambda *_: False)
+        patch.setattr(identity, "may_say", lambda *_: True)
+        assert judged("identity", row(text)) == quick
+    assert quick.outcome != "error"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pipeline.rules import placeholder
 from tests.rules.rows import judged, row
 
 PLOT = "Genre: crime\nPlace: Rome\n\nPLOT OUTLINE:"
@@ -55,3 +58,18 @@ def test_braces_and_brackets_of_other_kinds_are_none(text: str) -> None:
 ])
 def test_labels_of_the_prompt_that_leaked(text: str, prompt: str, outcome: str) -> None:
     assert judged("placeholder", row(text, prompt)).outcome == outcome
+
+
+_PIECES = st.sampled_from([
+    "{", "}", "{{", "}}", "[", "]", "<", ">", "$", "${", "\\", "name", "genre", "Your Name", "your text here", "here",
+    "insert ", "INSERT_NAME", "TODO", "TODO: ", "FIXME(me): ", "XXXXX", "_______", "Lorem ipsum dolor",
+    "LOREM IPSUM DOLOR", " ", "\n", "a"])
+
+
+@settings(max_examples=300)
+@given(st.lists(_PIECES, max_size=14).map("".join))
+def test_places_are_found_as_the_patterns_find_them(text: str) -> None:
+    both = (placeholder._SLOT, placeholder._SLOT_BEGINS), (placeholder._MAYBE, placeholder._MAYBE_BEGINS)
+    for pattern, begins in both:
+        quick = [found.span() for found in placeholder._places(pattern, begins, text)]
+        assert quick == [found.span() for found in pattern.finditer(text)]

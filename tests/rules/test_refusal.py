@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pipeline.rules import refusal
 from tests.rules.rows import judged, row, rule
 
 REFUSED = [
@@ -158,3 +161,24 @@ def test_no_real_text_is_taken_for_a_refusal(shared_data: Path) -> None:
     refusal = rule("refusal")
     fired = [text for text in real_texts(shared_data) if refusal.finding(row(text)).outcome != "keep"]
     assert fired == []
+
+
+class _Everything(frozenset):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_SAID = st.sampled_from([
+    "I", "I'm", "I am", "can't", "cannot", "won't", "not able to", "unable to", "sorry", "Unfortunately", "as an AI",
+    "The", "assist", "help", "with", "that", "this request", "write", "content", "harmful", "do not", "decline to",
+    "It's", "my", "guidelines", "do not", "Thank you", "No", "Hello", "Although", "Prices", "Bread", "ſorry", ",",
+    ".", "but", "\n", "**"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_SAID, min_size=1, max_size=9).map(" ".join))
+def test_the_first_word_rules_out_no_refusal(text: str) -> None:
+    quick = refusal.refusal_in(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refusal, "_OPENS", _Everything())
+        assert refusal.refusal_in(text) == quick

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pipeline import secrets
 from pipeline.errors import RecipeError
 from tests.rules.rows import judged, row, rule
 from tests.test_secrets import MADE
@@ -31,3 +34,10 @@ def test_placeholders_stay() -> None:
 def test_a_kind_that_is_none() -> None:
     with pytest.raises(RecipeError, match="unknown word 'githb'"):
         rule("secrets", kinds=["githb"])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(["key", ":", "=", ":=", "=>", " ", "'", "b'", "a1b2c3d4e5f6g7h8", "short", "x", "é"]),
+                max_size=12).map("".join))
+def test_a_value_is_found_as_the_pattern_finds_it(text: str) -> None:
+    assert secrets._has_value(text) == (secrets._VALUE.search(text) is not None)

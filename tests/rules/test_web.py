@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.rules import open_rules
+from pipeline.rules import _web, open_rules
 from pipeline.sections import Item
 from pipeline.types import Sample
 
@@ -110,3 +112,23 @@ def test_presets_drop_what_sft_keeps(preset: str) -> None:
         assert dropped(preset, good)
         assert not dropped("sft", good)
     assert not dropped(preset, PROSE)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(["a", "bb", "ccc", "d"]), max_size=40).map(tuple))
+def test_runs_are_those_that_counting_all_of_them_finds(words: tuple[str, ...]) -> None:
+    found = _web.runs(words, (2, 3, 4), (5, 6, 7))
+    for size in range(2, 8):
+        grams = [words[at:at + size] for at in range(len(words) - size + 1)]
+        if size < 5:
+            most = max(map(grams.count, grams), default=0)
+            first = next((gram for gram in grams if grams.count(gram) == most), ())
+            assert found.top[size] == (len(" ".join(first)) * most if grams else 0)
+        else:
+            seen, at, chars = set(), 0, 0
+            while at < len(grams):
+                again = grams[at] in seen
+                chars += len("".join(grams[at])) if again else 0
+                seen.add(grams[at])
+                at += size if again else 1
+            assert found.doubled[size] == chars

@@ -534,3 +534,21 @@ def test_any_sequence_of_edits_is_kept_by_adopting(
     assert answers(path) == before
     os.utime(path / "samples.jsonl", ns=(1, 1))
     assert edits(path) == (0, 0, 0, 0)
+
+
+def test_a_file_read_again_says_the_same_until_a_hand_touches_it(path: Path) -> None:
+    """Rows that are known to be whole are read faster: what is broken or stands twice is still told, every time."""
+    file = path / "samples.jsonl"
+    with Dataset.open(path) as dataset:
+        first = list(dataset.samples())
+        assert list(dataset.samples()) == first
+        assert len(first) == 6
+        lines = file.read_bytes().splitlines(keepends=True)
+        twice = lines[1].replace(b'"cell":', b'"hand":1,"cell":')
+        file.write_bytes(b"".join([*lines, lines[0], b"no row\n", twice, lines[2]]))
+        for _ in range(2):
+            told: list[Problem] = []
+            assert list(dataset.samples(told.append)) == first
+            assert [problem.code for problem in told] == ["unreadable-row", "row-twice"]
+        file.write_bytes(b"".join(lines[:3]))
+        assert list(dataset.samples()) == list(dataset.samples()) == first[:3]
