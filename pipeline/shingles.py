@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from .ahead import in_order
@@ -98,13 +99,27 @@ class Shingler:
         """As `many`, a batch at a time; threads make some while the next texts are read."""
         return in_order(self._batch, _batches(texts))
 
-    def _batch(self, read: _Read) -> Batch:
+    def runs(self, texts: Sequence[str]) -> list[Grams]:
+        """Of each text the hashes of its runs of words in order, one for each word that begins one; none where it is
+        shorter. They are those of `grams`."""
+        runs, ends = self._hashed(_read([Text(text) for text in texts]))
+        found = _mix(runs)
+        return [found[start : max(start, end - self.size + 1)] for start, end in pairwise(ends.tolist())]
+
+    def _hashed(self, read: _Read) -> tuple[Grams, Places]:
+        """All runs of words of some texts, not yet mixed; where each text's words begin, and the end of the last."""
         import numpy as np
 
         ids, ends = _word_ids(read.encoded)
         runs = np.zeros(max(0, len(ids) - self.size + 1), np.uint64)
         for place in range(self.size):
             runs += ids[place : place + len(runs)] * np.uint64(_odd(place))
+        return runs, ends
+
+    def _batch(self, read: _Read) -> Batch:
+        import numpy as np
+
+        runs, ends = self._hashed(read)
         every = [_mix(runs)]
         starts, counts = ends[:-1].tolist(), (np.diff(ends) - self.size + 1).tolist()
         end = len(runs)

@@ -182,3 +182,13 @@ def folded(text: str) -> str:
 def has_words(text: str, count: int) -> bool:
     """Whether a text has so many words, without looking at more of it than needed."""
     return sum(1 for _ in islice(_WORD.finditer(text), count)) == count
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where the words of a text stand in it: [start, end) of each.
+
+    Returns:
+        As many as `words` has; none where folding its case makes other words of it.
+    """
+    spans = [found.span() for found in _WORD.finditer(text)]
+    return spans if len(spans) == len(words(text)) else []

@@ -72,8 +72,7 @@ def _which(tally: Tally, target: Target) -> None:
 
 
 def _alike(done: Curation, target: Target) -> None:
-    """Rows that are alike, in a line for each rule that found some, and how the largest cluster is read; rows that are
-    like one of another file."""
+    """Rows that are alike, in a line for each rule that found some, and how the largest cluster is read."""
     for rule, clusters in done.clusters.items():
         if not clusters:
             continue
@@ -87,9 +86,6 @@ def _alike(done: Curation, target: Target) -> None:
                      f"weakest link {first.weakest.jaccard:.2f}")
         read = target.told(f"synth inspect {target.name} --cluster {first.id}   its rows")
         console.fact("alike", f"{rule}: {told}\n{read}", "dim")
-    for file, count in done.foreign.items():
-        are = f"{console.plural(count, 'row')} {'is' if count == 1 else 'are'}"
-        console.fact("against", f"{file}: {are} like one of its rows", "dim")
 
 
 def _edited(done: Curation) -> str:

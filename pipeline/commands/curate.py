@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _curated, _judged, _outcome, _whatif
+from pipeline.commands import _contaminated, _curated, _judged, _outcome, _whatif
 from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 from pipeline.registry import printed
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @click.option("--rule", "rules", multiple=True, metavar="RULE",
               help="This rule instead of the recipe's, as 'length: {min: 100, unit: chars}'. Repeatable.")
 @click.option("--against", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
-              help="Drop rows that are near duplicates of a row of this file, as of an evaluation's. Repeatable.")
+              help="Drop rows that hold a prompt or an answer of this file, as of an evaluation's, or are like one. "
+                   "Repeatable.")
 @click.option("--what-if", "what_ifs", multiple=True, metavar="BOUND[=VALUE]",
               help="What another bound would decide, as length.min=800; without a value, the rows kept at each. "
                    "From what was measured, writes nothing. Repeatable.")
@@ -110,6 +111,8 @@ def command(
     elif diff:
         _curated.show_changes(done, dataset.name)
         _judged.tell_ahead(done.asked)
+    if not json_:
+        _contaminated.show(done)
     for problem in done.problems[:5]:
         console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
     if diff:
@@ -129,15 +132,18 @@ def command(
 def _against(items: Sequence[Item], files: Sequence[Path], recipe: Recipe, dataset: Dataset) -> list[Item]:
     """Rules with files that no row may be like, named as the recipe would name them; says so."""
     from pipeline._yaml import flow
-    from pipeline.curate import with_against
+    from pipeline.curate import has_answers, with_against
     from pipeline.options import own_folder
 
     folder = own_folder(recipe.path, dataset.path)
     whole = [path.resolve() for path in files]
     named = [str(path.relative_to(folder.resolve())) if folder and path.is_relative_to(folder.resolve()) else str(path)
              for path in whole]
-    console.say(f"`near_duplicate: {{against: {flow(named)}}}` in the recipe makes --against permanent", "dim")
-    return with_against(items, named)
+    like = [name for name, path in zip(named, whole, strict=True) if has_answers(path)]
+    rules = [("contamination", named), ("near_duplicate", like)]
+    told = " and ".join(f"`{rule}: {{against: {flow(found)}}}`" for rule, found in rules if found)
+    console.say(f"{told} in the recipe {'make' if like else 'makes'} --against permanent", "dim")
+    return with_against(items, named, like)
 
 
 def _typed(target: Target, named: Mapping[str, Sequence[str]]) -> str:

@@ -5,8 +5,9 @@ from .ahead import ToCome, ask_ahead
 from .asking import Ask, AskBill, Told
 from .between import Between, between, undo
 from .calibrate import PRECISION, Calibration, calibrate
+from .contaminated import Contaminated
 from .labelled import FEWEST, Label
-from .linked import with_against
+from .linked import has_answers, with_against
 from .moves import value_of
 from .outcome import Curation
 from .run import curate
@@ -15,7 +16,8 @@ from .tally import Change, Changed, Dropped, Share, Tally
 from .whatif import Curve, WhatIf, curve, is_curve, ways, what_if
 
 __all__ = [
-    "FEWEST", "PRECISION", "Ask", "AskBill", "Between", "Calibration", "Change", "Changed", "Curation", "Curve",
-    "Dropped", "Estimate", "Label", "Share", "Starved", "Tally", "ToCome", "Told", "WhatIf", "ask_ahead", "between",
-    "calibrate", "curate", "curve", "is_curve", "undo", "value_of", "ways", "what_if", "with_against",
+    "FEWEST", "PRECISION", "Ask", "AskBill", "Between", "Calibration", "Change", "Changed", "Contaminated", "Curation",
+    "Curve", "Dropped", "Estimate", "Label", "Share", "Starved", "Tally", "ToCome", "Told", "WhatIf", "ask_ahead",
+    "between", "calibrate", "curate", "curve", "has_answers", "is_curve", "undo", "value_of", "ways", "what_if",
+    "with_against",
 ]

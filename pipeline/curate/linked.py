@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import RecipeError, did_you_mean
+from pipeline.errors import RecipeError, SynthError, did_you_mean
+from pipeline.options import BARE
 from pipeline.read import rows as read_rows
 from pipeline.registry import presets
 from pipeline.rules import AnyRule, LinkedRule, Place, RowRule, expand, resolved
@@ -15,12 +17,14 @@ from pipeline.shapes import example_of, shape_of_file
 from pipeline.store import Dataset
 from pipeline.store.pairs import Measured
 from pipeline.types import Pairs, Problem, Sample
+from pipeline.views import answers
 
-AGAINST = "near-duplicate"
-"""The rule that `--against` is an option of."""
+AGAINST, HELD = "near-duplicate", "contamination"
+"""The rules that `--against` is an option of: one for rows that are like an answer, one for rows that hold a text."""
+LOOKED_AT = 200
 NEEDED = ('rows are compared by their answers: name its columns so that a line is {"prompt": "Who?", '
-          '"completion": "I."}; prompts alone cannot be compared')
-"""What cures a file that `--against` cannot read."""
+          '"completion": "I."}; `contamination` compares prompts too, whatever its columns are called')
+"""What cures a file that near-duplicate cannot read."""
 
 
 class Linked(NamedTuple):
@@ -64,7 +68,7 @@ def stored_pairs(dataset: Dataset, rule: LinkedRule[Any, Any], rows: str) -> Pai
 
 
 def ready(rules: Sequence[AnyRule], place: Callable[[int], str]) -> None:
-    """Whether rules that decide by pairs have what they need, before anything is measured.
+    """Whether rules have what they need, before anything is measured.
 
     Raises:
         RecipeError: no rule measures what a rule goes by; a file's rows are of no known shape.
@@ -72,6 +76,7 @@ def ready(rules: Sequence[AnyRule], place: Callable[[int], str]) -> None:
     """
     rows = [rule.name for rule in rules if isinstance(rule, RowRule)]
     for rule in rules:
+        rule.ready()
         if not isinstance(rule, LinkedRule):
             continue
         if rule.by is not None and rule.by not in rows:
@@ -95,28 +100,57 @@ def foreign_rows(path: Path, report: Callable[[Problem], None]) -> Iterator[tupl
             yield where, Sample(where, example.messages, fields=example.fields)
 
 
-def with_against(items: Sequence[Item], files: Sequence[str]) -> list[Item]:
-    """Rules with files of which no row may have a copy: an option of every near-duplicate rule, a preset's too; one
-    rule more where there is none."""
-    found = [_with(item, files) for item in items]
-    if any(resolved(each.item.name) == AGAINST for each in expand(found, str)):
+def has_answers(path: Path) -> bool:
+    """Whether a file's rows are of a known shape and one of the first has an answer that rows can be like."""
+    try:
+        shape = shape_of_file(path)
+        for row in islice(read_rows(path, _ignored), LOOKED_AT):
+            example = example_of(shape, row.values, str(path), _ignored)
+            if example is not None and any(map(str.strip, answers(Sample("", example.messages)))):
+                return True
+    except SynthError:
+        pass
+    return False
+
+
+def _ignored(problem: Problem) -> None:
+    """For a look ahead: the reading itself reports."""
+
+
+def with_against(items: Sequence[Item], files: Sequence[str], like: Sequence[str]) -> list[Item]:
+    """Rules with files of which no row may have a copy: an option of every rule that takes some, a preset's too; one
+    rule more where there is none.
+
+    Args:
+        items: the rules.
+        files: of which no row may hold a text.
+        like: those of which no row may be a near duplicate.
+    """
+    found = _with_rule(items, AGAINST, like) if like else list(items)
+    return _with_rule(found, HELD, files)
+
+
+def _with_rule(items: Sequence[Item], rule: str, files: Sequence[str]) -> list[Item]:
+    found = [_with(item, rule, files) for item in items]
+    if any(resolved(each.item.name) == rule for each in expand(found, str)):
         return found
-    return [*found, Item(name=AGAINST, options={"against": list(files)})]
+    return [*found, Item(name=rule, options={"against": list(files)})]
 
 
-def _with(item: Item, files: Sequence[str]) -> Item:
-    if resolved(item.name) == AGAINST:
+def _with(item: Item, rule: str, files: Sequence[str]) -> Item:
+    if resolved(item.name) == rule:
         return Item(name=item.name, options=_more(item.options, files))
     if item.name not in presets("rules"):
         return item
-    if not any(resolved(each.item.name) == AGAINST for each in expand([item], str)):
+    if not any(resolved(each.item.name) == rule for each in expand([item], str)):
         return item
-    key = next((key for key in item.options if resolved(key) == AGAINST), AGAINST)
+    key = next((key for key in item.options if resolved(key) == rule), rule)
     said = item.options.get(key)
     return Item(name=item.name, options={**item.options, key: _more(said if isinstance(said, dict) else {}, files)})
 
 
 def _more(options: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    before = options.get("against") or []
+    before = options.get("against") or options.get(BARE) or []
     before = [before] if isinstance(before, str) else before
-    return {**options, "against": list(dict.fromkeys([*before, *files]))}
+    rest = {key: value for key, value in options.items() if key != BARE}
+    return {**rest, "against": list(dict.fromkeys([*before, *files]))}

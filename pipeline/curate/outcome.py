@@ -13,6 +13,7 @@ from pipeline.types import Cluster, Finding, Problem, Sample
 from pipeline.words import plural, ranked, shown
 
 from .asking import Told
+from .contaminated import Contaminated
 from .starved import KeptDraws, Starved
 from .tally import Change, Changed, Tally
 
@@ -43,6 +44,7 @@ class Curation:
         asked: what became of the questions of rules that ask; None where no rule does.
         reviewed: how many of them changed it by reviews that were made or taken back since.
         foreign: file that no row may be like -> rows that are like one of its rows.
+        contaminated: evaluation files of which no row may hold a text, and how many rows do.
         by: who named the rules: `recipe`, or the options that did, as `--rule and --against`.
         by_before: who named those of the last curation; empty where there was none.
     """
@@ -65,6 +67,7 @@ class Curation:
     asked: Told | None = None
     reviewed: Changed = field(default_factory=Changed)
     foreign: dict[str, int] = field(default_factory=dict)
+    contaminated: list[Contaminated] = field(default_factory=list)
 
     @property
     def interrupted(self) -> bool:
@@ -121,6 +124,7 @@ class Curation:
         clusters = {rule: _plain(found) for rule, found in self.clusters.items()}
         return {"together": together, "axes": axes, "uneven": uneven, "clusters": clusters,
                 "against": dict(self.foreign),
+                "contaminated": [each._asdict() for each in self.contaminated],
                 "starved": starved.as_json() if starved else None}
 
     def as_json(self) -> dict[str, Any]:
@@ -159,3 +163,9 @@ def reviewed(review: dict[str, Any], sample: Sample) -> Finding:
     by = f" by {review['by']}" if review.get("by") else ""
     note = f" ({review['note']})" if review.get("note") else ""
     return Finding(REVIEW, action, "keep" if action == "keep" else "drop", f"decided{by}: {action}{note}{stale}")
+
+
+def settings(rules: Any) -> list[tuple[Any, Any]]:
+    """Names and options of rules as the manifest has them."""
+    listed = rules if isinstance(rules, list) else []
+    return [(rule.get("rule"), rule.get("options")) for rule in listed if isinstance(rule, dict)]

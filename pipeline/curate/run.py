@@ -29,9 +29,10 @@ from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Ve
 from .anew import follow, note_anew
 from .asking import Ask, Asking, asks
 from .columns import Columns, columns_of, texts_of
+from .contaminated import Contaminated, Contaminations
 from .linked import linked, ready
 from .measure import Asked, Judged, Measuring, free
-from .outcome import GIVEN, RECIPE, Curation, against, reviewed
+from .outcome import GIVEN, RECIPE, Curation, against, reviewed, settings
 from .starved import KeptDraws
 from .tally import Change, Changed, Tally
 
@@ -140,6 +141,7 @@ class _Run:
     aside: dict[str, int] = field(default_factory=dict)
     reused: int = 0
     problems: list[Problem] = field(default_factory=list)
+    contaminated: list[Contaminated] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     before: Tally = field(default_factory=Tally)
     draws: KeptDraws = field(default_factory=KeptDraws)
@@ -162,12 +164,12 @@ class _Run:
         else:
             self.dataset.put_pairs(self.pairs)
             kept = self.dataset.put_verdicts(
-                self._lines(), lambda: any(self.changed) or _settings(noted.get("rules")) != _settings(rules))
+                self._lines(), lambda: any(self.changed) or settings(noted.get("rules")) != settings(rules))
         done = Curation(
             rules, self.tally, self.aside, self.reused, self.problems, self.dataset.path / "verdicts.jsonl",
             self.changed, self.changes, self.by, str(noted.get("by", "")), self.before if self.diff else None,
             self.draws, self.edited, self.clusters, self.stored, self.asking.told if self.asking.rules else None,
-            self.reviewed, self.foreign,
+            self.reviewed, self.foreign, self.contaminated,
         )
         if not self.diff:
             judged = {**there, "verdicts": self.dataset.judged()["verdicts"]}
@@ -187,7 +189,7 @@ class _Run:
     # -- first pass ------------------------------------------------------------------------------
 
     def _judge_rows(self, as_it_was: bool) -> None:
-        reviews, aside = self.dataset.reviews(), self.dataset.aside()
+        reviews, aside, contaminations = self.dataset.reviews(), self.dataset.aside(), Contaminations(self.rules)
         parents, texts = dict[str, str](), texts_of(self.dataset, self.recipe)
         earlier: dict[str, tuple[str, str]] = {}  # of rows that were edited since
 
@@ -205,6 +207,7 @@ class _Run:
                 self.aside[row.aside] = self.aside.get(row.aside, 0) + 1
                 continue
             self.tally.rewritten += sample.parent is not None
+            contaminations.add(judged.spoke)
             if self.diff and asked.verdict is not None:
                 self.before.add(asked.verdict, row.cell, row.text, row.columns)
             if row.decided == "keep":
@@ -217,6 +220,7 @@ class _Run:
                 parents[sample.id] = sample.parent
             note_anew(sample, self.anew)
         self._replace(parents)
+        self.contaminated = contaminations.found()
 
     def _replace(self, parents: dict[str, str]) -> None:
         """A row whose rewrite stands is represented by it, and so are the rows before it."""
@@ -406,9 +410,3 @@ def _judged_row(
 def _plain(value: Any) -> Any:
     """What JSON has no word for, as a date, as a text."""
     return json.loads(json.dumps(value, default=str))
-
-
-def _settings(rules: Any) -> list[tuple[Any, Any]]:
-    """Names and options of rules as the manifest has them."""
-    listed = rules if isinstance(rules, list) else []
-    return [(rule.get("rule"), rule.get("options")) for rule in listed if isinstance(rule, dict)]

@@ -144,6 +144,13 @@ class Rule(Generic[Measure, Bounds]):
             OptionFault: with the lines to write instead.
         """
 
+    def ready(self) -> None:
+        """Whether what the rule needs is there; called before a curation measures anything.
+
+        Raises:
+            DataError: a file that cannot be read.
+        """
+
     def context(self) -> Scalar:
         """What else than options decides a measurement, as which tokenizer is installed."""
         return None

@@ -20,15 +20,14 @@ from pydantic import Field
 
 from ..bands import FLOOR
 from ..digest import digest, normal_text
-from ..errors import DataError
 from ..options import OptionFault, listed
-from ..read import file_sha256
 from ..registry import printed
 from ..shingles import Shingler, Text
 from ..similar import Sets
 from ..types import Cluster, Pair, Pairs, Sample, Scalar
 from ..views import asked, asks_anew, has_words, said, shown
 from . import Decided, LinkedRule, Match, Options, Place, Rule, rank
+from ._evaluation import file_digest
 
 aliases = ("fuzzy-duplicate",)
 
@@ -73,7 +72,7 @@ class NearDuplicate(LinkedRule[Measure, Bounds]):
 
     def context(self) -> Scalar:
         """What stands in the other files."""
-        digests = [_file_digest(path, self.name) for path in self.against]
+        digests = [file_digest(path, self.name) for path in self.against]
         return digest(*digests) if digests else None
 
     @property
@@ -176,14 +175,6 @@ def _groups(sets: Sets, names: Sequence[str]) -> dict[int, list[int]]:
         found.setdefault(first, [first]).append(number)
     groups = [sorted(group, key=names.__getitem__) for group in found.values()]
     return {group[0]: group for group in sorted(groups, key=lambda group: names[group[0]])}
-
-
-def _file_digest(path: Path, rule: str) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise DataError(f"{rule}: against: {path}: {error.strerror or error}",
-                        f"ls -l {path.parent}   shows what is there") from None
 
 
 def _matches(cluster: Cluster, kept: str, links: list[Pair]) -> Iterator[tuple[str, Match]]:

@@ -451,8 +451,8 @@ def test_no_row_may_be_like_one_of_another_file(copies: Path, capsys: pytest.Cap
     assert main(["curate", "copies", "--against", "eval.jsonl", "--rule", "near_duplicate"]) == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[0] == "1 kept, 2 dropped, 0 flagged, of 3 rows"
-    assert "shares 1.00 of its runs with eval.jsonl:1" in said.err
-    assert "in the recipe makes --against permanent" in said.err
+    assert "holds all of the answer at eval.jsonl:1" in said.err
+    assert "in the recipe make --against permanent" in said.err
     assert main(["curate", "copies", "--what-if", "near-duplicate.threshold=0.9"]) == 0
     said = capsys.readouterr()
     assert "decided by stored pairs" in said.err
@@ -467,10 +467,11 @@ def test_no_row_may_be_like_one_of_another_file(copies: Path, capsys: pytest.Cap
 def test_rows_like_another_files_are_counted_apart_from_clusters(
     copies: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["curate", "copies", "--against", "eval.jsonl", "--rule", "near_duplicate: {threshold: 0.7}"]) == 0
+    rule = f"near_duplicate: {{threshold: 0.7, against: {copies / 'eval.jsonl'}}}"
+    assert main(["curate", "copies", "--rule", rule]) == 0
     said = capsys.readouterr().err
     assert "against eval.jsonl: 1 row is like one of its rows\n" in said
-    assert main(["curate", "copies", "--against", "eval.jsonl", "--rule", "near_duplicate", "--json"]) == 0
+    assert main(["curate", "copies", "--rule", rule, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["against"] == {"eval.jsonl": 1}
     assert main(["curate", "copies", "--what-if", "near-duplicate.threshold"]) == 0
     said = capsys.readouterr().err
@@ -494,3 +495,44 @@ def test_the_links_of_all_clusters_are_told_beside_the_largest(
     assert (f"2 clusters of 5 rows, weakest links from {min(first, second):.2f} to {max(first, second):.2f}; "
             f"the largest has 3 rows, weakest link {first:.2f}" in capsys.readouterr().err)
     assert first != second
+
+
+@pytest.fixture
+def asked(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Five rows, of which two have a prompt that the evaluation has with another answer, and one an answer of it."""
+    prompts = [f"Please write a short story about the number {word}, in which nobody ever gets to count up to it"
+               for word in ("one", "two", "three", "four", "five")]
+    answers = [" ".join(f"{word}{place}" for place in range(20)) for word in ("baker", "farmer", "tin", "sea", "owl")]
+    pairs = zip(prompts, answers, strict=True)
+    Path("asked.jsonl").write_text("".join(json.dumps({"prompt": p, "completion": a}) + "\n" for p, a in pairs))
+    evaluated = [{"prompt": prompts[1], "completion": "no"}, {"prompt": prompts[3], "completion": "yes"},
+                 {"prompt": "Say it.", "completion": answers[4]}]
+    Path("eval.jsonl").write_text("".join(json.dumps(each) + "\n" for each in evaluated))
+    Path("prompts.jsonl").write_text("".join(json.dumps({"asked_for": one["prompt"]}) + "\n" for one in evaluated))
+    Path("labels.jsonl").write_text('{"label": "yes"}\n{"label": "no"}\n')
+    assert main(["import", "asked", "asked.jsonl"]) == 0
+    capsys.readouterr()
+    return workdir
+
+
+def test_prompts_of_an_evaluation_count_whatever_is_answered(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "asked", "--against", "eval.jsonl", "--rule", "refusal"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "2 kept, 3 dropped, 0 flagged, of 5 rows"
+    assert ("eval.jsonl: 2 rows hold one of its 3 prompts, 1 row its answer; 2 answers of a few words are not compared"
+            ) in said.err
+    assert main(["curate", "asked", "--against", "eval.jsonl", "--rule", "refusal", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["contaminated"]
+    assert (found["file"], found["by_prompt"], found["by_answer"]) == ("eval.jsonl", 2, 1)
+
+
+def test_a_file_of_prompts_alone_is_compared_and_one_of_labels_is_no_clean_bill(
+    asked: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["curate", "asked", "--against", "prompts.jsonl", "--rule", "refusal"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "3 kept, 2 dropped, 0 flagged, of 5 rows"
+    assert "prompts.jsonl: 2 rows hold one of its 3 other texts" in said.err
+    assert "near_duplicate" not in said.err
+    assert main(["curate", "asked", "--against", "labels.jsonl"]) == 4
+    assert "holds nothing that can be compared: 2 answers, each under 8 words" in capsys.readouterr().err

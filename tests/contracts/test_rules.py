@@ -18,7 +18,8 @@ from pipeline.sections import Item
 from pipeline.types import Call, Sample
 
 OPTIONS: dict[str, dict[str, Any]] = {"length": {"unit": "words", "min": 2, "max": 50}, "turns": {"min": 2},
-                                      "judge": {"rubric": "Is it funny?", "min": 3}}
+                                       "judge": {"rubric": "Is it funny?", "min": 3},
+                                       "regex": {"pattern": "[aeiou]+", "must": "match"}}
 """What a rule cannot do without."""
 
 texts = st.one_of(

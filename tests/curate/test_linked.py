@@ -226,7 +226,17 @@ def test_a_file_that_cannot_be_read_is_named_before_anything_is_measured(
     ([{"sft": {NEAR: False}}], [{"sft": {NEAR: False}}, {"near-duplicate": {"against": ["e"]}}]),
 ])
 def test_against_is_an_option_of_the_rule(given: list[Any], expected: list[Any]) -> None:
-    assert with_against(items(*given), ["e"]) == [Item.model_validate(each) for each in expected]
+    held = {"contamination": {"against": ["e"]}}
+    assert with_against(items(*given), ["e"], ["e"]) == [Item.model_validate(each) for each in [*expected, held]]
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    (["sft"], ["sft", {"contamination": {"against": ["e"]}}]),
+    ([{"decontaminate": "d"}], [{"decontaminate": {"against": ["d", "e"]}}]),
+    ([{"contamination": {"against": "d", "act": "flag"}}], [{"contamination": {"against": ["d", "e"], "act": "flag"}}]),
+])
+def test_a_file_without_answers_is_compared_by_what_it_asks(given: list[Any], expected: list[Any]) -> None:
+    assert with_against(items(*given), ["e"], []) == items(*expected)
 
 
 def test_the_same_whatever_the_order_of_rows(tmp_path: Path) -> None:

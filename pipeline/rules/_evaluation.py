@@ -1,0 +1,229 @@
+"""Texts of evaluation files as hashes of their runs of words, and which of them a row holds.
+
+Memory: 24 bytes for each run of the files, and a line's number for each text; nothing for rows.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..digest import normal_text, text_key
+from ..errors import DataError
+from ..read import file_sha256, rows
+from ..read.source import refuse_encoding
+from ..read.texts import Part, Spoken, spoken
+from ..shingles import Shingler
+from ..types import SYSTEM_ROLES, Problem, Sample, text_of
+from ..views import has_words, word_spans
+from ..words import shown
+
+if TYPE_CHECKING:
+
+    from ..shingles import Grams
+
+ANSWER_WORDS = 8
+"""Words from which on an answer is compared. Chosen by us: of the 175 answers in data/seed-tasks no two of so many
+words are equal, and six shorter ones are."""
+QUOTED = 120
+_AROUND = " \t\r\n\"'`“”‘’«».!?:;,"
+
+
+class Place(NamedTuple):
+    """Where an evaluation text stands, and what it is there."""
+
+    file: str
+    line: int
+    part: Part
+
+
+class Compared(NamedTuple):
+    """How many texts of a file there are to compare with, by what they are, and how many answers are too short."""
+
+    file: str
+    prompts: int
+    answers: int
+    texts: int
+    short: int
+
+
+class Hit(NamedTuple):
+    """An evaluation text of which a row holds a share, the words of it, and where they stand in the last answer."""
+
+    place: Place
+    share: float
+    words: str
+    span: tuple[int, int] | None
+
+
+class Said(NamedTuple):
+    """A text of a row. Spans may point into the last answer alone."""
+
+    text: str
+    answers: bool
+    last: bool = False
+
+
+def texts_of(sample: Sample) -> list[Said]:
+    """All that is said in a row but by the system."""
+    last = sample.last("assistant")
+    found = []
+    for message in sample.messages:
+        text = text_of(message.get("content"))
+        if message.get("role") not in SYSTEM_ROLES and text.strip():
+            found.append(Said(text, message.get("role") == "assistant", message is last))
+    return found
+
+
+class EvaluationTexts:
+    """What no row may hold.
+
+    Args:
+        files: evaluation files.
+        size: words in a run.
+        rule: what names the files, for errors.
+
+    Raises:
+        DataError: a file that cannot be read, or holds nothing that can be compared.
+    """
+
+    def __init__(self, files: Sequence[Path], size: int, rule: str) -> None:
+        import numpy as np
+
+        self.compared: list[Compared] = []
+        self._size, self._shingler, self._rule = size, Shingler(size), rule
+        self._places: list[Place] = []
+        self._whole: dict[tuple[bool, bytes], int] = {}  # whether it is an answer -> text
+        self._known: dict[tuple[Part, bytes], int] = {}
+        clash = Counter(path.name for path in files)
+        grams, owners = [np.zeros(0, np.uint64)], array("q")
+        for path in files:
+            for number, found in self._read(path, path.name if clash[path.name] == 1 else str(path)):
+                grams.append(found)
+                owners.extend([number] * len(found))
+        runs = np.concatenate(grams)
+        order = np.argsort(runs, kind="stable")
+        self._runs = runs[order]
+        self._owners = np.array(owners, np.int64)[order]
+        _, inverse, counts = np.unique(self._runs, return_inverse=True, return_counts=True)
+        self._weights = 1.0 / counts[inverse]
+        self._totals = np.bincount(self._owners, self._weights, len(self._places))
+
+    def _read(self, path: Path, name: str) -> Iterator[tuple[int, Grams]]:
+        """The texts of a file that are new and have runs, each by its number."""
+        counts: Counter[str] = Counter()
+        faults = list[Problem]()
+        refuse_encoding(path, None)
+        for row in rows(path, lambda problem: faults.append(problem) if problem.severity == "error" else None):
+            for each in spoken(row.values):
+                found = self._added(each, Place(name, row.number, each.part))
+                counts["short" if found is None else each.part] += 1
+                if found:
+                    yield found
+        self.compared.append(Compared(name, *(counts[part] for part in ("prompt", "answer", "text", "short"))))
+        if not any(self.compared[-1][1:4]):
+            why = faults[0].message if faults else f"{counts['short']:,} answers, each under {ANSWER_WORDS} words"
+            raise DataError(f"{self._rule}: against: {path}: holds nothing that can be compared: "
+                            f"{why if faults or counts['short'] else 'no text'}", f"synth check {path}")
+
+    def _added(self, each: Spoken, place: Place) -> tuple[int, Grams] | tuple[()] | None:
+        """A text's number and its runs; empty where it is known already or has none, None where it is too short."""
+        import numpy as np
+
+        (runs,) = self._shingler.runs([each.text])
+        number = len(self._places)
+        if len(runs):
+            found = np.unique(runs)
+            if self._known.setdefault((place.part, blake2b(found.data, digest_size=12).digest()), number) < number:
+                return ()
+            self._places.append(place)
+            return number, found
+        long = has_words(each.text, ANSWER_WORDS)
+        if place.part == "answer" and not long:
+            return None
+        key = _key(each.text)
+        fits = {False: place.part != "answer", True: place.part != "prompt" and long}
+        roles = [role for role in fits if fits[role]]
+        if not {self._whole.setdefault((role, key), number) for role in roles}.isdisjoint({number}):
+            self._places.append(place)
+        return ()
+
+    def hits(self, sample: Sample) -> list[Hit]:
+        """Of each part the text that a row holds most of, the largest share first; of equal ones the first text."""
+        said = texts_of(sample)
+        runs = self._shingler.runs([each.text for each in said]) if said else []
+        best: dict[Part, Hit] = {hit.place.part: hit for hit in self._equal(said)}
+        for part, (share, number) in self._largest(runs).items():
+            if part not in best:
+                best[part] = self._hit(share, number, said, runs)
+        return sorted(best.values(), key=lambda hit: (-hit.share, hit.place.part != "prompt", hit.place))
+
+    def _largest(self, runs: list[Grams]) -> dict[Part, tuple[float, int]]:
+        """Part -> the largest share of a text of it, and which one it is."""
+        import numpy as np
+
+        found = np.unique(np.concatenate([np.zeros(0, np.uint64), *runs]))
+        left, right = (np.searchsorted(self._runs, found, side) for side in ("left", "right"))
+        there = np.flatnonzero(right > left)
+        best: dict[Part, tuple[float, int]] = {}
+        if len(there):
+            at = np.concatenate([np.arange(left[each], right[each]) for each in there])
+            held = np.bincount(self._owners[at], self._weights[at])
+            for number in np.flatnonzero(held).tolist():
+                share = min(1.0, round(float(held[number] / self._totals[number]), 6))
+                part = self._places[number].part
+                if share > best.get(part, (0.0, 0))[0]:
+                    best[part] = share, number
+        return best
+
+    def _equal(self, said: list[Said]) -> Iterator[Hit]:
+        """Texts without runs that are all of the row's prompt, or an answer."""
+        asked = "\n".join(each.text for each in said if not each.answers)
+        for each in [*([Said(asked, False)] if asked else []), *(each for each in said if each.answers)]:
+            number = self._whole.get((each.answers, _key(each.text))) if self._whole else None
+            if number is not None:
+                body = each.text.strip()
+                start = each.text.index(body)
+                yield Hit(self._places[number], 1.0, _quoted(body), (start, start + len(body)) if each.last else None)
+
+    def _hit(self, share: float, number: int, said: list[Said], runs: list[Grams]) -> Hit:
+        """What is to be said of a text that the row holds a share of: the longest piece of it."""
+        import numpy as np
+
+        own = self._runs[self._owners == number]
+        longest, length = (0, 0), 0
+        for at, each in enumerate(runs):
+            inside = np.concatenate(([0], np.isin(each, own), [0])).astype(np.int8)
+            starts, ends = (np.flatnonzero(np.diff(inside) == step) for step in (1, -1))
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+                if end - start > length:
+                    longest, length = (at, start), end - start
+        at, start = longest
+        text = said[at].text
+        spans = word_spans(text)[start : start + length + self._size - 1]
+        span = (spans[0][0], spans[-1][1]) if spans else (0, len(text))
+        return Hit(self._places[number], share, _quoted(text[slice(*span)]), span if said[at].last else None)
+
+
+def _key(text: str) -> bytes:
+    """What two short texts share when only layout, case and the marks around them differ."""
+    normal = normal_text(text)
+    return text_key(normal.strip(_AROUND) or normal)
+
+
+def _quoted(text: str) -> str:
+    flat = shown(" ".join(text.split()))
+    return flat if len(flat) <= QUOTED else f"{flat[: QUOTED - 1].rstrip()}…"
+
+
+def file_digest(path: Path, rule: str) -> str:
+    """The digest of a file's bytes. Raises DataError where it cannot be read."""
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise DataError(f"{rule}: against: {path}: {error.strerror or error}",
+                        f"ls -l {path.parent}   shows what is there") from None
