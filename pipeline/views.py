@@ -121,6 +121,11 @@ def asked(sample: Sample) -> str:
     return "\n".join(f"{message.get('role')}: {shown(message)}" for message in spoken[:-1])
 
 
+def asks_anew(sample: Sample) -> bool:
+    """Whether a row was added to ask for its parent's answer in other words: that both answer alike is meant."""
+    return sample.provenance.get("added") == "prompt"
+
+
 def words(text: str) -> list[str]:
     """Words without case and punctuation; in scripts without spaces, each character is one.
 

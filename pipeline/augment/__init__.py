@@ -1,6 +1,8 @@
 """The stage that rewrites rows: which ones and the price first, then the calls, then the children."""
 
-from .plan import AugmentPlan, Touched, asks, plan_augment
+from .made import Made, made
+from .plan import AugmentPlan, Touched, asks, plan_augment, rewrites_of
 from .run import Augmented, Refusal, augment
 
-__all__ = ["AugmentPlan", "Augmented", "Refusal", "Touched", "asks", "augment", "plan_augment"]
+__all__ = ["AugmentPlan", "Augmented", "Made", "Refusal", "Touched", "asks", "augment", "made", "plan_augment",
+           "rewrites_of"]

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from pipeline.digest import call_id
-from pipeline.engine import Writer, cost_of, worst_case
+from pipeline.engine import Writer, cost_of, output_limit, worst_case
 from pipeline.errors import RecipeError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
-from pipeline.rewrites import AnyRewrite, open_rewrites
-from pipeline.rows import joined
+from pipeline.rewrites import AnyRewrite, Refused, made_by, open_rewrites
+from pipeline.rows import Row, read
+from pipeline.rules import RowRule, open_rules
+from pipeline.sections import Item
 from pipeline.store import Dataset
-from pipeline.types import CallRequest, Sample, Usage, Verdict
+from pipeline.types import Call, CallRequest, Message, Sample, Usage, Verdict
 
 BYTES_PER_TOKEN = 4
 SHOWN, BEGINS = 3, 200
 """Rows that a plan names, and characters of their answers."""
+Only = Callable[[Row], bool] | None
+"""Which rows are meant; None for all."""
+ALWAYS = [Item(name="refusal"), Item(name="finish_reason")]
+"""Rules that no answer may break, whatever the recipe's list says."""
 
 
 class Touched(NamedTuple):
@@ -46,7 +53,7 @@ class AugmentPlan(NamedTuple):
         reused: of these, rows whose question is answered already: by a neighbour, or an answer that
             made no child.
         free: of these, rows that are rewritten without asking anybody.
-        new_calls: calls that would be sent.
+        new_calls: calls that would be sent; where one follows on another, unless the first is no good.
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
         rehearsed: rows whose rewrite would stand aside: a rehearsal writes it, and the row is a real one.
@@ -75,11 +82,16 @@ class AugmentPlan(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A row, and what is asked about it; None where nothing is."""
+    """A row, and what is asked about it first; None where nothing is."""
 
     rewrite: AnyRewrite
     sample: Sample
     request: CallRequest | None
+
+    @property
+    def key(self) -> tuple[str, str, int, str | None]:
+        """What is to be made: by which rewrite, beside or in place of the row, which of its children, of which row."""
+        return *self.rewrite.makes, self.sample.id
 
 
 def rewrites_of(recipe: Recipe, dataset: Dataset) -> list[AnyRewrite]:
@@ -93,18 +105,22 @@ def asks(recipe: Recipe, dataset: Dataset) -> bool:
     return not all(rewrite.local for rewrite in rewrites_of(recipe, dataset))
 
 
-def tasks_of(rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, writer: Writer) -> Iterator[Task]:
+def tasks_of(
+    rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, writer: Writer, only: Only = None
+) -> Iterator[Task]:
     """Every row and rewrite that belong together, in order of arrival.
 
     Left alone: rows that stand aside, rows that a person or a rule dropped which the rewrite does not
     cure, and rows that have a child by this rewrite that does not stand aside, or had one that a hand deleted.
     """
     aside = dataset.aside()
-    grown = {(sample.parent, sample.provenance.get("augmentation"))
-             for sample in dataset.samples() if sample.parent and not aside(sample)}
-    for sample, verdict in joined(dataset):
+    grown = {(*made_by(sample), sample.parent) for sample in dataset.samples() if sample.parent and not aside(sample)}
+    for row in read(dataset):
+        sample = row.sample
+        if row.aside is not None or (only is not None and not only(row)):
+            continue
         for rewrite in rewrites:
-            if (sample.id, rewrite.name) in grown or aside(sample) or not _may(rewrite, verdict):
+            if (*rewrite.makes, sample.id) in grown or not _may(rewrite, row.verdict):
                 continue
             task = _task(rewrite, sample, recipe, writer)
             if task is not None and not dataset.written(
@@ -130,15 +146,85 @@ def _task(rewrite: AnyRewrite, sample: Sample, recipe: Recipe, writer: Writer) -
     except Exception as error:  # anyone's code, before anything is paid: say where, and stop
         fault = f"{rewrite.name} raised {type(error).__name__} on row {sample.id}: {error}"
         raise RecipeError(fault, f"synth inspect {recipe.name} {sample.id}") from error
-    if messages is None:
-        return Task(rewrite, sample, None)
+    return Task(rewrite, sample, None if messages is None else request_of(messages, sample, recipe, writer))
+
+
+def request_of(messages: list[Message], sample: Sample, recipe: Recipe, writer: Writer) -> CallRequest:
+    """A question about a row."""
     body = writer.provider.body(writer.model, messages, recipe.generate.body())
     name = writer.provider.namespace
     hints = {"cell": sample.cell, "fields": sample.fields}
-    return Task(rewrite, sample, CallRequest(id=call_id(name, "chat", body), namespace=name, body=body, hints=hints))
+    return CallRequest(id=call_id(name, "chat", body), namespace=name, body=body, hints=hints)
 
 
-def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | None = SHOWN) -> AugmentPlan:
+def further(task: Task, calls: Sequence[Call], recipe: Recipe, writer: Writer) -> CallRequest | Refused | None:
+    """What is asked after these answers: None where they are all that is needed, Refused where one is no good."""
+    try:
+        found = faulty(calls[-1]) or task.rewrite.further(task.sample, calls)
+    except Exception as error:  # a rewrite may be anyone's: its fault is a record on this row
+        return raised(task.rewrite, error)
+    return request_of(found, task.sample, recipe, writer) if isinstance(found, list) else found
+
+
+def raised(rewrite: AnyRewrite, error: Exception) -> Refused:
+    """A rewrite's own fault, as why there is no child."""
+    return Refused("error", f"{rewrite.name} raised {type(error).__name__}: {error}")
+
+
+def faulty(call: Call) -> Refused | None:
+    """What is wrong with an answer, whatever it is an answer to."""
+    said = {"finish_reason": call.finish_reason, "refusal": (call.message or {}).get("refusal")}
+    row = Sample(call.id, [{"role": "assistant", "content": call.text}], provenance=said)
+    found = next((found for rule in _always() if (found := rule.finding(row)).outcome == "drop"), None)
+    return Refused(found.rule, found.reason) if found else None
+
+
+@cache
+def _always() -> list[RowRule[Any, Any]]:
+    return [rule for rule in open_rules(ALWAYS) if isinstance(rule, RowRule)]
+
+
+class _Question(NamedTuple):
+    """A call that would be sent: its body, as far as it is known, and about how many bytes are answered.
+
+    `unknown`: of how many answers that are not there yet it will hold the text.
+    """
+
+    body: dict[str, Any]
+    output_bytes: int
+    unknown: int
+
+
+def _missing(task: Task, recipe: Recipe, dataset: Dataset, writer: Writer) -> list[_Question]:
+    """The calls of a row that are not answered yet."""
+    calls: list[Call] = []
+    ahead = task.rewrite.ahead(task.sample)
+    request: CallRequest | Refused | None = task.request
+    while isinstance(request, CallRequest):
+        call = dataset.calls.peek(request.id) if dataset.calls.state(request.id) == "answered" else None
+        if call is None:
+            size = ahead[len(calls) - 1].output_bytes if calls and len(calls) <= len(ahead) else (
+                task.rewrite.output_bytes(task.sample))
+            later = [request_of(each.messages, task.sample, recipe, writer).body for each in ahead[len(calls):]]
+            sizes = [each.output_bytes for each in ahead[len(calls):]]
+            return [_Question(request.body, size, 0), *(
+                _Question(body, size, at) for at, (body, size) in enumerate(zip(later, sizes, strict=True), 1))]
+        calls.append(call)
+        request = further(task, calls, recipe, writer)
+    return []
+
+
+def _worst(question: _Question, writer: Writer) -> float | None:
+    """The most that a call can cost; of answers that it will hold, each as long as may be."""
+    bound, limit = worst_case(question.body, writer.model, writer.price), output_limit(question.body)
+    if bound is None or writer.price is None or not question.unknown:
+        return bound
+    return bound + question.unknown * (limit or 0) * writer.price.input / 1e6
+
+
+def plan_augment(
+    recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | None = SHOWN, only: Only = None
+) -> AugmentPlan:
     """Counts what `augment` would do; sends nothing, writes nothing.
 
     Args:
@@ -146,6 +232,7 @@ def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | 
         dataset: whose rows.
         writer: who would be asked.
         shown: how many rows are named; None for all.
+        only: which rows are meant; None for all.
 
     Raises:
         RecipeError: an unknown rewrite or option.
@@ -154,23 +241,23 @@ def plan_augment(recipe: Recipe, dataset: Dataset, writer: Writer, shown: int | 
     touched: list[Touched] = []
     reused = free = new_calls = input_tokens = output_tokens = rehearsed = 0
     worst: float | None = 0.0
-    for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer):
+    for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer, only):
         rows[task.rewrite.name] += 1
-        if shown is None or len(touched) < shown:
+        if shown is None or (len(touched) < shown and task.sample.id not in {row.id for row in touched}):
             answer = task.sample.answer
             touched.append(Touched(task.sample.id, task.rewrite.name, _bytes(answer), answer[:BEGINS]))
         if task.request is None:
             free += 1
             continue
         rehearsed += writer.provider.rehearsal and not task.sample.rehearsal
-        if dataset.calls.state(task.request.id) == "answered":
-            reused += 1
-            continue
-        new_calls += 1
-        bound = worst_case(task.request.body, writer.model, writer.price)
-        worst = None if worst is None or bound is None else worst + bound
-        input_tokens += sum(_bytes(str(turn["content"])) for turn in task.request.body["messages"]) // BYTES_PER_TOKEN
-        output_tokens += task.rewrite.output_bytes(task.sample) // BYTES_PER_TOKEN
+        missing = _missing(task, recipe, dataset, writer)
+        reused += not missing
+        new_calls += len(missing)
+        for question in missing:
+            bound = _worst(question, writer)
+            worst = None if worst is None or bound is None else worst + bound
+            input_tokens += sum(_bytes(str(turn["content"])) for turn in question.body["messages"]) // BYTES_PER_TOKEN
+            output_tokens += question.output_bytes // BYTES_PER_TOKEN
     expected = cost_of(writer.price, Usage(input_tokens, output_tokens))
     return AugmentPlan(dict(rows), reused, free, new_calls, input_tokens, output_tokens, expected, worst, rehearsed,
                        touched)

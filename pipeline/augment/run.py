@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,16 +13,12 @@ from pipeline.errors import DataError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
 from pipeline.rewrites import Refused
-from pipeline.rules import AnyRule, RowRule, open_rules
-from pipeline.sections import Item
+from pipeline.rules import RowRule, open_rules
 from pipeline.settings import Settings
 from pipeline.store import Dataset, SampleWriter
-from pipeline.types import Call, Sample
+from pipeline.types import Call, CallRequest, Sample
 
-from .plan import Task, rewrites_of, tasks_of
-
-ALWAYS = [Item(name="refusal"), Item(name="finish_reason")]
-"""Rules that no child may break, whatever the recipe's list says."""
+from .plan import Only, Task, further, raised, rewrites_of, tasks_of
 
 
 @dataclass(slots=True)
@@ -31,7 +27,7 @@ class Tally:
 
     Attributes:
         touched: rows that were rewritten, or asked about.
-        calls: of these, rows that a host was asked about in this run.
+        calls: questions that a host was asked in this run.
         usd: what these calls did cost; None where a price is unknown.
         gained: children that were written.
         refused: why there was no child -> how many.
@@ -133,12 +129,21 @@ class Augmented:
 
 
 def augment(
-    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, report: Report | None = None
+    recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, report: Report | None = None,
+    only: Only = None,
 ) -> Augmented:
     """Asks about every row that a rewrite of the recipe is for, and writes the children that hold.
 
-    Parents are left as they are; curating decides between them and their children. Run it again, and
+    Parents are left as they are; curating decides between them and children in their place. Run it again, and
     what was answered costs nothing.
+
+    Args:
+        recipe: names the rewrites.
+        dataset: whose rows.
+        writer: who is asked.
+        settings: how this machine asks.
+        report: receives the counters.
+        only: which rows are meant; None for all.
 
     Raises:
         RecipeError: an unknown rewrite or rule, or a cap that cannot be kept; nothing was sent.
@@ -152,7 +157,7 @@ def augment(
                 f"synth generate {dataset.name} --adopt     keeps that as your decisions\n"
                 f"synth generate {dataset.name} --restore   brings ours back (a copy of yours is kept)",
             )
-        run = _Run(recipe, dataset, writer)
+        run = _Run(recipe, dataset, writer, only)
         try:
             with dataset.sample_writer() as rows:
                 return run.go(rows, settings, report)
@@ -163,30 +168,30 @@ def augment(
 class _Run:
     """One run."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, writer: Writer) -> None:
-        self.recipe, self.dataset, self.writer = recipe, dataset, writer
+    def __init__(self, recipe: Recipe, dataset: Dataset, writer: Writer, only: Only) -> None:
+        self.recipe, self.dataset, self.writer, self.only = recipe, dataset, writer, only
         self.rewrites = rewrites_of(recipe, dataset)
-        self.always = _row_rules(open_rules(ALWAYS))
-        folder = own_folder(recipe.path, dataset.path)
-        self.rules = _row_rules(open_rules(recipe.curate, lambda index: recipe.at("curate", index), folder))
+        rules = open_rules(recipe.curate, lambda index: recipe.at("curate", index),
+                           own_folder(recipe.path, dataset.path))
+        self.rules: list[RowRule[Any, Any]] = [rule for rule in rules if isinstance(rule, RowRule)]
         self.done = Augmented(progress=Progress(started=time.monotonic()))
 
     def go(self, rows: SampleWriter, settings: Settings, report: Report | None) -> Augmented:
         """Asks, and writes children as answers come."""
-        chosen, asks = set[tuple[str, str]](), False
+        chosen, asks = set[tuple[str, str, int, str | None]](), False
         for task in self._tasks():
-            chosen.add((task.rewrite.name, task.sample.id))
+            chosen.add(task.key)
             asks = asks or task.request is not None
             self.done.free += task.request is None
             self.done.by.setdefault(task.rewrite.name, Tally()).touched += 1
         self.done.touched = self.done.progress.total = len(chosen)
         # only rows that were there before: children arrive in the file that is being read
-        tasks = (task for task in self._tasks() if (task.rewrite.name, task.sample.id) in chosen)
+        tasks = (task for task in self._tasks() if task.key in chosen)
         if asks:
             self._ask(tasks, rows, settings, report)
         else:
             for task in tasks:
-                self._take(rows, task, None)
+                self._take(rows, task)
         return self.done
 
     def _ask(self, tasks: Iterator[Task], rows: SampleWriter, settings: Settings, report: Report | None) -> None:
@@ -205,20 +210,23 @@ class _Run:
             return asker[0]
 
         async def work(task: Task) -> None:
-            call = await self._call(asker[0], task)
-            if call is not None and call.failure is not None:
-                self.done.failed += 1
-            else:
-                self._take(rows, task, call)
+            calls: list[Call] = []
+            request: CallRequest | Refused | None = task.request
+            while isinstance(request, CallRequest):
+                call = await self._call(asker[0], task, request)
+                if call.failure is not None:
+                    self.done.failed += 1
+                    return
+                calls.append(call)
+                request = further(task, calls, self.recipe, writer)
+            self._take(rows, task, calls, request)
 
         _, self.done.interrupted = drive(tasks, work, make, report)
 
-    async def _call(self, asker: Asker, task: Task) -> Call | None:
+    async def _call(self, asker: Asker, task: Task, request: CallRequest) -> Call:
         """The answer about a row, and what it did cost, where it was not there before."""
-        if task.request is None:
-            return None
-        known = self.dataset.calls.state(task.request.id) == "answered"
-        call = await asker.ask(task.request)
+        known = self.dataset.calls.state(request.id) == "answered"
+        call = await asker.ask(request)
         if not known:
             tally = self.done.by[task.rewrite.name]
             tally.calls += 1
@@ -227,16 +235,18 @@ class _Run:
         return call
 
     def _tasks(self) -> Iterator[Task]:
-        return tasks_of(self.rewrites, self.recipe, self.dataset, self.writer)
+        return tasks_of(self.rewrites, self.recipe, self.dataset, self.writer, self.only)
 
-    def _take(self, rows: SampleWriter, task: Task, call: Call | None) -> None:
-        """Writes the child of an answer (None: of a row alone), or counts why there is none."""
+    def _take(
+        self, rows: SampleWriter, task: Task, calls: Sequence[Call] = (), refused: Refused | None = None
+    ) -> None:
+        """Writes the child of some answers (none: of a row alone), or counts why there is none."""
         try:
-            child = (self._faulty(call) if call else None) or task.rewrite.child(task.sample, call)
+            child = refused or task.rewrite.child(task.sample, *calls)
             if isinstance(child, Sample):
                 child = self._worse(task.sample, child) or child
         except Exception as error:  # a rewrite may be anyone's: its fault is a record on this row
-            child = Refused("error", f"{task.rewrite.name} raised {type(error).__name__}: {error}")
+            child = raised(task.rewrite, error)
         if isinstance(child, Refused):
             self.done.refusals.append(Refusal(task.sample.id, task.rewrite.name, child.code, child.reason))
             self.done.by[task.rewrite.name].refused[child.code] += 1
@@ -247,13 +257,6 @@ class _Run:
             self.done.by[task.rewrite.name].gained += gained
         self.done.progress.done += 1
 
-    def _faulty(self, call: Call) -> Refused | None:
-        """What is wrong with an answer, whatever it is an answer to."""
-        said = {"finish_reason": call.finish_reason, "refusal": (call.message or {}).get("refusal")}
-        row = Sample(call.id, [{"role": "assistant", "content": call.text}], provenance=said)
-        found = next((found for rule in self.always if (found := rule.finding(row)).outcome == "drop"), None)
-        return Refused(found.rule, found.reason) if found else None
-
     def _worse(self, parent: Sample, child: Sample) -> Refused | None:
         """The first of the recipe's rules that drops the child and not its parent."""
         for rule in self.rules:
@@ -262,6 +265,3 @@ class _Run:
                 return Refused(rule.name, found.reason)
         return None
 
-
-def _row_rules(rules: list[AnyRule]) -> list[RowRule[Any, Any]]:
-    return [rule for rule in rules if isinstance(rule, RowRule)]

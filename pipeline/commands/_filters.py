@@ -73,7 +73,7 @@ def read(
             raise _no_axis(wanted, name, value, known, names)
         axes.append((name, value))
     rules = tuple(each.replace("_", "-") for each in rule)
-    condition = _condition(where, known, _rules(dataset)) if where else None
+    condition = _condition(where, known, measured(dataset)) if where else None
     return Filters(tuple(axes), rules, state, text, condition, ("",) if "all" in cluster else cluster)
 
 
@@ -95,7 +95,7 @@ def _no_axis(wanted: str, name: str, value: str, known: list[str], names: list[s
                        f"synth {verb} NAME --where {safe}")
 
 
-def _rules(dataset: Dataset) -> list[str]:
+def measured(dataset: Dataset) -> list[str]:
     """What the last curation may have dropped rows by; none where there was none."""
     noted = (dataset.manifest().get("curation") or {}).get("rules") or []
     return [*(str(each["rule"]) for each in noted), rows_.REVIEW, rows_.REWRITTEN] if noted else []

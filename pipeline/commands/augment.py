@@ -2,79 +2,214 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline._yaml import flow
+from pipeline.commands import _changes, _filters, _outcome, _spend
 from pipeline.commands import _console as console
-from pipeline.commands import _outcome, _spend
+from pipeline.commands._items import items_of
 from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.commands._panel import Panel
-from pipeline.errors import RecipeError
+from pipeline.errors import RecipeError, did_you_mean
+from pipeline.rows import Filters, Row, named
 
 if TYPE_CHECKING:
-    from pipeline.augment import Augmented, AugmentPlan, Refusal
+    from pipeline.augment import Augmented, AugmentPlan, Made, Refusal
     from pipeline.generate import Writer
     from pipeline.recipe import Recipe
+    from pipeline.store import Dataset
 
+REPEATED = ("axis", "rule", "text", "cluster")
+"""Filters that may be given more than once."""
 TEXT, IDS = 60, 3
 """Columns that the beginning of a row may take; refused rows that are named of each kind."""
 ASIDE = "rehearsed rewrites of real rows stand aside"
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What was asked for.
+
+    Attributes:
+        recipe: with the rewrites that are meant.
+        rows: ids, or their beginnings, of the rows that were named.
+        rewrites: of --with, as typed.
+        only: which rows are meant; None for all.
+        typed: the command, with what names rows and rewrites.
+        asks: whether a model may be asked.
+        yes: of --yes.
+        json_: of --json.
+    """
+
+    recipe: Recipe
+    rows: tuple[str, ...]
+    rewrites: tuple[str, ...]
+    only: Callable[[Row], bool] | None
+    typed: str
+    asks: bool
+    yes: bool
+    json_: bool
+
+
 @click.command("augment")
 @target(sets=True, asks=True)
+@click.argument("rows", nargs=-1, metavar="[ID]...")
+@click.option("--with", "rewrites", multiple=True, metavar="REWRITE",
+              help="A rewrite in place of the recipe's, as continue or 'expand: {below: 1500}'. Repeatable.")
+@_filters.options
 @yes_option
 @click.option("--dry-run", is_flag=True, help="List every row that would be touched, and the bill; send and write "
                                               "nothing.")
+@click.option("--diff", is_flag=True, help="Show what rewrites changed so far, word by word; send and write nothing.")
 @json_option
 @click.pass_context
-def command(context: click.Context, /, target: Target, yes: bool, dry_run: bool, json_: bool) -> None:
-    """Rewrites rows that can be saved. Says first which rows it would touch and what that costs.
+def command(
+    context: click.Context, /, target: Target, rows: tuple[str, ...], rewrites: tuple[str, ...], yes: bool, json_: bool,
+    **given: Any,
+) -> None:
+    """Rewrites rows that can be saved, or adds rows beside them. Says first which rows it would touch and the price.
 
     The originals stay. A rewrite that is not better is refused and counted; curating then takes a row
-    or its rewrite, never both. Rows that a rehearsal rewrites stand aside where the rows are real ones.
+    or the rewrite in its place, never both; rows of paraphrase and evolve stand beside theirs. Rows that a
+    rehearsal rewrites stand aside where the rows are real ones.
 
     \b
     synth augment plots --dry-run                 every row it would touch, and the bill
     synth augment plots
-    synth augment mine --set 'augment=[expand: {below: 1500}]'
-    synth augment mine --set 'augment=[mask]'     # asks nobody
-    synth augment mine --set 'augment=[strip_opener, mend_text, continue, fill_sections]'
+    synth augment mine k3v9 --with continue       one row, and what changed
+    synth augment mine --rule cut-ending --with continue    all rows with that finding
+    synth augment mine --rule cut-ending --diff   what changed in them
+    synth augment mine --with mask                # asks nobody
+    synth augment mine --with 'paraphrase: {times: 2}' --with evolve
     """
-    from pipeline.augment import asks, augment, plan_augment
+    from pipeline.augment import asks, made, plan_augment, rewrites_of
 
-    recipe = target.recipe()
-    if not recipe.augment:
+    dry_run, diff = given.pop("dry_run"), given.pop("diff")
+    if dry_run and diff:
+        raise RecipeError("--dry-run and --diff: one at a time", f"synth augment {target.name} --diff")
+    given = {key: value for key, value in given.items() if value}
+    typed = f"synth augment {target.name}{_typed(rows, rewrites, given)}"
+    recipe = _recipe(target, rewrites)
+    if not recipe.augment and not diff:
         raise RecipeError(f"{recipe.at()}: `augment` names no rewrite",
-                          f"synth augment {target.name} --set 'augment=[expand: {{below: 1024}}]'")
+                          f"synth augment {target.name} --with 'expand: {{below: 1024}}'")
     with target.dataset() as dataset:
+        only = _only(dataset, rows, given)
+        if diff:
+            names = [rewrite.name for rewrite in rewrites_of(recipe, dataset)] if rewrites else None
+            _diff(target, made(dataset, names, only), json_)
+            return
         asked = asks(recipe, dataset)
         if dry_run:
             writer = _asked(target, recipe, asked)
-            _dry(target, plan_augment(recipe, dataset, writer, shown=None), writer, asked, json_)
+            _dry(target, plan_augment(recipe, dataset, writer, None, only), writer, (typed, asked, json_))
             return
-        writer = _spend.writer_of(target, recipe, asks=asked)
-        plan = plan_augment(recipe, dataset, writer)
-        preview(plan, "--dry-run lists them")
-        if not _spend.consent(plan, target, writer, yes, known=not asked):
-            console.say("nothing was asked, nothing was spent")
-            context.exit(1)
-        with Panel(target.name) as panel:
-            done = augment(recipe, dataset, writer, target.settings, panel.update)
-        tell(done)
-        if json_:
-            console.as_json(done.as_json())
-        if done.added:
-            console.wrote(dataset.path / "samples.jsonl")
+        _go(context, target, dataset, Ask(recipe, rows, rewrites, only, typed, asked, yes, json_))
+
+
+def _go(context: click.Context, target: Target, dataset: Dataset, ask: Ask) -> None:
+    """Says the bill, asks, and says what came of it."""
+    from pipeline.augment import augment, made, plan_augment
+
+    writer = _spend.writer_of(target, ask.recipe, asks=ask.asks)
+    plan = plan_augment(ask.recipe, dataset, writer, only=ask.only)
+    preview(plan, "--dry-run lists them")
+    if not _spend.consent(plan, target, writer, ask.yes, known=not ask.asks):
+        console.say("nothing was asked, nothing was spent")
+        context.exit(1)
+    before = {pair.child.id for pair in made(dataset, None, ask.only)} if ask.rows else set()
+    with Panel(target.name) as panel:
+        done = augment(ask.recipe, dataset, writer, target.settings, panel.update, ask.only)
+    tell(done)
+    if ask.json_:
+        console.as_json(done.as_json())
+    elif ask.rows:
+        _changes.show(made(dataset, None, ask.only, before))
+    if done.added:
+        console.wrote(dataset.path / "samples.jsonl")
     if done.interrupted:
-        _outcome.stopped(f"synth augment {target.name}")
+        _outcome.stopped(ask.typed)
         context.exit(_outcome.INTERRUPTED)
     if done.added and done.added == done.aside:
-        console.next_command(f"synth augment {target.name} {_spend.NAMES_A_REAL_ONE}", "makes real ones")
+        console.next_command(f"{ask.typed} {_spend.NAMES_A_REAL_ONE}", "makes real ones")
+    elif rule := _fault(dataset, ask) if done.added else None:
+        others = plan_augment(ask.recipe, dataset, writer, only=Filters(rules=(rule,)).hold)
+        console.fact("others", f"{console.plural(others.total, 'row')} that {rule} found: "
+                               f"{_spend.bill(others, target, writer)}")
+        words = _typed((), ask.rewrites, {"rule": (rule,)})
+        console.next_command(f"synth augment {target.name}{words}", "does the same to them")
     else:
         console.next_command(f"synth curate {target.name}", "takes a row or its rewrite")
+
+
+def _typed(rows: tuple[str, ...], rewrites: tuple[str, ...], given: dict[str, Any]) -> str:
+    """What names rows and rewrites, as it was typed."""
+    words = [*rows, *(part for text in rewrites for part in ("--with", text))]
+    for name, value in given.items():
+        words += [part for each in (value if isinstance(value, tuple) else (value,)) for part in (f"--{name}", each)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def _recipe(target: Target, rewrites: tuple[str, ...]) -> Recipe:
+    """The recipe, with the rewrites of --with in place of its own.
+
+    Raises:
+        RecipeError: --with names what is no rewrite.
+    """
+    if not rewrites:
+        return target.recipe()
+    from pipeline.rewrites import open_rewrites
+
+    items = items_of("--with", rewrites, "expand: {below: 1500}")
+    open_rewrites([item for item in items if not item.name.endswith(".py")], lambda index: "--with")
+    told = [{"rewrite": item.name, **item.options} if item.name.endswith(".py") else
+            {item.name: item.options} if item.options else item.name for item in items]
+    return replace(target, sets=(*target.sets, f"augment={flow(told)}")).recipe()
+
+
+def _only(dataset: Dataset, rows: tuple[str, ...], given: dict[str, Any]) -> Callable[[Row], bool] | None:
+    """Which rows are meant; None for all.
+
+    Raises:
+        DataError: no row's id begins so.
+        RecipeError: a filter that cannot be.
+    """
+    if not rows and not given:
+        return None
+    ids = {named(dataset, row).sample.id for row in rows}
+    every: dict[str, Any] = {name: () if name in REPEATED else None for name in _filters.NAMES}
+    filters = _filters.read(dataset, **{**every, **given})
+    known = _filters.measured(dataset)
+    for rule in filters.rules:
+        if rule not in known:
+            raise RecipeError(f"--rule {rule}: no row was measured by it",
+                              did_you_mean(rule, known) if known else f"synth curate {dataset.name}")
+    return lambda row: (not ids or row.sample.id in ids) and filters.hold(row)
+
+
+def _diff(target: Target, found: list[Made], json_: bool) -> None:
+    """What rewrites changed so far."""
+    if json_:
+        console.as_json([pair.as_json() for pair in found])
+    else:
+        _changes.show(found)
+    console.fact("diff", f"{console.plural(len(found), 'row')} that a rewrite made; nothing was sent or written")
+    console.next_command(f"synth curate {target.name}", "takes a row or its rewrite")
+
+
+def _fault(dataset: Dataset, ask: Ask) -> str | None:
+    """The rule that one of the named rows was dropped by and that a rewrite cures; None where there is none."""
+    from pipeline.augment import rewrites_of
+
+    cures = {rule for rewrite in rewrites_of(ask.recipe, dataset) for rule in rewrite.cures}
+    found = (name for row in ask.rows for name in named(dataset, row).dropped_by)
+    return next((name for name in found if re.sub(r"-\d+$", "", name) in cures), None)
 
 
 def _asked(target: Target, recipe: Recipe, asked: bool) -> Writer:
@@ -83,8 +218,9 @@ def _asked(target: Target, recipe: Recipe, asked: bool) -> Writer:
     return _spend.writer_of(replace(target, model=model) if model else target, recipe, asks=False)
 
 
-def _dry(target: Target, plan: AugmentPlan, writer: Writer, asked: bool, json_: bool) -> None:
-    """Every row that would be touched, and the bill."""
+def _dry(target: Target, plan: AugmentPlan, writer: Writer, ask: tuple[str, bool, bool]) -> None:
+    """Every row that would be touched, and the bill. `ask`: what was typed, whether a model is asked, --json."""
+    typed, asked, json_ = ask
     if json_:
         console.as_json(plan.as_json())
     elif plan.touched:
@@ -97,7 +233,7 @@ def _dry(target: Target, plan: AugmentPlan, writer: Writer, asked: bool, json_: 
         console.fact("writer", _spend.who(writer), "warn" if writer.provider.rehearsal else "")
     console.fact("bill", f"{_spend.bill(plan, target, writer)}; nothing was sent, nothing was written")
     if plan.total:
-        console.next_command(f"synth augment {target.name}", "does it")
+        console.next_command(typed, "does it")
 
 
 def preview(plan: AugmentPlan, more: str) -> None:

@@ -26,6 +26,7 @@ from pipeline.store.pairs import Measured, RowsDigest
 from pipeline.store.verdicts import findings_bytes, verdict_line
 from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
 
+from .anew import follow, note_anew
 from .asking import Ask, Asking, asks
 from .columns import Columns, columns_of, texts_of
 from .contaminated import Contaminated, Contaminations
@@ -131,6 +132,7 @@ class _Run:
     refused: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)
     replaced: dict[str, str] = field(default_factory=dict)
+    anew: dict[str, str] = field(default_factory=dict)  # rows that give their parent's answer to another prompt
     matches: dict[str, dict[str, Match]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     pairs: list[Measured] = field(default_factory=list)
@@ -216,6 +218,7 @@ class _Run:
                 self.refused.add(sample.id)
             if sample.parent is not None and sample.provenance.get("replaces") == sample.parent:
                 parents[sample.id] = sample.parent
+            note_anew(sample, self.anew)
         self._replace(parents)
         self.contaminated = contaminations.found()
 
@@ -262,7 +265,7 @@ class _Run:
             found = {match.sample: match for match in matches}
         except Exception as error:  # a rule may be anyone's: its fault is a record on the rows it was to compare
             self.broken[rule.name] = f"{type(error).__name__}: {error}"[:300]
-        self.matches[rule.name] = found
+        self.matches[rule.name] = found = found | follow(found, self.anew, self.standing - self.held)
         self.standing -= {name for name, match in found.items() if match.outcome == "drop"} - self.held
 
     def _still(self) -> Iterator[Sample]:
@@ -394,11 +397,10 @@ def _judged_row(
         decided = reviewed(review, sample)
         findings = b",".join(part for part in (findings, findings_bytes([decided])) if part)
         spoke += [(decided.rule, decided.outcome, decided.reason)] if decided.outcome == "drop" else []
-    draw = sample.provenance.get("draw")
+    draw, cell = sample.provenance.get("draw"), {axis: str(value) for axis, value in sample.cell.items()}
     return _Row(
         sample.id, verdict.digest if verdict else sample.digest, findings, spoke,
-        str(review["action"]) if review else None, aside,
-        {axis: str(value) for axis, value in sample.cell.items()}, sample.answer[:200],
+        str(review["action"]) if review else None, aside, cell, sample.answer[:200],
         (verdict.state, against(verdict.findings)) if verdict else earlier, draw if isinstance(draw, str) else None,
         verdict is None and earlier is not None, verdict is not None and before != (review or {}).get("action"),
         columns,

@@ -58,6 +58,15 @@ def _line(text: str) -> Line:
     return Line(tuple(parts), frozenset(needs))
 
 
+def fault_of(draw: float, shares: Mapping[str, float]) -> str | None:
+    """The fault of an answer, by a number in [0, 1); None for a good one."""
+    for name, share in shares.items():
+        if draw < share:
+            return name
+        draw -= share
+    return None
+
+
 class Dice:
     """A small generator of whole numbers (SplitMix64): cheaper to start than `random.Random`, equal everywhere."""
 

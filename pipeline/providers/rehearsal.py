@@ -4,7 +4,7 @@ Every answer is decided by the request's body and repeat. The texts are readable
 realistic spread of lengths (`_stories.PLOT_BYTES`) and show, in stated shares (`FAULTS`), what real models do wrong, so
 that curation has something to find. Rows made by it are marked as rehearsed for ever.
 
-Beside stories it answers, by the words of the last message: requests to lengthen or continue a given text, choices
+Beside stories it answers, by the words of the last message: requests to lengthen, continue or reword a text, choices
 among named labels, scores, JSON (by schema where one is sent), lists, titles, letters and short explanations. A grid
 for an idea, and values that an axis lacks, come from the word lists of `ideas.txt`. In a dialogue it takes either side,
 and calls the tools that it is given (`_talk.py`).
@@ -21,8 +21,8 @@ from pipeline.engine.protocol import Answer, CallFailed, Provider
 from pipeline.settings import ProviderEntry, Settings
 from pipeline.types import CallRequest, Failure, Message, Usage
 
-from . import _asks, _ideas, _stories, _talk
-from ._grammar import Dice, Writer
+from . import _asks, _ideas, _rewordings, _stories, _talk
+from ._grammar import Dice, Writer, fault_of
 
 FAULTS: dict[str, float] = {
     "refusal": 0.02,
@@ -79,13 +79,15 @@ class Rehearsal:
         body = request.body
         seed = hash_int("rehearsal", body, request.repeat)
         dice = Dice(seed)
-        fault = _fault(dice.random())
+        fault = fault_of(dice.random(), FAULTS)
         messages: list[Message] = body["messages"]
         cell = request.hints.get("cell") or {}
         talk = request.hints.get("talk")
         short = None if talk is not None else _asks.held_answer(dice, request.hints, messages)
         if short is None and talk is None:
             short = _ideas.proposal(dice, request.hints)
+        if short is None and talk is None:
+            short = _rewordings.reworded(dice, messages)
         if short is None and talk is None:
             short = _asks.short_answer(dice, messages, cell, body.get("response_format"))
         if short is not None:
@@ -120,15 +122,6 @@ class Rehearsal:
 
     async def close(self) -> None:
         """Holds nothing open."""
-
-
-def _fault(draw: float) -> str | None:
-    """The fault of an answer, by a number in [0, 1)."""
-    for name, share in FAULTS.items():
-        if draw < share:
-            return name
-        draw -= share
-    return None
 
 
 def _turn(dice: Dice, fault: str | None, message: Message, body: Mapping[str, Any]) -> Message:

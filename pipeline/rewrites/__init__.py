@@ -1,7 +1,8 @@
 """How rows are augmented: one file per rewrite, each pure. The original stays, as the parent.
 
 A rewrite says which rows it is for, what to ask, and what the answer makes of the row. One that needs no
-answer (`LocalRewrite`, or any rewrite on a row for which `messages` is None) makes the child from the row alone.
+answer (`LocalRewrite`, or any rewrite on a row for which `messages` is None) makes the child from the row alone. One
+that asks more than once says so in `further`. A child stands in its parent's place, or beside it (`adds`).
 The stage `augment` asks, and refuses a child that a rule drops where its parent passed.
 """
 
@@ -20,7 +21,8 @@ from ..options import OptionFault, Options, read_options
 from ..sections import Item
 from ..types import Call, CallRef, Message, Sample
 
-__all__ = ["AnyRewrite", "Changed", "LocalRewrite", "OptionFault", "Options", "Refused", "Rewrite", "open_rewrites"]
+__all__ = ["Ahead", "AnyRewrite", "Changed", "LocalRewrite", "OptionFault", "Options", "Refused", "Rewrite",
+           "answered_by", "made_by", "open_rewrites"]
 
 How = TypeVar("How", bound=Options)
 OUTPUT_PRIOR = 2
@@ -51,6 +53,18 @@ class Changed(NamedTuple):
     what: str
 
 
+class Ahead(NamedTuple):
+    """A question that follows on others, as far as it is known before they are answered.
+
+    Attributes:
+        messages: about what will be asked.
+        output_bytes: about how many bytes of UTF-8 will be answered.
+    """
+
+    messages: list[Message]
+    output_bytes: int
+
+
 class Rewrite(Generic[How]):
     """One way to make a row better.
 
@@ -60,15 +74,17 @@ class Rewrite(Generic[How]):
         name: the printed name; `provenance.augmentation` of its children.
         how: its options.
         cures: rules whose drop it may undo. A row that another rule dropped, or a person, is left alone.
-        replaces: whether a child that is kept stands in its parent's place.
+        adds: what is new of a child that is kept beside its parent, as `prompt`; empty where it stands in its place.
         local: whether it never asks anybody.
         seed: the recipe's.
+        nth: which of a row's children this one makes, from 0 on, where there are several.
     """
 
+    adds: str = ""
+    nth: int = 0
     local: ClassVar[bool] = False
     model: ClassVar[type[Options]] = Options
     cures: ClassVar[frozenset[str]] = frozenset()
-    replaces: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         for base in getattr(cls, "__orig_bases__", ()):
@@ -90,6 +106,16 @@ class Rewrite(Generic[How]):
         """
         return options
 
+    @property
+    def makes(self) -> tuple[str, str, int]:
+        """Its children, as `made_by` tells them."""
+        return self.name, self.adds, self.nth
+
+    @property
+    def times(self) -> int:
+        """How many children a row gets."""
+        return 1
+
     @abstractmethod
     def applies(self, sample: Sample) -> bool:
         """Whether a row is one that this is for."""
@@ -102,9 +128,17 @@ class Rewrite(Generic[How]):
     def text(self, sample: Sample, call: Call) -> str | Refused:
         """The new answer, or why there is none."""
 
+    def further(self, sample: Sample, calls: Sequence[Call]) -> list[Message] | Refused | None:
+        """What is asked after these answers: None where they are all that is needed, Refused where they are no good."""
+        return None
+
     def output_bytes(self, sample: Sample) -> int:
         """About how many bytes of UTF-8 the writer will answer with: for the price that is said first."""
         return OUTPUT_PRIOR * len(sample.answer.encode("utf-8", "surrogatepass"))
+
+    def ahead(self, sample: Sample) -> list[Ahead]:
+        """The questions that `further` will have, for the same price; each depends on the answer before it."""
+        return []
 
     def change(self, sample: Sample) -> Changed | Refused:
         """The row with other texts, or why there is none, where nobody is asked. Follows from row, options and seed."""
@@ -115,27 +149,33 @@ class Rewrite(Generic[How]):
         return [self.how.model_dump(mode="json")]
 
     def child_id(self, sample: Sample, call: str | None) -> str:
-        """The id of the child that a call makes of a row, known before the call is sent; None: without a call."""
+        """The id of the child that a call makes of a row, known before the call is sent; None: without a call.
+
+        Of several calls it is the first: the others follow from it.
+        """
         if call is None:
             return digest("child", sample.id, self.name, [], *self.made_with())
         return digest("child", sample.id, self.name, [call])
 
-    def child(self, sample: Sample, call: Call | None) -> Sample | Refused:
-        """The row that the answer (None: the rewrite by itself) makes of its parent, which is left as it is."""
-        if call is None:
+    def child(self, sample: Sample, *calls: Call) -> Sample | Refused:
+        """The row that the answers (none: the rewrite by itself) make of its parent, which is left as it is."""
+        if not calls:
             return self._changed(sample)
-        found = self.text(sample, call)
+        found = self.row(sample, calls)
         if isinstance(found, Refused):
             return found
-        made = {
-            "model": call.model, "namespace": call.namespace, "finish_reason": call.finish_reason,
-            "cost_usd": call.cost_usd, "created": call.at, "rehearsal": sample.rehearsal or call.rehearsal,
-            "input_tokens": call.usage.input_tokens if call.usage else 0,
-            "output_tokens": call.usage.output_tokens if call.usage else 0,
-        }
-        inherited = {key: value for key, value in sample.provenance.items() if key != "refusal"}
-        child = replace(sample, messages=_answered(sample.messages, found), calls=(CallRef(call.id, "rewrite"),))
-        return self._child(child, self.child_id(sample, call.id), {**inherited, **made})
+        child = replace(sample, messages=found.messages, fields=found.fields,
+                        calls=tuple(CallRef(call.id, "rewrite") for call in calls))
+        return self._child(child, self.child_id(sample, calls[0].id), {**found.provenance, **_paid(sample, calls)})
+
+    def row(self, sample: Sample, calls: Sequence[Call]) -> Sample | Refused:
+        """The row with other texts and what is known of who wrote them, or why there is none.
+
+        As it stands here, it has another last answer.
+        """
+        call = calls[-1]
+        found = self.text(sample, call)
+        return found if isinstance(found, Refused) else answered_by(sample, found, call)
 
     def _changed(self, sample: Sample) -> Sample | Refused:
         """The child that no call was needed for: who wrote it, when, and how it ended is as of its parent."""
@@ -151,8 +191,10 @@ class Rewrite(Generic[How]):
 
     def _child(self, child: Sample, name: str, provenance: dict[str, Any]) -> Sample:
         """A row with its parent's id still on it, as a row of its own."""
-        told = {"augmentation": self.name, **({"replaces": child.id} if self.replaces else {})}
-        return replace(child, id=name, parent=child.id, source=None, provenance={**provenance, **told})
+        told = {"added": self.adds, "nth": self.nth} if self.adds else {"replaces": child.id}
+        kept = {key: value for key, value in provenance.items() if key != "replaces"} if self.adds else provenance
+        told = {"augmentation": self.name, **told}
+        return replace(child, id=name, parent=child.id, source=None, provenance={**kept, **told})
 
 
 class LocalRewrite(Rewrite[How]):
@@ -174,18 +216,39 @@ class LocalRewrite(Rewrite[How]):
 AnyRewrite = Rewrite[Any]
 
 
-def _answered(messages: list[Message], text: str) -> list[Message]:
-    """The conversation with another last answer."""
-    last = max(index for index, message in enumerate(messages) if message.get("role") == "assistant")
-    turn = {key: value for key, value in messages[last].items() if key != "refusal"}
-    return [*messages[:last], {**turn, "content": text}, *messages[last + 1:]]
+def made_by(child: Sample) -> tuple[str, str, int]:
+    """Of a row with a parent: the rewrite that made it, what it added, and which of the children it is."""
+    made = child.provenance
+    beside = "added" in made and "replaces" not in made  # what an added row had is its own rewrites', too
+    return str(made.get("augmentation")), *((str(made["added"]), int(made.get("nth", 0))) if beside else ("", 0))
+
+
+def answered_by(sample: Sample, text: str, call: Call) -> Sample:
+    """The row with another last answer, and with what is known of the call that gave it."""
+    last = max(index for index, message in enumerate(sample.messages) if message.get("role") == "assistant")
+    turn = {key: value for key, value in sample.messages[last].items() if key != "refusal"}
+    messages = [*sample.messages[:last], {**turn, "content": text}, *sample.messages[last + 1:]]
+    inherited = {key: value for key, value in sample.provenance.items() if key != "refusal"}
+    made = {"model": call.model, "namespace": call.namespace, "finish_reason": call.finish_reason}
+    return replace(sample, messages=messages, provenance={**inherited, **made})
+
+
+def _paid(sample: Sample, calls: Sequence[Call]) -> dict[str, Any]:
+    """What the calls of a child did cost, and when the last one came."""
+    costs, usages = [call.cost_usd for call in calls], [call.usage for call in calls if call.usage]
+    return {
+        "cost_usd": None if None in costs else sum((cost for cost in costs if cost), 0.0), "created": calls[-1].at,
+        "rehearsal": sample.rehearsal or any(call.rehearsal for call in calls),
+        "input_tokens": sum(usage.input_tokens for usage in usages),
+        "output_tokens": sum(usage.output_tokens for usage in usages),
+    }
 
 
 def open_rewrites(
     items: Sequence[Item], where: Callable[[int], str] = "rewrite {}".format, folder: Path | None = None,
     seed: int = 0,
 ) -> list[AnyRewrite]:
-    """The rewrites of a recipe's list, options read and checked.
+    """The rewrites of a recipe's list, options read and checked; one that makes several children is there as often.
 
     Args:
         items: as `recipe.augment`.
@@ -208,4 +271,7 @@ def open_rewrites(
         name = registry.printed(Path(item.name).stem) if own else registry.resolve("rewrites", item.name)
         (how,) = read_options(name, item.options, where(index), (kind.model,), kind.prepare)
         found.append(kind(name, how, seed))
+        for nth in range(1, found[-1].times):
+            found.append(kind(name, how, seed))
+            found[-1].nth = nth
     return found

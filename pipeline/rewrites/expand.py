@@ -14,9 +14,10 @@ from pydantic import Field
 
 from ..shingles import Shingler, jaccard
 from ..types import Call, Message, Sample
-from ..views import answer, words
+from ..views import answer
 from . import Options, Refused, Rewrite
 from ._answers import conversation
+from ._wording import another_text
 
 aliases = ("lengthen",)
 
@@ -25,9 +26,6 @@ MARGIN = 1.25
 COPY = 0.9
 """A child that shares so much of its runs of words with its parent is a copy of it. Chosen by us: a
 text that grew by a tenth or less says nothing new."""
-SAME, LETTERS, TOLD_BY = 0.2, 5, 10
-"""A child that holds a smaller share of its parent's words of so many letters tells something else; a parent with fewer
-such words tells nothing of that. Of 252 outlines one holds less of its own synopsis, 480 of 504 of another."""
 BYTES_PER_WORD = 6
 """Of English prose with its spaces; tells the writer a length in a unit that it knows."""
 ASK = (
@@ -72,9 +70,7 @@ class Expand(Rewrite[How]):
         alike = jaccard(shingler.grams(old), shingler.grams(new))
         if alike >= COPY:
             return Refused("near-copy", f"shares {alike:.2f} of its runs of words with its parent")
-        if (held := _held(old, new)) < SAME:
-            return Refused("another-text", f"holds {held:.0%} of its parent's longer words: it tells something else")
-        return new
+        return another_text(old, new) or new
 
     def _size(self, text: str) -> int:
         if self.how.unit == "bytes":
@@ -88,12 +84,6 @@ class Expand(Rewrite[How]):
             return f"{least:,} words"
         unit = "characters" if self.how.unit == "chars" else "bytes"
         return f"{least:,} {unit}, which is about {ceil(least / BYTES_PER_WORD):,} words"
-
-
-def _held(old: str, new: str) -> float:
-    """The share of a text's longer words that another one has; all of them where there are too few to tell."""
-    told = {word for word in words(old) if len(word) >= LETTERS}
-    return len(told.intersection(words(new))) / len(told) if len(told) >= TOLD_BY else 1.0
 
 
 plugin: type[Rewrite[How]] = Expand

@@ -5,8 +5,9 @@ by runs of characters. Every pair is verified, so the result does not depend on 
 lower threshold keeps a subset of what a higher one keeps. Of fewer than 5,000 rows every pair at or above
 the threshold is found, of more 99.8 % of those at 0.7, by computation (`bands.py`). Answers too short for a
 shingle count as alike only where they are equal and their prompts are alike: one label rightly goes with many
-prompts. Of a conversation all answers are compared, since many end alike. Texts of other files (`against`) are
-compared in the same way: a row that is like one of them by itself is dropped, one that is like such a row is not.
+prompts. Of a conversation all answers are compared, since many end alike. Rows that `paraphrase` added for their prompt
+are compared with each other, by prompts, and go with their parent. Texts of other files (`against`) are compared in
+the same way: a row that is like one of them by itself is dropped, one that is like such a row is not.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ..registry import printed
 from ..shingles import Shingler, Text
 from ..similar import Sets
 from ..types import Cluster, Pair, Pairs, Sample, Scalar
-from ..views import asked, has_words, said, shown
+from ..views import asked, asks_anew, has_words, said, shown
 from . import Decided, LinkedRule, Match, Options, Place, Rule, rank
 from ._evaluation import file_digest
 
@@ -125,6 +126,8 @@ class NearDuplicate(LinkedRule[Measure, Bounds]):
         text = said(sample)
         answer = shown(sample.last("assistant") or {}) if text is None else text
         over = self.how.over
+        if over == "auto" and asks_anew(sample):
+            return Text(asked(sample), "asks anew")
         if over == "auto" and not has_words(answer, self.how.shingle):
             return Text(asked(sample), f"answer {normal_text(answer)}")
         if over in ("auto", "answer"):

@@ -15,7 +15,7 @@ from pydantic import Field
 from ..digest import normal_text, text_key
 from ..kinds import kind_of
 from ..types import Sample
-from ..views import answer, asked, has_words
+from ..views import answer, asked, asks_anew, has_words
 from . import CompareRule, Match, Options, Rule, rank
 
 WORDS = 12
@@ -65,9 +65,9 @@ class SameAnswer(CompareRule[Measure, Bounds]):
                             f"answers as {kept[-1]} does, word by word: {len(prompts[group]):,} prompts have it")
 
     def _said(self, sample: Sample) -> str | None:
-        """The answer without case and layout; None where it is short, or a call of tools."""
+        """The answer without case and layout; None where it is short, a call of tools, or meant to be as another's."""
         text = answer(sample)
-        if text is None:
+        if text is None or asks_anew(sample):
             return None
         return normal_text(text) if has_words(text, self.how.words) else None
 

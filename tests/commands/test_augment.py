@@ -48,7 +48,7 @@ def test_a_second_time_there_is_nothing_to_do(tales: Path, capsys: pytest.Captur
 
 def test_without_rewrites_one_is_named(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["augment", "tales"]) == 2
-    assert "--set 'augment=[expand: {below: 1024}]'" in capsys.readouterr().err
+    assert "--with 'expand: {below: 1024}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("value", "words"), [
@@ -211,3 +211,83 @@ source: {file: rows.jsonl}
 train: {assistant: "{{text}}"}
 augment: [{rewrite: ./refuses.py}]
 """
+
+
+@pytest.fixture
+def broken(workdir: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Four imported rows that were curated, three of them broken by a wrong encoding; their ids."""
+    texts = [f"In the cafÃ© of {place} nobody speaks before noon, and the cups are blue."
+             for place in ("Lima", "Oslo", "Cork")]
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in [*texts, SHORT]))
+    assert main(["import", "tales", "rows.jsonl", "--completion", "text"]) == 0
+    assert main(["curate", "tales", "--rule", "mojibake"]) == 0
+    capsys.readouterr()
+    return [json.loads(line)["id"] for line in (workdir / "datasets/tales/samples.jsonl").read_bytes().splitlines()]
+
+
+def test_one_row_is_repaired_and_then_all_with_that_finding(
+    broken: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The diff of the one, the price for the others, the command that does it, and the diff of them all."""
+    assert main(["augment", "tales", broken[0][:8], "--with", "mend_text"]) == 0
+    shown, said = capsys.readouterr()
+    assert "mend-text, in its place" in shown
+    assert "In the [-cafÃ©-]{+café+} of Lima" in shown
+    assert "others 2 rows that mojibake found: 0 new calls, $0" in said
+    assert said.splitlines()[-1].startswith("next   synth augment tales --with mend_text --rule mojibake   #")
+    assert main(["augment", "tales", "--rule", "mojibake", "--with", "mend_text"]) == 0
+    assert "gained 2 rows of 2" in capsys.readouterr().err
+    assert main(["augment", "tales", "--rule", "mojibake", "--diff"]) == 0
+    shown, said = capsys.readouterr()
+    assert shown.count("[-cafÃ©-]{+café+}") == 3
+    assert "3 rows that a rewrite made" in said
+    assert main(["augment", "tales", broken[1][:8], "--diff", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["parent"], found["rewrite"]) == (broken[1], "mend-text")
+    spans = found["changes"][0]["spans"]
+    assert [text for what, text in spans if what != "same"] == ["cafÃ©", "café"]
+
+
+def test_a_dry_run_is_of_the_rows_that_are_meant_and_names_its_command(
+    broken: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--rule", "mojibake", "--text", "oslo", "--with", "mend_text", "--with", "expand: {below: 10}"]
+    assert main(["augment", "tales", *words, "--dry-run"]) == 0
+    shown, said = capsys.readouterr()
+    assert [line.split()[0] for line in shown.splitlines()[1:]] == [broken[1][:8]]
+    assert said.splitlines()[-1].startswith(
+        "next   synth augment tales --with mend_text --with 'expand: {below: 10}' --rule mojibake --text oslo   #")
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (["--with", "mendtext"], "error  --with: unknown rewrite 'mendtext'"),
+    (["--with", "expand {below: 3}"], "--with 'expand: {below: 3}'"),
+    (["--with", "mask", "--rule", "mojibak"], "did you mean 'mojibake'?"),
+    (["--with", "mask", "--where", "bites > 3"], "did you mean 'bytes'?"),
+    (["nosuchrow", "--with", "mask"], "no row's id begins with 'nosuchrow'"),
+    (["--diff", "--dry-run"], "one at a time"),
+])
+def test_what_cannot_be_meant(
+    broken: list[str], capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert main(["augment", "tales", *words]) in (2, 4)
+    assert told in capsys.readouterr().err
+
+
+def test_rehearsed_rows_are_added_beside_rehearsed_ones_and_kept(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole road offline: the demo's rows, more ways of asking for them, harder ones, curated."""
+    assert main(["run", "plots", "--set", "sample.rows=24", "--set", "augment=[]", "--no-tune", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["augment", "plots", "--with", "paraphrase: {times: 2}", "--with", "evolve"]) == 0
+    said = capsys.readouterr().err
+    assert "stand aside" not in said
+    assert main(["curate", "plots"]) == 0
+    lines = (workdir / "datasets/plots/samples.jsonl").read_bytes().splitlines()
+    rows = {row["id"]: row for row in map(json.loads, lines)}
+    verdicts = map(json.loads, (workdir / "datasets/plots/verdicts.jsonl").read_bytes().splitlines())
+    kept = [rows[verdict["sample"]] for verdict in verdicts if verdict["state"] == "kept"]
+    added = [row["provenance"].get("added") for row in kept]
+    assert min(added.count("prompt"), added.count("both"), added.count(None)) > 2
+    assert all(row["provenance"]["rehearsal"] for row in kept)

@@ -51,9 +51,15 @@ def test_any_row_and_any_answer(name: str, turns: list[dict[str, Any]], answer: 
         assert {turn["role"] for turn in asked} <= {"system", "user", "assistant"}
         assert asked[-1]["role"] == "user"
     assert not (rewrite.local and asked), "a local rewrite asks nobody"
-    call = None if asked is None else answered(answer)
-    child = rewrite.child(sample, call)
-    assert child == rewrite.child(sample, call)
+    calls = [answered(answer)] if asked is not None else []
+    further = rewrite.further(sample, calls) if calls else None
+    while isinstance(further, list):
+        assert further[-1]["role"] == "user"
+        assert len(calls) <= len(rewrite.ahead(sample)), "what is asked is in the price"
+        calls.append(answered(answer))
+        further = rewrite.further(sample, calls)
+    child = further or rewrite.child(sample, *calls)
+    assert child == (further or rewrite.child(sample, *calls))
     assert sample.messages == turns, "the parent is left as it is"
     if isinstance(child, Refused):
         assert child.code
@@ -61,6 +67,7 @@ def test_any_row_and_any_answer(name: str, turns: list[dict[str, Any]], answer: 
     else:
         assert child.id != sample.id
         assert (child.parent, child.provenance["augmentation"]) == ("parent", name)
+        assert (child.provenance.get("replaces") == "parent") == (not rewrite.adds)
         assert not rewrite.applies(child), "a rewrite ends"
 
 

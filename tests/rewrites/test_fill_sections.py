@@ -110,7 +110,7 @@ def test_nobody_is_asked_about_a_text_that_cannot_be_filled(answer: str, provena
     sample = row(answer, **provenance)
     assert fill().applies(sample)
     assert fill().messages(sample) is None
-    found = fill().child(sample, None)
+    found = fill().child(sample)
     assert isinstance(found, Refused)
     assert found.code == code
 

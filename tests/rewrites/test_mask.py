@@ -41,7 +41,7 @@ def row(answer: Any, prompt: Any = "Hi", **fields: Any) -> Sample:
 def masked(sample: Sample, seed: int = 7, **options: Any) -> Sample:
     rewrite = mask(seed, **options)
     assert rewrite.applies(sample)
-    child = rewrite.child(sample, None)
+    child = rewrite.child(sample)
     assert isinstance(child, Sample)
     assert not rewrite.applies(child)
     return child
@@ -138,7 +138,7 @@ def test_kinds_and_regions_are_the_recipes_choice() -> None:
 
 def test_rows_without_personal_data_are_not_touched() -> None:
     assert not mask().applies(row("Write to eva@example.com or (202) 555-0143.", "Who is Eva Holm of Oslo?"))
-    found = mask().child(row("A ferry."), None)
+    found = mask().child(row("A ferry."))
     assert isinstance(found, Refused)
     assert found.code == "unchanged"
 
@@ -162,7 +162,7 @@ def test_what_is_between_stays_to_the_character(parts: list[tuple[str, str]], ta
         place += len(between) + len(fakes.of(span.kind, text[span.start:span.end]))
         at = span.end
     assert found[place:] == text[at:]
-    child = mask(seed).child(row(text), None)
+    child = mask(seed).child(row(text))
     assert isinstance(child, Refused) is (not spans)
 
 
@@ -180,7 +180,7 @@ def test_any_text_is_clean_behind_it_or_refused() -> None:
         if not rewrite.applies(sample):
             ends["clean"] += 1
             return
-        child = rewrite.child(sample, None)
+        child = rewrite.child(sample)
         ends["refused" if isinstance(child, Refused) else "masked"] += 1
         assert isinstance(child, Refused) or not rewrite.applies(child)
 

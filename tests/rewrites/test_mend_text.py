@@ -32,27 +32,27 @@ def said(answer: str, prompt: str = "A café.") -> Sample:
 def test_what_is_broken_is_mended(broken: str, whole: str) -> None:
     sample = said(broken)
     assert mend().applies(sample)
-    child = mend().child(sample, None)
+    child = mend().child(sample)
     assert isinstance(child, Sample)
     assert child.answer == whole
     assert not mend().applies(child)
 
 
 def test_it_is_said_what_was_there_and_what_is() -> None:
-    child = mend().child(said("The cafÃ© is open."), None)
+    child = mend().child(said("The cafÃ© is open."))
     assert isinstance(child, Sample)
     assert child.provenance["changed"] == "1 place, as “cafÃ©” to “café”"
 
 
 def test_lines_that_are_whole_stay() -> None:
     odd = "ﬁne “quotes” ｆｕｌｌ\r\n  e\u0301 &lt;b&gt; "
-    child = mend().child(said(f"{odd}\nThe cafÃ© is open.\n{odd}"), None)
+    child = mend().child(said(f"{odd}\nThe cafÃ© is open.\n{odd}"))
     assert isinstance(child, Sample)
     assert child.answer == f"{odd}\nThe café is open.\n{odd}"
 
 
 def test_what_is_lost_is_refused_and_what_was_asked_for_is_left() -> None:
-    found = mend().child(said("The caf\ufffd is open."), None)
+    found = mend().child(said("The caf\ufffd is open."))
     assert isinstance(found, Refused)
     assert found.code == "not-clean"
     assert not mend().applies(said("It looks like cafÃ©.", "What is mojibake?"))
@@ -63,7 +63,7 @@ def test_what_is_lost_is_refused_and_what_was_asked_for_is_left() -> None:
 @given(st.text(st.characters(categories=["L", "Zs", "P"]), max_size=80), st.text(max_size=80))
 def test_other_lines_are_never_touched(before: str, after: str) -> None:
     sample = said(f"{before}\nThe cafÃ© is open.\n{after}")
-    child = mend().child(sample, None)
+    child = mend().child(sample)
     if isinstance(child, Sample):
         assert "The café is open." in child.answer
         old, new = sample.answer.split("\n"), child.answer.split("\n")
@@ -85,7 +85,7 @@ def test_real_text_broken_by_us_comes_back(shared_data: Path) -> None:
                 continue
             sample = said(wrong, "x")
             broken += 1
-            child = mend().child(sample, None) if mend().applies(sample) else None
+            child = mend().child(sample) if mend().applies(sample) else None
             same += isinstance(child, Sample) and child.answer == text
     assert broken == 259, "also those that are not seen to be broken"
     assert same >= 0.94 * broken

@@ -27,7 +27,7 @@ def row(answer: Any, prompt: str = "A goat.", **fields: Any) -> Sample:
 def stripped(sample: Sample, **options: Any) -> Sample:
     rewrite = strip(**options)
     assert rewrite.applies(sample)
-    child = rewrite.child(sample, None)
+    child = rewrite.child(sample)
     assert isinstance(child, Sample)
     assert not rewrite.applies(child)
     return child
@@ -60,7 +60,7 @@ def test_each_answer_that_is_trained_on() -> None:
 def test_rows_without_one_are_left_alone() -> None:
     assert not strip().applies(row(BODY))
     assert not strip().applies(row("Certainly! It is late today.", "Is it late?"))
-    found = strip().child(row(BODY), None)
+    found = strip().child(row(BODY))
     assert isinstance(found, Refused)
     assert found.code == "unchanged"
 
@@ -73,7 +73,7 @@ texts = st.one_of(st.just(BODY), st.text(max_size=120))
 def test_what_is_left_stood_there_to_the_character(opener: str, text: str, offer: str) -> None:
     """What is taken is at the ends; from a text of ours, it is what was put there."""
     whole = opener + text + offer
-    child = strip().child(row(whole), None)
+    child = strip().child(row(whole))
     if isinstance(child, Refused):
         assert text != BODY or not (opener or offer)
         return
