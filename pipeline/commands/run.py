@@ -47,7 +47,7 @@ def command(
     Where there is no recipe of that name, a shipped one is copied here first: `synth run plots` is a demo in a minute,
     offline. Run it again after an edit: only what is new is asked for.
     """
-    from pipeline.commands.augment import preview
+    from pipeline.commands.augment import preview, rehearsed
     from pipeline.curate import AskBill
     from pipeline.generate import Options
     from pipeline.run import run_recipe
@@ -73,6 +73,9 @@ def command(
                     _judged.introduce(plan, target, recipe)
                     foreseen = bool(recipe.asks)  # in the bill that was agreed to
                     return _spend.consent(plan, target, plan.writers[0], yes or foreseen, known=True)
+                if not plan.total and recipe.sample.keep is not None:
+                    rehearsed(plan)
+                    return True  # a round with nothing to rewrite
                 if not screen.previewed:
                     preview(plan, f"synth augment {target.name} --dry-run lists them")
                 screen.previewed = screen.previewed or bool(plan.total)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,3 +201,23 @@ def test_rows_that_are_rewritten_count_as_kept(workdir: Path, capsys: pytest.Cap
     assert err.count("rows to rewrite (expand") == 1, "what is rewritten is listed once, not in each round"
     assert main([*given, *grown]) == 0
     assert "rows   " + str(value["keep"]["asked"]) in capsys.readouterr().err, "and again: nothing new"
+
+
+def test_a_real_model_is_not_paid_to_rewrite_rehearsed_rows(
+    workdir: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the way to so many kept rows the first look finds rehearsed rows only: they are about to stand aside."""
+    given = ["run", "plots", "--no-tune", "--set", "augment=[expand: {below: 1024}]"]
+    assert main([*given, "--set", "sample.rows=8", "--set", "augment.expand.below=10"]) == 0
+    rehearsed = {row["id"] for row in rows_of(workdir / "datasets/plots/samples.jsonl")}
+    capsys.readouterr()
+    assert main([*given, "--keep", "6", *real(server)]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"note   \d+ rehearsed rows? left alone", said)
+    rows = rows_of(workdir / "datasets/plots/samples.jsonl")
+    assert not [row for row in rows if row.get("parent") in rehearsed]
+    assert len([row for row in rows if row["id"] not in rehearsed]) >= 6
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
