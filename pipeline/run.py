@@ -225,6 +225,8 @@ class _Growing:
         if (self.grown and not plan.total) or not self._agreed(plan):
             return done
         grown = augment(recipe, dataset, self._writer, self._settings, self._report)
+        came = grown.progress
+        leave_out(dataset, came.answered, came.input_tokens, came.output_tokens, came.usd or 0.0)
         self.grown = self.grown.then(grown) if self.grown else grown
         if grown.interrupted:
             return done

@@ -223,3 +223,31 @@ def test_a_real_model_is_not_paid_to_rewrite_rehearsed_rows(
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_rewrites_are_in_the_plan_and_in_what_was_asked(
+    workdir: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bound before, the whole sum after, and a plan that counts a rewritten row as kept wherever it counts."""
+    rules = ["--set", "augment=[expand: {below: 1500}]", "--set", "curate=[length: {min: 1500, unit: bytes}]"]
+    given = ["plots", *rules, "--model", "openai:gpt-4.1-mini", "--base-url", server.base_url]
+    assert main(["plan", *given, "--keep", "20"]) == 0
+    told = capsys.readouterr().out
+    (rows,) = re.findall(r"bill +(\d+) new calls", told)
+    assert re.search(rf"rewrites +at most {rows} calls \(expand 1 a row\), at most \$\d", told)
+
+    assert main(["run", *given, "--no-tune", "--keep", "20", "--yes"]) == 0
+    said = capsys.readouterr().err
+    (own,) = re.findall(r"asked  (\d+) answers in ", said)
+    ((rewrites, whole),) = re.findall(r"asked  (\d+) answers for rewrites .*; in all (\d+), \$", said)
+    assert int(rewrites) > 0
+    assert int(own) + int(rewrites) == int(whole) == len(server.received())
+    assert f"came   {own} calls" in said or "came   $" in said, "the bill of rows beside what rows came to"
+
+    assert main(["plan", *given, "--keep", "30", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    kept, asked = value["keep"]["kept"], value["keep"]["asked"]
+    middle = value["forecast"]["kept"]["middle"]
+    assert kept > 20 - 1
+    assert middle == pytest.approx(kept + (value["wanted"] - asked) * kept / asked, abs=1)
+    assert value["rewrites"]["calls"] >= value["new_calls"]
