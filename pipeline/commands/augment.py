@@ -105,7 +105,7 @@ def command(
         only = _only(dataset, rows, given)
         if diff:
             names = [rewrite.name for rewrite in rewrites_of(recipe, dataset)] if rewrites else None
-            _diff(target, made(dataset, names, only), json_)
+            _diff(target, made(dataset, names, only), typed if recipe.augment else "", json_)
             return
         asked = asks(recipe, dataset)
         if dry_run:
@@ -117,7 +117,7 @@ def command(
 
 def _go(context: click.Context, target: Target, dataset: Dataset, ask: Ask) -> None:
     """Says the bill, asks, and says what came of it."""
-    from pipeline.augment import augment, made, plan_augment
+    from pipeline.augment import REHEARSED, augment, made, plan_augment, rewrites_of
 
     writer = _spend.writer_of(target, ask.recipe, asks=ask.asks)
     plan = plan_augment(ask.recipe, dataset, writer, only=ask.only)
@@ -147,8 +147,29 @@ def _go(context: click.Context, target: Target, dataset: Dataset, ask: Ask) -> N
                                f"{_spend.bill(others, target, writer)}")
         words = _typed((), ask.rewrites, {"rule": (rule,)})
         console.next_command(f"synth augment {target.name}{words}", "does the same to them")
+    elif plan.left.get(REHEARSED) and not plan.total:
+        console.next_command(f"synth run {target.name}", "writes real rows, which can be rewritten")
     else:
-        console.next_command(f"synth curate {target.name}", "takes a row or its rewrite")
+        names = None if done.added else {rewrite.name for rewrite in rewrites_of(ask.recipe, dataset)}
+        there = made(dataset, names, ask.only)
+        _after(target, there, ask.typed if there else "")
+
+
+def _after(target: Target, there: list[Made], typed: str) -> None:
+    """What helps now. `there`: what rewrites made so far; `typed`: the command that made it, empty where none is known.
+    """
+    if any(pair.child.rehearsal <= pair.parent.rehearsal for pair in there):
+        beside = all(pair.child.provenance.get("added") for pair in there)
+        console.next_command(f"synth curate {target.name}",
+                             "judges the new rows" if beside else "takes a row or its rewrite")
+    elif there and typed:
+        console.next_command(f"{typed} {_spend.NAMES_A_REAL_ONE}", f"makes real ones: {ASIDE}")
+    elif there:
+        console.next_command(f"synth inspect {target.name} --state aside", ASIDE)
+    elif typed:
+        console.next_command(f"{typed} --dry-run", "says which rows a rewrite is for")
+    else:
+        console.next_command(f"synth inspect {target.name} --sample 5", "read some of them")
 
 
 def _typed(rows: tuple[str, ...], rewrites: tuple[str, ...], given: dict[str, Any]) -> str:
@@ -196,14 +217,14 @@ def _only(dataset: Dataset, rows: tuple[str, ...], given: dict[str, Any]) -> Cal
     return lambda row: (not ids or row.sample.id in ids) and filters.hold(row)
 
 
-def _diff(target: Target, found: list[Made], json_: bool) -> None:
-    """What rewrites changed so far."""
+def _diff(target: Target, found: list[Made], typed: str, json_: bool) -> None:
+    """What rewrites changed so far. `typed`: see `_after`."""
     if json_:
         console.as_json([pair.as_json() for pair in found])
     else:
         _changes.show(found)
     console.fact("diff", f"{console.plural(len(found), 'row')} that a rewrite made; nothing was sent or written")
-    console.next_command(f"synth curate {target.name}", "takes a row or its rewrite")
+    _after(target, found, typed)
 
 
 def _fault(dataset: Dataset, ask: Ask) -> str | None:

@@ -145,7 +145,12 @@ def test_rehearsed_rewrites_of_real_rows_are_announced_and_do_not_stand_in_the_w
     assert after == f"note   rehearsed rewrites of real rows stand aside, 7 of these: {real}"
     assert said.index(before) < said.index("bill ") < said.index("gained ") < said.index(after)
     assert main(["augment", "tales", "--set", LENGTHEN]) == 0
-    assert "no row to rewrite" in capsys.readouterr().err, "the same rehearsal would make the same rows"
+    said = capsys.readouterr().err
+    assert "no row to rewrite" in said, "the same rehearsal would make the same rows"
+    real_ones = f"next   synth augment tales --model openai:gpt-4.1-mini --set '{LENGTHEN}'   # makes real ones"
+    assert said.splitlines()[-1].startswith(real_ones), "they stand aside: curating takes none"
+    assert main(["augment", "tales", "--set", LENGTHEN, "--diff"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith(real_ones)
     assert main(["augment", "tales", "--set", LENGTHEN, "--model", "openai:gpt-4.1-mini", "--dry-run"]) == 0
     said = capsys.readouterr().err
     assert "rows   7 rows to rewrite" in said
@@ -185,6 +190,9 @@ def test_a_real_model_is_not_paid_to_rewrite_what_a_rehearsal_wrote(
     assert "rows   no row to rewrite\n" in said
     assert f"note   {rehearsed[1]} rehearsed rows left alone" in said
     assert "bill   0 new calls" in said
+    assert main(["augment", "plots", "--with", "expand: {below: 9000}", "--diff"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith(
+        "next   synth augment plots --with 'expand: {below: 9000}' --dry-run ")
 
 
 # -- rows that are left alone, and lists of prompts -----------------------------------------------
