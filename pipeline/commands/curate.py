@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _contaminated, _curated, _judged, _outcome, _whatif
+from pipeline.commands import _contaminated, _curated, _decided, _judged, _outcome, _whatif
 from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 from pipeline.registry import printed
@@ -103,6 +103,8 @@ def command(
             _curated.show(done, target)
             _judged.tell(done.asked, target.name)
             _curated.tell_starved(starved, dataset, target, recipe.sample.keep)
+            if not plain:
+                _decided.tell_once(dataset, target)
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
         written = {} if diff else {"verdicts": done.verdicts}
@@ -130,8 +132,7 @@ def command(
 
 
 def _against(items: Sequence[Item], files: Sequence[Path], recipe: Recipe, dataset: Dataset) -> list[Item]:
-    """Rules with files that no row may be like, named as the recipe would name them; says so."""
-    from pipeline._yaml import flow
+    """Rules with files that no row may be like, named as the recipe would name them."""
     from pipeline.curate import has_answers, with_against
     from pipeline.options import own_folder
 
@@ -139,11 +140,7 @@ def _against(items: Sequence[Item], files: Sequence[Path], recipe: Recipe, datas
     whole = [path.resolve() for path in files]
     named = [str(path.relative_to(folder.resolve())) if folder and path.is_relative_to(folder.resolve()) else str(path)
              for path in whole]
-    like = [name for name, path in zip(named, whole, strict=True) if has_answers(path)]
-    rules = [("contamination", named), ("near_duplicate", like)]
-    told = " and ".join(f"`{rule}: {{against: {flow(found)}}}`" for rule, found in rules if found)
-    console.say(f"{told} in the recipe {'make' if like else 'makes'} --against permanent", "dim")
-    return with_against(items, named, like)
+    return with_against(items, named, [name for name, path in zip(named, whole, strict=True) if has_answers(path)])
 
 
 def _typed(target: Target, named: Mapping[str, Sequence[str]]) -> str:

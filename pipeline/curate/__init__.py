@@ -6,6 +6,7 @@ from .asking import Ask, AskBill, Told
 from .between import Between, between, undo
 from .calibrate import PRECISION, Calibration, calibrate
 from .contaminated import Contaminated
+from .decided import Otherwise, decided_otherwise
 from .labelled import FEWEST, Label
 from .linked import has_answers, with_against
 from .moves import value_of
@@ -17,7 +18,7 @@ from .whatif import Curve, WhatIf, curve, is_curve, ways, what_if
 
 __all__ = [
     "FEWEST", "PRECISION", "Ask", "AskBill", "Between", "Calibration", "Change", "Changed", "Contaminated", "Curation",
-    "Curve", "Dropped", "Estimate", "Label", "Share", "Starved", "Tally", "ToCome", "Told", "WhatIf", "ask_ahead",
-    "between", "calibrate", "curate", "curve", "has_answers", "is_curve", "undo", "value_of", "ways", "what_if",
-    "with_against",
+    "Curve", "Dropped", "Estimate", "Label", "Otherwise", "Share", "Starved", "Tally", "ToCome", "Told", "WhatIf",
+    "ask_ahead", "between", "calibrate", "curate", "curve", "decided_otherwise", "has_answers", "is_curve", "undo",
+    "value_of", "ways", "what_if", "with_against",
 ]

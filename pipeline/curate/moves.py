@@ -252,6 +252,14 @@ def _lines(recipe: Recipe, items: Sequence[Item], touched: Sequence[int]) -> lis
     return [(place, said(items[at])) for place, at in zip(places, touched, strict=True)]
 
 
+def permanent(recipe: Recipe, items: Sequence[Item]) -> list[tuple[str, str]]:
+    """What to write, and where, so that a recipe names these rules: as `Proposal.lines`."""
+    touched = [at for at, pair in enumerate(zip(recipe.curate, items, strict=False)) if pair[0] != pair[1]]
+    if len(items) != len(recipe.curate):
+        return [_whole(recipe, list(map(said, items)))]
+    return _lines(recipe, items, touched)
+
+
 def _whole(recipe: Recipe | None, rules: Sequence[str]) -> tuple[str, str]:
     there = recipe is not None and "curate" in recipe.model_fields_set
     return (recipe.at("curate") if recipe and there else "", f"curate: [{', '.join(rules)}]")
