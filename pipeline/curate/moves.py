@@ -23,6 +23,8 @@ from pipeline.words import number
 from .outcome import GIVEN
 
 WHAT_IF = "--what-if"
+_NUMBERS, _THOUSANDS = re.compile(r"\s*[\d.]+(?:\s*,\s*[\d.]+)+\s*"), re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
+"""Numbers with commas between them, and what may be one number with commas in it."""
 
 
 class Move(NamedTuple):
@@ -153,7 +155,17 @@ def _read(text: str, rules: Sequence[AnyRule], name: str) -> Move:
         raise RecipeError(f"{WHAT_IF} {text}: {rule.name} has no bound '{bound}'",
                           "\n".join([*hints, can_move(rule, name)]))
     value = _yaml.parse(given, f"{WHAT_IF} {text}")[0] if sign else None
+    if isinstance(value, str) and _NUMBERS.fullmatch(value):
+        raise RecipeError(f"{WHAT_IF} {text}: several values, or one with commas? each by itself",
+                          _each(path.strip(), value, name))
     return Move(text, index, bound, not sign, value)
+
+
+def _each(path: str, values: str, name: str) -> str:
+    """Numbers with commas between them as one command; and as one number, where they may be that."""
+    several = " ".join(f"{WHAT_IF} {path}={value.strip()}" for value in values.split(","))
+    whole = values.strip().replace(",", "") if _THOUSANDS.fullmatch(values.strip()) else ""
+    return "\n".join(f"synth curate {name} {words}" for words in (several, whole and f"{WHAT_IF} {path}={whole}") if words)
 
 
 def _another(rule: AnyRule, option: str) -> Any:

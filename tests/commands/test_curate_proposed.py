@@ -131,6 +131,24 @@ def test_a_rule_that_falls_on_one_value_of_a_column_is_told(letters: Path, capsy
     assert "None" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("values", "said"), [
+    ("2,5,20", ["synth curate letters --what-if length.min=2 --what-if length.min=5 --what-if length.min=20"]),
+    ("0.5, 0.9", ["synth curate letters --what-if length.min=0.5 --what-if length.min=0.9"]),
+    ("2,500", ["synth curate letters --what-if length.min=2 --what-if length.min=500",
+               "synth curate letters --what-if length.min=2500"]),
+])
+def test_numbers_with_commas_are_no_number(
+    letters: Path, capsys: pytest.CaptureFixture[str], values: str, said: list[str],
+) -> None:
+    """2,5,20 is not 2520, here or in a recipe."""
+    assert main(["curate", "letters"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "letters", "--what-if", f"length.min={values}"]) == 2
+    assert [line.strip() for line in capsys.readouterr().err.splitlines()[1:]] == said
+    code = main(["curate", "letters", "--set", f"curate.length.min={values}"])
+    assert code == (3 if values == "2,500" else 2), "1,024 and 2,500 are what we print; 60 rows of up to 64 words"
+
+
 @pytest.mark.parametrize(("words", "count"), [
     (["--set", "curate.length.max=60", "--what-if", "length.min=9"], 1), (["--calibrate", "near-duplicate"], 1),
     (["--set", "curate=[refusal]", "--what-if", "length.min=9"], 1),
