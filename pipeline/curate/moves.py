@@ -165,7 +165,8 @@ def _each(path: str, values: str, name: str) -> str:
     """Numbers with commas between them as one command; and as one number, where they may be that."""
     several = " ".join(f"{WHAT_IF} {path}={value.strip()}" for value in values.split(","))
     whole = values.strip().replace(",", "") if _THOUSANDS.fullmatch(values.strip()) else ""
-    return "\n".join(f"synth curate {name} {words}" for words in (several, whole and f"{WHAT_IF} {path}={whole}") if words)
+    one = f"synth curate {name} {WHAT_IF} {path}={whole}"
+    return "\n".join([f"synth curate {name} {several}", *([one] if whole else [])])
 
 
 def _another(rule: AnyRule, option: str) -> Any:
