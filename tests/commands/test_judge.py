@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.commands import main
+from pipeline.store import Dataset
 from tests.servers import Server, running
 
 PRICE = '[prices."story-small"]\ninput = 1\noutput = 10\n'
@@ -189,6 +190,29 @@ def test_without_a_model_it_is_a_rehearsal_that_drops_no_real_row(
     assert "no real row is dropped by it" in err
     assert out.startswith("12 kept, 1 dropped")
     assert any("rehearsed" in each.get("reason", "") for line in verdicts(path) for each in line["findings"])
+
+
+def test_what_a_rehearsed_judge_would_drop_it_only_flags(jokes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the curve nor a bound counts it as dropped, and no bound is proposed from it."""
+    path = made(jokes)
+    assert main(["curate", "jokes"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "jokes", "--what-if", "judge.min"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) > 4, "several bounds"
+    assert {line.split()[3] for line in out.splitlines()[2:]} == {"12"}, "all but the short one, whatever the bound"
+    assert "rehearsed scores only flag real rows, " in err
+    assert main(["curate", "jokes", "--what-if", "judge.min=5"]) == 0
+    assert "judge: rehearsed scores only flag real rows (" in capsys.readouterr().err
+    with Dataset.open(path) as dataset:
+        for number, sample in enumerate(dataset.samples()):
+            dataset.review(sample.id, "keep" if number % 2 else "drop", sample.digest, by="eva")
+    assert main(["curate", "jokes", "--calibrate", "judge"]) == 0
+    out, err = capsys.readouterr()
+    assert "REHEARSED" in out.splitlines()[0]
+    assert "suggested" not in out
+    assert "write  " not in err
+    assert "--what-if" not in err
 
 
 def test_faults_of_a_host_are_no_scores(jokes: Path, capsys: pytest.CaptureFixture[str]) -> None:
