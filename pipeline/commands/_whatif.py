@@ -52,6 +52,7 @@ def _curves(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool)
     else:
         for found in curves:
             show_curve(found, target)
+        _judged.tell_otherwise(dataset, target)
     moved = next((found.another for found in curves if found.another), "")
     if moved:
         console.next_command(f"synth curate {target.name} --what-if {shlex.quote(moved)}", "which rows that changes")
@@ -70,6 +71,7 @@ def _several(dataset: Dataset, target: Target, ways: Sequence[Sequence[str]], js
         console.as_json([what_if_json(each, each.curation.draws.starved(dataset)) for each in found])
     else:
         _show_several(found)
+        _judged.tell_otherwise(dataset, target)
     best = next((way for way, each in zip(ways, found, strict=True) if each.changed != (0, 0)), ways[0])
     words = " ".join(f"--what-if {shlex.quote(text)}" for text in best)
     console.next_command(f"synth curate {target.name} {words}", "which rows that changes, and how it is decided")
@@ -114,6 +116,7 @@ def _one(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) ->
     else:
         show_what_if(found)
         _judged.tell_ahead(found.curation.asked)
+        _judged.tell_otherwise(dataset, target)
     if found.changed == (0, 0):
         console.next_command(f"synth inspect {target.name} --sample 5")
         return

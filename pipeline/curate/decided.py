@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import RecipeError
@@ -45,8 +44,8 @@ def decided_otherwise(dataset: Dataset, recipe: Recipe) -> Otherwise | None:
     if "rules" not in noted:
         return None
     named = [Item.model_validate(each) for each in noted.get("named") or []]
-    if "named" in noted and _plain(named) == _plain(recipe.curate):
-        return None
+    if "named" in noted and named == recipe.curate and not any(item.options for item in named):
+        return None  # as most are, and no rule is opened for that; an option may name a file that reads otherwise now
     try:
         rules = open_rules(recipe.curate, str, own_folder(recipe.path, dataset.path))
     except RecipeError:
@@ -55,7 +54,3 @@ def decided_otherwise(dataset: Dataset, recipe: Recipe) -> Otherwise | None:
     if settings(noted["rules"]) == settings(there):
         return None
     return Otherwise(str(noted.get("by") or RECIPE), differences(noted["rules"], there), permanent(recipe, named))
-
-
-def _plain(items: Sequence[Item]) -> list[dict[str, Any]]:
-    return [item.model_dump(mode="json") for item in items]

@@ -46,6 +46,8 @@ class Moved(NamedTuple):
     then: Any
 
     def __str__(self) -> str:
+        if isinstance(self.now, dict) or isinstance(self.then, dict):
+            return f"{self.rule}.{self.bound} changed"
         return f"{self.rule}.{self.bound} {value_of(self.now)} -> {value_of(self.then)}"
 
 

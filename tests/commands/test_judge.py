@@ -192,6 +192,25 @@ def test_without_a_model_it_is_a_rehearsal_that_drops_no_real_row(
     assert any("rehearsed" in each.get("reason", "") for line in verdicts(path) for each in line["findings"])
 
 
+@pytest.mark.parametrize("asked", ["judge.min=4", "judge.min"])
+def test_scores_by_another_rubric_are_told_as_such_with_the_bill(
+    jokes: Path, host: Server, capsys: pytest.CaptureFixture[str], asked: str,
+) -> None:
+    made(jokes)
+    assert main(["curate", "jokes", *options(host)]) == 0
+    capsys.readouterr()
+    assert main(["curate", "jokes", "--what-if", asked]) == 0
+    assert "otherwise" not in capsys.readouterr().err
+    (jokes / "wit.yaml").write_text(RUBRIC.replace("surprise", "astonish"))
+    assert main(["curate", "jokes", "--what-if", asked]) == 0
+    err = capsys.readouterr().err
+    assert "by the scores of the last curation; the recipe asks otherwise now (judge.rubric), " in err
+    assert "takes at most 12 calls by openai:story-small" in err
+    assert len(host.received()) == 12, "nothing is sent"
+    assert main(["export", "jokes"]) == 0
+    assert "decided by other rules than jokes.yaml has now (judge.rubric changed)" in capsys.readouterr().err
+
+
 def test_what_a_rehearsed_judge_would_drop_it_only_flags(jokes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither the curve nor a bound counts it as dropped, and no bound is proposed from it."""
     path = made(jokes)
