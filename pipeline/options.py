@@ -63,6 +63,8 @@ def read_options(
     """
     known = [name for model in models for name in _names(model)]
     try:
+        if isinstance(given.get(BARE), bool):
+            raise OptionFault(*_switched(name, given[BARE]))
         options = prepare(dict(given)) if prepare else dict(given)
         for key in options:
             if key not in known:
@@ -75,6 +77,14 @@ def read_options(
 def _names(model: type[BaseModel]) -> list[str]:
     """The options that a model takes, as people write them: `schema` of a field `schema_`."""
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _switched(name: str, on: bool) -> tuple[str, str]:
+    """Message and hint for an item that is switched on or off, as `- length: off`."""
+    if on:
+        return "it is on by being in the list", f"- {name}"
+    return ("an item of the list is not switched off, it is left out",
+            f"take `{name}: off` out; of a preset that brings it: - PRESET: {{{name}: off}}")
 
 
 def _unknown(name: str, key: str, value: Any, known: list[str]) -> tuple[str, str]:
