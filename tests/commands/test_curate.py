@@ -527,6 +527,22 @@ def test_prompts_of_an_evaluation_count_whatever_is_answered(asked: Path, capsys
     assert (found["file"], found["by_prompt"], found["by_answer"]) == ("eval.jsonl", 2, 1)
 
 
+def test_files_that_share_texts_are_counted_each_by_itself(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever is named first; long prompts and short ones, and a text of which the other file has more."""
+    lines = Path("eval.jsonl").read_text().splitlines(keepends=True)
+    prompts = [json.loads(line)["prompt"] for line in Path("asked.jsonl").read_text().splitlines()]
+    Path("copy.jsonl").write_text(lines[1] + lines[0] + json.dumps({"prompt": prompts[4] + " again"}) + "\n")
+    Path("more.jsonl").write_text(json.dumps({"prompt": prompts[4]}) + "\n")
+    told = {}
+    for files in (["eval.jsonl", "copy.jsonl", "more.jsonl"], ["more.jsonl", "copy.jsonl", "eval.jsonl"]):
+        words = [word for file in files for word in ("--against", file)]
+        assert main(["curate", "asked", *words, "--rule", "refusal", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["contaminated"]
+        told[files[0]] = {each["file"]: (each["by_prompt"], each["by_answer"]) for each in found}
+    each = {"eval.jsonl": (2, 1), "copy.jsonl": (3, 0), "more.jsonl": (1, 0)}
+    assert told["eval.jsonl"] == told["more.jsonl"] == each
+
+
 def test_a_file_of_prompts_alone_is_compared_and_one_of_labels_is_no_clean_bill(
     asked: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
