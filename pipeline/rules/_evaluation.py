@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +30,8 @@ ANSWER_WORDS = 8
 """Words from which on an answer is compared. Chosen by us: of the 175 answers in data/seed-tasks no two of so many
 words are equal, and six shorter ones are."""
 QUOTED = 120
+TEXTS = ".txt"
+"""How the name of a file ends of which each line is a text, for there is nothing else to tell them by."""
 _AROUND = " \t\r\n\"'`“”‘’«».!?:;,"
 
 
@@ -118,10 +120,9 @@ class EvaluationTexts:
         """The texts of a file that are new and have runs, each by its number."""
         counts: Counter[str] = Counter()
         faults = list[Problem]()
-        refuse_encoding(path, None)
-        for row in rows(path, lambda problem: faults.append(problem) if problem.severity == "error" else None):
-            for each in spoken(row.values):
-                found = self._added(each, Place(name, row.number, each.part))
+        for line, texts in _texts_in(path, lambda each: faults.append(each) if each.severity == "error" else None):
+            for each in texts:
+                found = self._added(each, Place(name, line, each.part))
                 counts["short" if found is None else each.part] += 1
                 if found:
                     yield found
@@ -229,6 +230,25 @@ class EvaluationTexts:
         spans = word_spans(text)[start : start + length + self._size - 1]
         span = (spans[0][0], spans[-1][1]) if spans else (0, len(text))
         return Hit(self._places[number], share, _quoted(text[slice(*span)]), span if said[at].last else None)
+
+
+def _texts_in(path: Path, report: Callable[[Problem], None]) -> Iterator[tuple[int, list[Spoken]]]:
+    """The texts of each row of a file, by its line; of a .txt file each line is a text.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if path.suffix.casefold() != TEXTS:
+        refuse_encoding(path, None)
+        for row in rows(path, report):
+            yield row.number, spoken(row.values)
+        return
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                yield number, spoken({"line": line.strip()})
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}", f"file {path}   says what it is") from None
 
 
 def _key(text: str) -> bytes:

@@ -543,6 +543,23 @@ def test_files_that_share_texts_are_counted_each_by_itself(asked: Path, capsys: 
     assert told["eval.jsonl"] == told["more.jsonl"] == each
 
 
+def test_each_line_of_a_text_file_is_a_text(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first too, and whole, commas and all."""
+    prompts = [json.loads(line)["prompt"] for line in Path("asked.jsonl").read_text().splitlines()]
+    Path("plain.txt").write_text(f"{prompts[0]}\n\n  {prompts[2]}\nSay it, then.\n")
+    assert main(["curate", "asked", "--against", "plain.txt", "--rule", "refusal"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "3 kept, 2 dropped, 0 flagged, of 5 rows"
+    assert "plain.txt: 2 rows hold one of its 3 other texts" in said.err
+    assert "at plain.txt:3" in said.err
+    Path("plain.txt").write_text("\n")
+    assert main(["curate", "asked", "--against", "plain.txt"]) == 4
+    said = capsys.readouterr()
+    assert "holds nothing that can be compared: no text" in said.err
+    assert "permanent" not in said.err
+    assert "write  " not in said.err, "not what would make an error permanent"
+
+
 def test_a_file_of_prompts_alone_is_compared_and_one_of_labels_is_no_clean_bill(
     asked: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
