@@ -192,6 +192,37 @@ def test_without_a_model_it_is_a_rehearsal_that_drops_no_real_row(
     assert any("rehearsed" in each.get("reason", "") for line in verdicts(path) for each in line["findings"])
 
 
+def test_a_plan_asks_again_for_no_answer_that_curate_does_not(
+    jokes: Path, host: Server, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One answer of twelve could not be read, which only --retry asks for again; the short row is not known."""
+    made(jokes)
+    assert main(["curate", "jokes", *options(host)]) == 0
+    capsys.readouterr()
+    assert main(["plan", "jokes", *options(host), "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)["judge"]["calls"]
+    assert planned == 1, "at most: the short one, should it stand"
+    assert main(["curate", "jokes", *options(host)]) == 0
+    assert len(host.received()) == 12
+
+
+@pytest.mark.parametrize(("rubric", "told", "hint"), [
+    ("criteria:\n  - {nam: wit, ask: Is it}\n", "wit.yaml: unknown key 'nam' in criteria.0", "did you mean 'name'?"),
+    ("criterea:\n  - {name: wit, ask: Is it}\n", "wit.yaml: unknown key 'criterea'", "did you mean 'criteria'?"),
+    ("criteria:\n  - {name: wit}\n", "wit.yaml: 'criteria.0.ask' is missing", ""),
+])
+def test_a_fault_of_a_rubrics_file_names_the_file_and_the_key(
+    jokes: Path, capsys: pytest.CaptureFixture[str], rubric: str, told: str, hint: str,
+) -> None:
+    made(jokes)
+    (jokes / "wit.yaml").write_text(rubric)
+    capsys.readouterr()
+    assert main(["curate", "jokes"]) == 2
+    err = capsys.readouterr().err
+    assert f": judge: {told}\n" in err + "\n"
+    assert hint in err
+
+
 @pytest.mark.parametrize("asked", ["judge.min=4", "judge.min"])
 def test_scores_by_another_rubric_are_told_as_such_with_the_bill(
     jokes: Path, host: Server, capsys: pytest.CaptureFixture[str], asked: str,
