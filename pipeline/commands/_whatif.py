@@ -201,6 +201,9 @@ def show_curve(found: Curve, target: Target) -> None:
         columns, rows = (columns[0], *columns[2:]), [(row[0], *row[2:]) for row in rows]
     for line in console.table(rows, columns, right=columns[:-1], spare=columns[1:-4]):
         console.out(line)
+    if found.held:
+        are = "row is" if found.held == 1 else "rows are"
+        console.say(f"{found.held:,} {are} kept by hand, whatever the bound", "dim")
     if found.spared:
         console.warn(f"{found.rule}: {REHEARSED}, {found.spared:,} of them here: nobody real judged")
     if found.uncompared:

@@ -84,6 +84,7 @@ class Curve(NamedTuple):
         uncompared: rows that this rule dropped, so that no rule compared them.
         floor: of a rule that compares pairs, the least value that the stored ones answer.
         spared: real rows with a rehearsed score, which only flags them.
+        held: rows that a person keeps, whatever the rules.
     """
 
     rule: str
@@ -93,6 +94,7 @@ class Curve(NamedTuple):
     uncompared: int
     floor: float | None = None
     spared: int = 0
+    held: int = 0
 
     @property
     def another(self) -> str:
@@ -165,7 +167,7 @@ def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
     tried = _tried(rule, move, found.values, dataset.name)
     points = [_point(rule, move.bound, at, found.values) for at in tried]
     return Curve(rule.name, move.bound, found.rows, [point for point in points if point is not None], found.uncompared,
-                 spared=found.spared)
+                 spared=found.spared, held=_held(found.values))
 
 
 def _linked_curve(dataset: Dataset, rule: LinkedRule[Any, Any], compares: Sequence[str]) -> Curve:
@@ -197,7 +199,7 @@ def _linked_curve(dataset: Dataset, rule: LinkedRule[Any, Any], compares: Sequen
         tried = type(rule)(rule.name, rule.how, rule.bounds.model_copy(update={rule.threshold: at}))
         gone = {match.sample for match in tried.settle(pairs, places, held, {}).matches if match.outcome == "drop"}
         points.append(Point(at, None, rows - len(gone), kept - len(gone & others), at == now))
-    return Curve(rule.name, rule.threshold, rows, points, uncompared, pairs.floor)
+    return Curve(rule.name, rule.threshold, rows, points, uncompared, pairs.floor, held=_held(values))
 
 
 def _was_compared(verdict: Verdict, rule: str) -> bool:
@@ -206,6 +208,11 @@ def _was_compared(verdict: Verdict, rule: str) -> bool:
 
 Values = Counter[tuple[Any, bool, bool | None]]
 """(value, whether the rule has something to say, whether the rest keeps it; None: a person keeps it) -> rows."""
+
+
+def _held(values: Values) -> int:
+    """Rows that a person keeps."""
+    return sum(count for (*_, others), count in values.items() if others is None)
 
 
 class _Found(NamedTuple):
