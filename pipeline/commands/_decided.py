@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,24 @@ def told(found: Otherwise, recipe: Recipe, target: Target) -> str:
     from pipeline.curate.outcome import RECIPE
 
     name = console.near(recipe.path) if recipe.path else "the recipe"
-    first, more = found.differences[:DIFFERENCES_SHOWN], len(found.differences) - DIFFERENCES_SHOWN
-    how = f" ({', '.join(first)}{f' and {more:,} more' if more > 0 else ''})" if first else ""
+    how = f" ({some(found.differences)})" if found.differences else ""
     by = f"by other rules than {name} has now" if found.by == RECIPE else f"by {found.by}, not by {name}"
     return f"decided {by}{how}: {target.told(f'synth curate {target.name}')}   decides by the recipe"
+
+
+def some(differences: Sequence[str]) -> str:
+    """`length.min 10 -> 12, refusal added and 3 more`."""
+    first, more = differences[:DIFFERENCES_SHOWN], len(differences) - DIFFERENCES_SHOWN
+    return f"{', '.join(first)}{f' and {more:,} more' if more > 0 else ''}"
+
+
+def since(dataset: Dataset, recipe: Recipe) -> list[str]:
+    """What the recipe has otherwise since it decided last; empty where the command line named the last rules."""
+    from pipeline.curate import decided_otherwise
+    from pipeline.curate.outcome import RECIPE
+
+    found = decided_otherwise(dataset, recipe)
+    return (found.differences or ["their order"]) if found is not None and found.by == RECIPE else []
 
 
 def tell_once(dataset: Dataset, target: Target) -> None:

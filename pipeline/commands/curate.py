@@ -96,7 +96,7 @@ def command(
             done = curate(dataset, items, recipe, where, by=" and ".join(filter(named.get, named)), diff=diff, ask=ask)
         exported = shipped(dataset)
         plain = not (given or against or target.sets)
-        if diff and plain and done.is_no_news and _last(dataset, target, done, json_):
+        if diff and plain and done.is_no_news and _last(dataset, target, recipe, done, json_):
             return
         starved = done.draws.starved(dataset) if json_ or not diff else None
         if not json_ and not diff:
@@ -205,23 +205,36 @@ def _calibrate(
         _calibrated.show(found, target.name)
 
 
-def _last(dataset: Dataset, target: Target, then: Curation, json_: bool) -> bool:
-    """What the last curation changed, and in a line what the recipe's rules would; False where the one before it is
-    not kept."""
+def _last(dataset: Dataset, target: Target, recipe: Recipe, then: Curation, json_: bool) -> bool:
+    """What the last curation changed, and what the recipe's rules would: first, where those are others since; in a
+    line, where the command line named the last ones. False where the curation before it is not kept."""
     from pipeline.curate import between
 
-    found = between(dataset)
+    found, since = between(dataset), _decided.since(dataset, recipe)
     if found is None:
         return False
+    again = target.told(f"synth curate {target.name}")
     if json_:
-        console.as_json({**found.as_json(), "recipe": then.changed._asdict()})
+        console.as_json({**found.as_json(), "recipe": then.changed._asdict(), "recipe_changed": since,
+                         **({"asked": then.asked.as_json()} if then.asked else {})})
+    elif since:
+        console.out(f"by the recipe as it is now ({_decided.some(since)}):")
+        _curated.show_changes(then, dataset.name)
+        _judged.tell_ahead(then.asked)
+        console.out()
+        _curated.show_between(found, " by the last curation")
     else:
         _curated.show_between(found, " by the last curation")
         if any(then.changed):
             back, gone = then.changed
             console.fact("recipe", f"its rules would bring {console.plural(back, 'row')} back and drop {gone:,}: "
-                                   f"{target.told(f'synth curate {target.name}')}")
-    console.next_command(f"synth curate {target.name} --undo", "brings back what was decided before")
+                                   f"{again}")
+        if then.asked is not None and then.asked.bill is not None:
+            _judged.tell_ahead(then.asked)
+    if since:
+        console.next_command(f"synth curate {target.name}", "decides by the recipe as it is now")
+    else:
+        console.next_command(f"synth curate {target.name} --undo", "brings back what was decided before")
     return True
 
 

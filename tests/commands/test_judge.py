@@ -192,6 +192,30 @@ def test_without_a_model_it_is_a_rehearsal_that_drops_no_real_row(
     assert any("rehearsed" in each.get("reason", "") for line in verdicts(path) for each in line["findings"])
 
 
+def test_a_diff_after_the_recipe_changed_begins_with_the_recipe(
+    jokes: Path, host: Server, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A judge was added, and no row changes its state before it is asked: not what an earlier experiment changed."""
+    made(jokes)
+    rules = RECIPE.partition("  - judge")[0]
+    for bound in ("12", "20"):
+        (jokes / "jokes.yaml").write_text(rules.replace("12", bound))
+        assert main(["curate", "jokes"]) == 0
+    (jokes / "jokes.yaml").write_text(RECIPE.replace("min: 12", "min: 20"))
+    capsys.readouterr()
+    assert main(["curate", "jokes", *options(host), "--diff"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:2] == ["by the recipe as it is now (judge added):", "no row would change its state"]
+    assert "by the last curation" in out.splitlines()[3]
+    assert "12 rows would stand without a score" in err
+    assert "takes at most 12 calls by openai:story-small" in err
+    assert err.splitlines()[-1].startswith("next   synth curate jokes --model")
+    assert main(["curate", "jokes", *options(host), "--diff", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["recipe_changed"], told["asked"]["ahead"]["calls"]) == (["judge added"], 12)
+    assert host.received() == []
+
+
 def test_a_plan_asks_again_for_no_answer_that_curate_does_not(
     jokes: Path, host: Server, capsys: pytest.CaptureFixture[str],
 ) -> None:
