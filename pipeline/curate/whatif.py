@@ -138,8 +138,8 @@ def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None, ask: 
     items, rules, found = moved(noted, moves)
     done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True, ask=ask)
     anew = [rule.name for rule in noted.rules if isinstance(rule, CompareRule) and rule.name not in done.stored]
-    moved_rules = [noted.rules[move.rule] for move in moves]
-    rehearsed = [rule.name for rule in moved_rules if any(_spares(rule, sample) for sample in dataset.samples())]
+    made_up = [rule for move in moves if isinstance(rule := noted.rules[move.rule], AskRule) and rule.who.rehearsal]
+    rehearsed = [rule.name for rule in made_up if any(_spares(rule, sample) for sample in dataset.samples())]
     return WhatIf(found, done, anew, done.stored, proposed(recipe, noted, moves, rules), rehearsed)
 
 
