@@ -339,7 +339,8 @@ def open_rules(
         kind = _load(item.name, place, folder)
         plain = _plain(item.name)
         options = _read_files(kind, item.options, place, folder)
-        how, bounds = read_options(plain, options, place, kind.models, kind.prepare)
+        files = {key: str(item.options[key]) for key in kind.files if options.get(key) is not item.options.get(key)}
+        how, bounds = read_options(plain, options, place, kind.models, kind.prepare, files)
         try:
             rule = kind(name, how, bounds)
         except OptionFault as fault:

@@ -452,7 +452,8 @@ def test_no_row_may_be_like_one_of_another_file(copies: Path, capsys: pytest.Cap
     said = capsys.readouterr()
     assert said.out.splitlines()[0] == "1 kept, 2 dropped, 0 flagged, of 3 rows"
     assert "holds all of the answer at eval.jsonl:1" in said.err
-    assert "in the recipe make --against permanent" in said.err
+    write = next(line for line in said.err.splitlines() if line.startswith("write  "))
+    assert write.count("eval.jsonl]") == 2, "what makes it permanent"
     assert main(["curate", "copies", "--what-if", "near-duplicate.threshold=0.9"]) == 0
     said = capsys.readouterr()
     assert "decided by stored pairs" in said.err
@@ -524,6 +525,39 @@ def test_prompts_of_an_evaluation_count_whatever_is_answered(asked: Path, capsys
     assert main(["curate", "asked", "--against", "eval.jsonl", "--rule", "refusal", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["contaminated"]
     assert (found["file"], found["by_prompt"], found["by_answer"]) == ("eval.jsonl", 2, 1)
+
+
+def test_files_that_share_texts_are_counted_each_by_itself(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever is named first; long prompts and short ones, and a text of which the other file has more."""
+    lines = Path("eval.jsonl").read_text().splitlines(keepends=True)
+    prompts = [json.loads(line)["prompt"] for line in Path("asked.jsonl").read_text().splitlines()]
+    Path("copy.jsonl").write_text(lines[1] + lines[0] + json.dumps({"prompt": prompts[4] + " again"}) + "\n")
+    Path("more.jsonl").write_text(json.dumps({"prompt": prompts[4]}) + "\n")
+    told = {}
+    for files in (["eval.jsonl", "copy.jsonl", "more.jsonl"], ["more.jsonl", "copy.jsonl", "eval.jsonl"]):
+        words = [word for file in files for word in ("--against", file)]
+        assert main(["curate", "asked", *words, "--rule", "refusal", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["contaminated"]
+        told[files[0]] = {each["file"]: (each["by_prompt"], each["by_answer"]) for each in found}
+    each = {"eval.jsonl": (2, 1), "copy.jsonl": (3, 0), "more.jsonl": (1, 0)}
+    assert told["eval.jsonl"] == told["more.jsonl"] == each
+
+
+def test_each_line_of_a_text_file_is_a_text(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first too, and whole, commas and all."""
+    prompts = [json.loads(line)["prompt"] for line in Path("asked.jsonl").read_text().splitlines()]
+    Path("plain.txt").write_text(f"{prompts[0]}\n\n  {prompts[2]}\nSay it, then.\n")
+    assert main(["curate", "asked", "--against", "plain.txt", "--rule", "refusal"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "3 kept, 2 dropped, 0 flagged, of 5 rows"
+    assert "plain.txt: 2 rows hold one of its 3 other texts" in said.err
+    assert "at plain.txt:3" in said.err
+    Path("plain.txt").write_text("\n")
+    assert main(["curate", "asked", "--against", "plain.txt"]) == 4
+    said = capsys.readouterr()
+    assert "holds nothing that can be compared: no text" in said.err
+    assert "permanent" not in said.err
+    assert "write  " not in said.err, "not what would make an error permanent"
 
 
 def test_a_file_of_prompts_alone_is_compared_and_one_of_labels_is_no_clean_bill(
