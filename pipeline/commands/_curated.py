@@ -10,17 +10,19 @@ from pipeline.commands import _outcome
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
-    from pipeline.curate import Between, Change, Curation, Dropped, Starved, Tally
+    from pipeline.curate import Between, Change, Curation, Shown, Starved, Tally
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
 
 UNEVEN_SHOWN, PAIRS_SHOWN, CELLS_SHOWN, CHANGES_SHOWN, DIFFERENCES_SHOWN = 5, 3, 3, 20, 3
+FLAGGED_SHOWN = 2
+"""Flagged rows that are shown below dropped ones."""
 BEFORE_A_TEXT = 10
 """Columns of a dropped row's id, below which its text begins."""
 
 
 def show(done: Curation, target: Target) -> None:
-    """Counts by rule, what the rules do to the mix, and three dropped rows."""
+    """Counts by rule, what the rules do to the mix, and a few dropped and flagged rows."""
     tally = done.tally
     console.out(f"{tally.kept:,} kept, {tally.dropped:,} dropped, {tally.flagged:,} flagged, of {tally.rows:,} rows")
     for why, count in done.aside.items():
@@ -38,7 +40,8 @@ def show(done: Curation, target: Target) -> None:
         back, gone = done.changed
         told = done.overruled() or f"{console.plural(back, 'row')} back, {gone:,} newly dropped{_edited(done)}"
         (console.warn if done.overruled() else _since)(told)
-    _examples(tally.examples)
+    _examples(tally.examples, "dropped")
+    _examples(tally.flagged_examples[:FLAGGED_SHOWN if tally.examples else None], "flagged")
     console.say()
 
 
@@ -101,12 +104,12 @@ def _since(told: str) -> None:
     console.fact("change", f"since the last curation: {told}")
 
 
-def _examples(found: Sequence[Dropped]) -> None:
-    """Some dropped rows: why, and how the answer begins that was measured, which is the one that would be trained."""
+def _examples(found: Sequence[Shown], state: str) -> None:
+    """Some such rows: why, and how the answer begins that was measured, which is the one that would be trained."""
     if not found:
         return
     console.say()
-    count = "one of the dropped rows" if len(found) == 1 else f"{len(found)} of the dropped rows"
+    count = f"one of the {state} rows" if len(found) == 1 else f"{len(found)} of the {state} rows"
     console.say(f"{count}: why, and how the trained answer begins")
     room = console.width() - BEFORE_A_TEXT
     for example in found:

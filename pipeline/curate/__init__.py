@@ -12,12 +12,12 @@ from .moves import value_of
 from .outcome import Curation
 from .run import curate
 from .starved import Starved
-from .tally import Change, Changed, Dropped, Share, Tally
+from .tally import Change, Changed, Share, Shown, Tally
 from .whatif import Curve, WhatIf, curve, is_curve, ways, what_if
 
 __all__ = [
     "FEWEST", "PRECISION", "Ask", "AskBill", "Between", "Calibration", "Change", "Changed", "Contaminated", "Curation",
-    "Curve", "Dropped", "Estimate", "Label", "Share", "Starved", "Tally", "ToCome", "Told", "WhatIf", "ask_ahead",
+    "Curve", "Estimate", "Label", "Share", "Shown", "Starved", "Tally", "ToCome", "Told", "WhatIf", "ask_ahead",
     "between", "calibrate", "curate", "curve", "has_answers", "is_curve", "undo", "value_of", "ways", "what_if",
     "with_against",
 ]

@@ -191,6 +191,21 @@ def test_a_wide_terminal_is_used(
     assert 130 < len(shown) <= 140
 
 
+def test_why_rows_are_flagged_is_shown_below_those_that_are_dropped(
+    ferry: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = ["--rule", "regex: {pattern: 'e', must: not_match, act: flag}"]
+    assert main(["curate", "ferry", *flags]) == 0
+    said = capsys.readouterr().err
+    assert "dropped rows" not in said
+    below = said.partition("2 of the flagged rows: why, and how the trained answer begins\n")[2].splitlines()
+    assert [line.partition("  ")[2].strip() for line in below[:4]] == [
+        "regex: matches 'e' 3 times: 'e'", TEXTS[1], "regex: matches 'e' 5 times: 'e'", TEXTS[2]]
+    assert main(["curate", "ferry", *flags, "--rule", "refusal"]) == 0
+    said = capsys.readouterr().err
+    assert said.index("one of the dropped rows: why") < said.index("one of the flagged rows: why")
+
+
 def test_a_damaged_verdict_stops_who_reads_it_and_curating_mends_it(
     ferry: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
