@@ -235,6 +235,31 @@ def test_the_row_behind_a_training_line(tales: Path, capsys: pytest.CaptureFixtu
         assert told in capsys.readouterr().err
 
 
+def test_what_a_rule_has_against_rows_stands_beside_them(
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts = ["The ferry leaves at six.", "no goat", "A goat, a goat and a wolf, and nobody who would row them over."]
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert main(["import", "tales", "rows.jsonl", "--completion", "text"]) == 0
+    rules = ["regex: {pattern: 'goat', must: not_match, act: flag}", "length: {min: 10, unit: bytes}"]
+    assert main(["curate", "tales", "--rule", rules[0], "--rule", rules[1]]) == 0
+    capsys.readouterr()
+    header, _, row = look(capsys, "--rule", "regex").splitlines()
+    assert header.split() == ["row", "state", "length", "regex", "why", "answer"]
+    assert "  2  matches 'goat' 2 times: 'goat'  " in row
+    _, *both = look(capsys, "--rule", "regex", "--rule", "length").splitlines()
+    assert ["regex: matches 'goat' 1 time: 'goat'; length: 7 bytes < 10  " in line for line in both] == [True, False]
+    told = json.loads(look(capsys, "--json"))
+    assert [row["why"] for row in told] == [
+        {}, {"regex": "matches 'goat' 1 time: 'goat'", "length": "7 bytes < 10"},
+        {"regex": "matches 'goat' 2 times: 'goat'"}]
+    monkeypatch.setattr("pipeline.commands._console.screen", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = look(capsys, "--rule", "regex", "--rule", "length").splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert "regex: matches 'g" in narrow[1]
+
+
 def test_why_is_the_verdict_only(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split() for line in look(capsys, "b0000001", "--why").splitlines()] == [
         ["dropped"], ["length", "drop", "207", "207", "bytes", "<", "400"], ["near-duplicate", "keep", "0.1"],
