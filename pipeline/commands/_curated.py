@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _console as console
 from pipeline.commands import _outcome
+from pipeline.errors import did_you_mean
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
@@ -46,7 +47,9 @@ def show(done: Curation, target: Target) -> None:
 
 
 def _rules(done: Curation) -> None:
-    """A line for each rule that dropped or flagged rows; the others in one."""
+    """A line for each rule that dropped or flagged rows; the others in two, and what rules remark."""
+    from pipeline.store.verdicts import silent
+
     tally = done.tally
     rules = dict.fromkeys([*(rule["rule"] for rule in done.rules), *tally.by_rule])
     spoke = [rule for rule in rules if tally.by_rule[rule] or tally.flagged_by_rule[rule]]
@@ -55,9 +58,26 @@ def _rules(done: Curation) -> None:
     columns = ("rule", "dropped", "of all", "only this", "flagged")
     for line in console.table(rows, columns, right=columns[1:]) if rows else ():
         console.out(line)
-    if quiet := [rule for rule in rules if rule not in spoke and not tally.errors_by_rule[rule]]:
-        console.fact("quiet", f"{console.plural(len(quiet), 'rule')} found nothing to drop or flag: {', '.join(quiet)}",
-                     "dim")
+    remarked = {rule["rule"] for rule in done.rules if rule.get("remarks")}
+    quiet = [rule for rule in rules if rule not in {*spoke, *remarked} and not tally.errors_by_rule[rule]]
+    idle = silent(done.verdicts, quiet) if quiet else set()
+    found = {"found nothing to drop or flag": [rule for rule in quiet if rule not in idle],
+             "looked at no row, as none is of their kind": [rule for rule in quiet if rule in idle]}
+    told = [f"{console.plural(len(names), 'rule')} {what}: {', '.join(names)}" for what, names in found.items() if names]
+    if told:
+        console.fact("quiet", "\n".join(told), "dim")
+    for rule in done.rules:
+        _remarks(rule, tally.axis_names)
+
+
+def _remarks(rule: dict[str, Any], axes: list[str]) -> None:
+    """What a rule says of rows that it left alone, and axes that it was to look at and no row has."""
+    for remark in rule.get("remarks", ()):
+        console.warn(f"{rule['rule']} {remark}")
+    for axis in rule["options"].get("axes") or ():
+        if axis not in axes:
+            hint = did_you_mean(axis, axes)
+            console.warn(f"{rule['rule']}: no row has the axis '{console.one_line(axis)}'{'; ' if hint else ''}{hint}")
 
 
 def _which(tally: Tally, target: Target) -> None:

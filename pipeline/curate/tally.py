@@ -153,6 +153,11 @@ class Tally:
             for axis, values in self._grouping().items() for value, counts in sorted(values.items())
         ]
 
+    @property
+    def axis_names(self) -> list[str]:
+        """The axes that rows were made for."""
+        return [axis for axis in self._axes if axis not in self._columns]
+
     def _grouping(self) -> dict[str, dict[str, Counter[str]]]:
         """Values of every axis, and of the columns of which a value has several rows."""
         return {axis: values for axis, values in self._axes.items() if values and (

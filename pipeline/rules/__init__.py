@@ -244,6 +244,8 @@ class CompareRule(Rule[Measure, Bounds]):
     """A rule that looks at all rows that still stand."""
 
     compares: ClassVar[bool] = True
+    remarks: tuple[str, ...] = ()
+    """What a person is to know of the last comparison, as which rows were left alone; set by `compare`."""
 
     @abstractmethod
     def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:

@@ -77,7 +77,7 @@ def test_where_no_rule_is_named_the_preset_decides_and_is_named(
     assert main(["curate", "ferry"]) == 0
     captured = capsys.readouterr()
     assert "no rule is named: by the preset sft, which `synth plugins sft` shows" in captured.err.splitlines()
-    assert "quiet  21 rules found nothing to drop or flag: length, " in captured.err
+    assert "quiet  17 rules found nothing to drop or flag: length, " in captured.err
     assert main(["curate", "ferry", "--rule", "sft"]) == 0
     assert "no rule is named" not in capsys.readouterr().err
 
@@ -204,6 +204,18 @@ def test_why_rows_are_flagged_is_shown_below_those_that_are_dropped(
     assert main(["curate", "ferry", *flags, "--rule", "refusal"]) == 0
     said = capsys.readouterr().err
     assert said.index("one of the dropped rows: why") < said.index("one of the flagged rows: why")
+
+
+def test_rules_that_looked_at_no_row_are_told_apart(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = [["--rule", rule] for rule in ("axis_shown: [plaice]", "outlier: {by: nosuch}", "secrets", "code_parses")]
+    assert main(["curate", "ferry", *sum(rules, [])]) == 0
+    said = capsys.readouterr().err.splitlines()
+    at = next(place for place, line in enumerate(said) if line.startswith("quiet"))
+    assert said[at:at + 4] == [
+        "quiet  1 rule found nothing to drop or flag: secrets",
+        "       2 rules looked at no row, as none is of their kind: axis-shown, code-parses",
+        "note   axis-shown: no row has the axis 'plaice'",
+        "note   outlier looked at no row: none has the axis or column 'nosuch'; known: text"]
 
 
 def test_a_damaged_verdict_stops_who_reads_it_and_curating_mends_it(
