@@ -63,7 +63,8 @@ def _rules(done: Curation) -> None:
     idle = silent(done.verdicts, quiet) if quiet else set()
     found = {"found nothing to drop or flag": [rule for rule in quiet if rule not in idle],
              "looked at no row, as none is of their kind": [rule for rule in quiet if rule in idle]}
-    told = [f"{console.plural(len(names), 'rule')} {what}: {', '.join(names)}" for what, names in found.items() if names]
+    told = [f"{console.plural(len(names), 'rule')} {what}: {', '.join(names)}"
+            for what, names in found.items() if names]
     if told:
         console.fact("quiet", "\n".join(told), "dim")
     for rule in done.rules:

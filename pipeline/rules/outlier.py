@@ -3,9 +3,9 @@
 Far is a modified z-score above 3.5: 0.6745 times the distance from the median, in medians of such distances (Iglewicz
 and Hoaglin, How to Detect and Handle Outliers, 1993). Counts are compared by their logarithm, since lengths spread by
 factors: three times as long is as far as a third. Rows are compared within their group: of one kind of answer (prose,
-label, code, ...), or of one value of an axis or a column. Groups of under 20 rows are left alone, and so are those of which over
-half have one value or a tenth are far, which is said, and shares of short texts. Memory: a number for each row and
-measure, its id.
+label, code, ...), or of one value of an axis or a column. Groups of under 20 rows are left alone, and so are those of
+which over half have one value or a tenth are far, which is said, and shares of short texts. Memory: a number for each
+row and measure, its id.
 """
 
 from __future__ import annotations

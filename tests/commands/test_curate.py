@@ -207,8 +207,8 @@ def test_why_rows_are_flagged_is_shown_below_those_that_are_dropped(
 
 
 def test_rules_that_looked_at_no_row_are_told_apart(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rules = [["--rule", rule] for rule in ("axis_shown: [plaice]", "outlier: {by: nosuch}", "secrets", "code_parses")]
-    assert main(["curate", "ferry", *sum(rules, [])]) == 0
+    rules = ["axis_shown: [plaice]", "outlier: {by: nosuch}", "secrets", "code_parses"]
+    assert main(["curate", "ferry", *(word for rule in rules for word in ("--rule", rule))]) == 0
     said = capsys.readouterr().err.splitlines()
     at = next(place for place, line in enumerate(said) if line.startswith("quiet"))
     assert said[at:at + 4] == [

@@ -93,8 +93,9 @@ def test_what_no_row_has_is_told_and_nothing_is_compared() -> None:
 
 
 def test_rows_are_compared_within_a_value_of_a_column() -> None:
-    rows = [row(each.answer, id=f"{kind}{each.id}", fields={"form": kind}) for kind, lengths in (
-        ("haiku", [*(10 + at % 5 for at in range(30)), 500]), ("saga", range(500, 530))) for each in of_lengths(*lengths)]
+    lengths = {"haiku": [*(10 + at % 5 for at in range(30)), 500], "saga": range(500, 530)}
+    rows = [row(each.answer, id=f"{kind}{each.id}", fields={"form": kind})
+            for kind in lengths for each in of_lengths(*lengths[kind])]
     assert set(found(rows, of="words", by="form")) == {"haiku30-500"}
 
 
