@@ -218,6 +218,13 @@ def test_rules_that_looked_at_no_row_are_told_apart(ferry: Path, capsys: pytest.
         "note   outlier looked at no row: none has the axis or column 'nosuch'; known: text"]
 
 
+def test_what_if_says_that_a_rule_looked_at_no_row(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--rule", "axis_shown"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--what-if", "axis_shown.min"]) == 2
+    assert "--what-if axis_shown.min: axis-shown looked at no row: none is of its kind" in capsys.readouterr().err
+
+
 def test_a_damaged_verdict_stops_who_reads_it_and_curating_mends_it(
     ferry: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
