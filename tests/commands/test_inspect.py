@@ -49,6 +49,18 @@ def test_a_table_of_the_first_rows(tales: Path, capsys: pytest.CaptureFixture[st
     ]
 
 
+def test_rows_that_were_rewritten_from_a_row(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, *others = (made.sample(i) for i in range(4))
+    rows = [first, replace(others[0], parent=first.id), replace(others[1], parent=others[0].id), others[2]]
+    made.dataset(workdir / "datasets" / "tales", rows)
+    for name in (first.id, first.id[:8]):
+        assert ids(look(capsys, "--where", f"parent == '{name}'")) == [rows[1].id[:8]]
+        assert ids(look(capsys, "--where", f"id == '{name}'")) == [first.id[:8]]
+        assert len(ids(look(capsys, "--where", f"parent != '{name}'"))) == 3
+    assert look(capsys, "--where", f"parent == '{first.id[:7]}'") == ""
+    assert ids(look(capsys, "--sort", "parent", "--limit", "1")) == [rows[1].id[:8]]
+
+
 def test_a_column_of_a_source_alone_and_in_its_family(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kinds = ({"kind": "tale"}, {}, {"kind": "ode"})
     rows = [replace(made.sample(i), fields=fields) for i, fields in enumerate(kinds)]
