@@ -173,6 +173,8 @@ def _list(dataset: Dataset, look: Look) -> None:
         _explain_nothing(found, counted, look, dataset)
         beside = _clusters.measured(found, look.cluster) if look.cluster else []
         hidden = _table(found, known, sort, [*beside, *_numbers_of(found, counted.rules)], counted.rules)
+        if look.cluster:
+            _clusters.tell_measure(found, look.cluster)
         _summary(found, counted, dataset)
         if hidden:
             console.fact("hidden", f"{', '.join(hidden)}: no room for more columns; a wider terminal or --json has all")
