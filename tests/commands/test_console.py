@@ -14,6 +14,17 @@ from pipeline.commands import _console as console
 
 
 @given(st.text(alphabet=st.characters(), max_size=200), st.integers(2, 60))
+@pytest.mark.parametrize(("line", "pasted"), [
+    ("synth status   what there is", "synth status   # what there is"),
+    ("synth generate a --adopt     keeps it   all", "synth generate a --adopt     # keeps it   all"),
+    ("synth curate a --set 'x=a   b'   decides", "synth curate a --set 'x=a   b'   # decides"),
+    ("synth run a   # offline   still", "synth run a   # offline   still"),
+    ("synth run a", "synth run a"), ("a fact   beside another", "a fact   beside another"),
+])
+def test_what_a_command_does_is_a_comment_behind_it(line: str, pasted: str) -> None:
+    assert console.commented(line) == pasted
+
+
 def test_one_line_fits_and_steers_no_terminal(text: str, limit: int) -> None:
     line = console.one_line(text, limit)
     assert cell_len(line) <= limit

@@ -413,7 +413,7 @@ def test_the_rows_behind_the_table_can_be_listed(ferry: Path, capsys: pytest.Cap
     assert main(["curate", "ferry", *rules]) == 3
     said = capsys.readouterr().err
     assert "synth inspect ferry --where \"dropped_by == ['length']\"  " in said
-    assert "   those that only length drops\n" in said
+    assert "   # those that only length drops\n" in said
     for where, count in (("dropped_by == ['length']", 2), ("'length' in dropped_by and 'refusal' in dropped_by", 1)):
         assert main(["inspect", "ferry", "--where", where, "--json"]) == 0
         assert len(json.loads(capsys.readouterr().out)) == count
@@ -471,7 +471,7 @@ def test_a_cluster_is_told_and_its_rows_are_listed(copies: Path, capsys: pytest.
     assert main(["curate", "copies", "--rule", "near_duplicate"]) == 0
     said = capsys.readouterr().err
     assert "alike  near-duplicate: 1 cluster of 2 rows, weakest link 0.80" in said
-    assert f"synth inspect copies --cluster {cluster['id']}   its rows" in said
+    assert f"synth inspect copies --cluster {cluster['id']}   # its rows" in said
     assert main(["inspect", "copies", "--cluster", cluster["id"][:5], "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert sorted(row["state"] for row in rows) == ["dropped", "kept"]
