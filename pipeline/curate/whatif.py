@@ -274,6 +274,9 @@ def _tried(rule: RowRule[Any, Any], move: Move, values: Values, name: str) -> li
             numbers[value] += count
             if speaks and not _stands(rule, value):
                 dropped[value] += count
+    if not any(speaks for _, speaks, _ in values):
+        raise RecipeError(f"{WHAT_IF} {move.text}: {rule.name} looked at no row: none is of its kind",
+                          f"synth curate {name}")
     if not numbers or not {int, float} & set(kinds):
         raise RecipeError(f"{WHAT_IF} {move.text}: what {rule.name} measures is no number that {move.bound} cuts: give "
                           "it a value", f"synth curate {name} {WHAT_IF} {asking(rule, move.bound, value=True)}")

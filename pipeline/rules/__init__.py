@@ -244,6 +244,7 @@ class CompareRule(Rule[Measure, Bounds]):
     """A rule that looks at all rows that still stand."""
 
     compares: ClassVar[bool] = True
+    remarks: tuple[str, ...] = ()  # what a person is to know of the last comparison; `compare` sets it
 
     @abstractmethod
     def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:

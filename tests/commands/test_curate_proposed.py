@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from pathlib import Path
 
@@ -30,9 +29,9 @@ def letters(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The commands that an output proposes, as a shell would divide them, comments left out."""
+    """The commands that an output proposes, as a shell would divide them, without what it takes for comments."""
     lines = [line[7:] if line.startswith(("next  ", "list  ", " " * 7)) else line for line in text.splitlines()]
-    found = [shlex.split(re.split(r" {3,}", line)[0]) for line in lines if line.startswith("synth ")]
+    found = [shlex.split(line, comments=True) for line in lines if line.startswith("synth ")]
     assert not any("..." in word for words in found for word in words)
     return [words[1:] for words in found]
 

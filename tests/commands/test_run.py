@@ -168,7 +168,7 @@ def test_rehearsed_rows_do_not_go_to_a_host_and_the_run_ends_with_its_files(
     at = said.index("note   not tuned: tales: its rows are a rehearsal, and would go to a host")
     assert said[at + 1].split(None, 1)[0] == "synth"
     assert "--model openai:" in said[at + 1]
-    assert said[at + 2].split("  ")[-1].strip() == "sends them as they are"
+    assert said[at + 2].split("  ")[-1].strip() == "# sends them as they are"
     assert "synth finetune tales --allow-rehearsal" in said[at + 2]
     assert (tales / "datasets/tales/exports/openai-chat/train.jsonl").is_file()
     assert (tales / "datasets/tales/report.html").is_file()
