@@ -9,6 +9,7 @@ from functools import cache, lru_cache, wraps
 from itertools import islice
 from typing import Literal, TypeVar
 
+from .digest import normal_text
 from .types import SYSTEM_ROLES, Message, Sample, text_of
 
 THAI = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
@@ -119,6 +120,10 @@ def asked(sample: Sample) -> str:
     if sum(message.get("role") == "user" for message in spoken) < 2 and not any("tool_calls" in m for m in spoken):
         return sample.prompt
     return "\n".join(f"{message.get('role')}: {shown(message)}" for message in spoken[:-1])
+
+
+same_text = lru_cache(maxsize=4)(normal_text)
+"""`normal_text`, the last few remembered: what rules compare of a row they share."""
 
 
 def asks_anew(sample: Sample) -> bool:
