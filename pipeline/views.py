@@ -114,6 +114,7 @@ def shown(message: Message) -> str:
     return " ".join(part for part in (text_of(message.get("content")), *called) if part)
 
 
+@of_row
 def asked(sample: Sample) -> str:
     """The prompt of one exchange; of a conversation all that was said and called before its last answer."""
     spoken = [message for message in sample.messages if message.get("role") not in SYSTEM_ROLES]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -272,21 +272,16 @@ class _Run:
 
     def _lines(self) -> Iterator[bytes]:
         """The line of every row, in order of arrival; counted on the way."""
+        every: list[Collection[str]] = [self.replaced, *self.matches.values()]
+        named = [each for each in every if each]
+        usual = {stands: self._among(stands) for stands in (True, False)}
         for row in self.passed.rows():
-            more, stands = list[Finding](), row.stands
-            child = self.replaced.get(row.sample)
-            if child is not None:
-                more.append(Finding(REWRITTEN, child, "drop", f"replaced by {child}, which was rewritten from it"))
-                stands = False
-            for rule in self.rules:
-                if isinstance(rule, CompareRule):
-                    more.append(self._compared(rule, row, stands))
-                    stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
-            for judge in self.asking.rules:
-                more.append(self.asking.finding(judge, row.sample, stands))
-                if row.aside is None:
-                    self.asking.told.count(more[-1], stands)
-                stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
+            stands, child = row.stands, self.replaced.get(row.sample)
+            if row.aside is not None or self.asking.rules or any(row.sample in each for each in named):
+                more, stands = self._told(row, stands, child)
+                parts = b",".join(map(self._written, more))
+            else:
+                more, parts = usual[stands]
             state: State = "kept" if stands else "dropped"
             if row.aside is None:
                 spoke = tuple(Finding(rule, None, outcome, reason) for rule, outcome, reason in row.spoke)
@@ -295,8 +290,29 @@ class _Run:
                 if row.draw is not None and (stands or child in self.standing):
                     self.draws.add(row.draw)
                 self._compare_with(row, verdict)
-            parts = () if self.diff else (row.findings, *map(self._written, more))
-            yield verdict_line(row.sample, row.digest, state, parts)
+            yield verdict_line(row.sample, row.digest, state, () if self.diff else (row.findings, parts))
+
+    def _told(self, row: Row, stands: bool, child: str | None) -> tuple[list[Finding], bool]:
+        """What a rewrite and the rules that see several rows say of one, in their order, and whether it stands then."""
+        more = list[Finding]()
+        if child is not None:
+            more.append(Finding(REWRITTEN, child, "drop", f"replaced by {child}, which was rewritten from it"))
+            stands = False
+        for rule in self.rules:
+            if isinstance(rule, CompareRule):
+                more.append(self._compared(rule, row, stands))
+                stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
+        for judge in self.asking.rules:
+            more.append(self.asking.finding(judge, row.sample, stands))
+            if row.aside is None:
+                self.asking.told.count(more[-1], stands)
+            stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
+        return more, stands
+
+    def _among(self, stands: bool) -> tuple[list[Finding], bytes]:
+        """What comparing rules say of most rows, which none of them names; and as it is written."""
+        found = [self._unmatched[rule.name, stands, False] for rule in self.rules if isinstance(rule, CompareRule)]
+        return found, findings_bytes(found)
 
     def _compare_with(self, row: Row, verdict: Verdict) -> None:
         """Counts a row whose state is another than before; keeps it where changes were asked for."""

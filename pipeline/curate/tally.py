@@ -118,9 +118,11 @@ class Tally:
             examples = self._examples.setdefault(rules[0], [])
             if len(examples) < EXAMPLES:
                 examples.append(Dropped(verdict.sample, rules[0], against[0].reason, text))
-        self.flagged += bool(verdict.flags)
-        self.flagged_by_rule.update(verdict.flags)
-        self.errors_by_rule.update(found.rule for found in verdict.findings if found.outcome == "error")
+        flags = verdict.flags
+        if flags or gone:
+            self.flagged += bool(flags)
+            self.flagged_by_rule.update(flags)
+            self.errors_by_rule.update(found.rule for found in verdict.findings if found.outcome == "error")
         for axis, value in cell.items():
             self._count(axis, str(value), rules, gone)
         for column, said in columns.items():
