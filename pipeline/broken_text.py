@@ -25,11 +25,11 @@ _DOUBTFUL = re.compile(
 )
 """Two characters of Windows-1252, Windows-1251, Mac Roman or code page 437 that may be the bytes of one in UTF-8."""
 _PAIR = re.compile(
-    "[\xc2-\xf4А-я–—√¬‚├┬Γ╧╤╪┘╫╨][^\x00-\x7f\xc0-\xffА-яЁёІіЇЄє’]|[–—√¬‚├┬Γ╧╤╪┘╫╨][\x80-\uffff]|[РС][Іі]"
-    "|\xc3[^A-Za-z\xa0-\xff]|ï")
-"""The same, roughly and fast."""
-_LEADS = re.compile("[\xc2-\xf4А-я–—√¬‚├┬Γ╧╤╪┘╫╨ï]")
-"""With one of these it begins."""
+    "[\xc2-\xf4А-я–—√¬‚├┬Γ╧╤╪┘╫╨](?:[^\x00-\x7f\xc0-\xffА-яЁёІіЇЄє’]|(?<=[–—√¬‚├┬Γ╧╤╪┘╫╨])[\x80-\uffff]|(?<=[РС])[Іі]"
+    "|(?<=\xc3)[^A-Za-z\xa0-\xff]|(?<=ï))")
+"""The same, roughly and fast: for what it may begin with is one class."""
+_PLAIN = bytes((*b"\t\n\r", *range(0x20, 0x7f)))
+"""What no broken place holds, unless it begins with another character."""
 _HIDDEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u202a-\u202e]")
 _FLOOD = re.compile(f"{_HIDDEN.pattern}{{4,}}")
 _SPACED = re.compile(f"[{THAI}{TIBETAN}]")
@@ -45,14 +45,14 @@ _AROUND = 12
 
 def broken_places(text: str) -> list[Span]:
     """Every broken place of a text, in order; places that touch are one."""
-    printable = text.isprintable() or text.replace("\n", " ").replace("\t", " ").replace("\r", " ").isprintable()
-    if printable and text.isascii():
+    odd = text.encode("utf-8", "surrogatepass").translate(None, _PLAIN).decode("utf-8", "surrogatepass")
+    if not odd:
         return []
-    found = [] if printable and "\ufffd" not in text else [each.span() for each in _LOST.finditer(text)]
-    lead = None if text.isascii() else _LEADS.search(text)
-    if lead and _PAIR.search(text, lead.start()) and _DOUBTFUL.search(text):
+    printable = odd.isprintable()
+    found = [] if printable and "\ufffd" not in odd else [each.span() for each in _LOST.finditer(text)]
+    if _PAIR.search(text) and _DOUBTFUL.search(text):
         found += _mojibake(text)
-    if not printable and _HIDDEN.search(text):
+    if not printable and _HIDDEN.search(odd):
         found += _hidden(text)
     return list(_joined(sorted(found)))
 

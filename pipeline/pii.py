@@ -122,10 +122,10 @@ def find(
         reserved: also what is published as an example and belongs to nobody.
     """
     mail, gate = "@" in text, _GATE.search(text) if has_digit(text) else None
-    colons = text.count(":") > 2 or text.count("-") > 4
+    colons = (text.count(":") > 2 and _COLONS.search(text)) or (text.count("-") > 4 and _PAIRED[1].search(text))
     if not (mail or gate or colons):
         return []
-    has = {"mail": mail, "number": gate is not None, "colons": colons, "ip": gate is not None or colons}
+    has = {"mail": mail, "number": gate is not None, "colons": bool(colons), "ip": bool(gate or colons)}
     start, digits = gate.start() if gate else 0, sum(map(text.count, _DIGITS)) if gate else 0
     found: list[Span] = []
     for kind, (needs, least, finder) in _FINDERS.items():

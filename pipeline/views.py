@@ -9,6 +9,7 @@ from functools import cache, lru_cache, wraps
 from itertools import islice
 from typing import Literal, TypeVar
 
+from .digest import normal_text
 from .types import SYSTEM_ROLES, Message, Sample, text_of
 
 THAI = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
@@ -113,12 +114,17 @@ def shown(message: Message) -> str:
     return " ".join(part for part in (text_of(message.get("content")), *called) if part)
 
 
+@of_row
 def asked(sample: Sample) -> str:
     """The prompt of one exchange; of a conversation all that was said and called before its last answer."""
     spoken = [message for message in sample.messages if message.get("role") not in SYSTEM_ROLES]
     if sum(message.get("role") == "user" for message in spoken) < 2 and not any("tool_calls" in m for m in spoken):
         return sample.prompt
     return "\n".join(f"{message.get('role')}: {shown(message)}" for message in spoken[:-1])
+
+
+same_text = lru_cache(maxsize=4)(normal_text)
+"""`normal_text`, the last few remembered: what rules compare of a row they share."""
 
 
 def asks_anew(sample: Sample) -> bool:

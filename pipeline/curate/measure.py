@@ -1,4 +1,7 @@
-"""Row rules over rows, in their order: here, or in several processes once measuring is what takes the time."""
+"""Row rules over rows, in their order: here, or in several processes once measuring is what takes the time.
+
+Rules that compare rows by notes note them on the way, while a row's texts are at hand.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,17 @@ from typing import Any, NamedTuple
 
 from pipeline.ahead import cores
 from pipeline.rows import SPOKE_UP
-from pipeline.rules import AnyRule, AskRule, RowRule, open_rules
+from pipeline.rules import AnyRule, AskRule, NotedRule, RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store.verdicts import findings_bytes
 from pipeline.types import CallRef, Finding, Sample, Verdict
 
 from .pool import Pool
 
-LOOK, WORTH_S = 2_000, 0.000_2
-"""So many rows are measured here first; other processes are started where one took longer than that on average: below
-it, sending rows to and fro costs more than it gains (chosen by us on 2026-11-28)."""
+LOOK, START, WORTH_S = 1_500, 250, 0.000_2
+"""So many rows are measured here first. Other processes are started, after the first few, where one took longer than
+that on average: below it, sending rows to and fro costs more than it gains (chosen by us on 2026-11-28). Until they
+have opened their rules, the rows are measured here."""
 ROWS, BYTES = 250, 1_000_000
 """What is sent at once, at most."""
 PROCESSES = 8
@@ -32,12 +36,18 @@ Earlier = dict[str, Finding]
 """Findings of the last curation on the same text, by key."""
 
 
+UNNOTED = ...
+"""Stands for the note of a rule that made none."""
+
+
 class Judged(NamedTuple):
-    """What the row rules found on a row: as verdicts.jsonl has it, those that spoke up, and how many were known."""
+    """What the row rules found on a row: as verdicts.jsonl has it, those that spoke up, and how many were known; and
+    what comparing rules noted of it."""
 
     findings: bytes
     spoke: tuple[Finding, ...]
     reused: int
+    notes: bytes
 
 
 class Asked(NamedTuple):
@@ -87,6 +97,25 @@ def _written(found: Finding) -> tuple[Finding, bytes]:
         return found, findings_bytes([found])
 
 
+def notes_of(rules: Sequence[NotedRule[Any, Any]], sample: Sample) -> bytes:
+    """What each of some rules notes of a row, as `marshal` writes it. A rule may be anyone's: it may fail."""
+    found = list[Any]()
+    for rule in rules:
+        try:
+            found.append(rule.note(sample))
+        except Exception:
+            found.append(UNNOTED)
+    try:
+        return marshal.dumps(found)
+    except ValueError:
+        return marshal.dumps([UNNOTED] * len(found))
+
+
+def noting(rules: Iterable[AnyRule]) -> list[NotedRule[Any, Any]]:
+    """The rules that note rows."""
+    return [rule for rule in rules if isinstance(rule, NotedRule)]
+
+
 def free(rules: Iterable[AnyRule]) -> list[RowRule[Any, Any]]:
     """Row rules that ask nobody: they measure every row."""
     return [rule for rule in rules if isinstance(rule, RowRule) and not isinstance(rule, AskRule)]
@@ -96,8 +125,8 @@ class Measuring:
     """Measures rows in their order, whatever process does it; the results are the same.
 
     Args:
-        rules: the row rules.
-        items: what they were opened from, all rules of the curation, for other processes to do the same.
+        rules: all of the curation.
+        items: what they were opened from, for other processes to do the same.
         folder: see `open_rules`.
         processes: at most so many; one for each core where None. 0 and 1 start none.
         clock: seconds that pass.
@@ -105,34 +134,45 @@ class Measuring:
     """
 
     def __init__(
-        self, rules: Sequence[RowRule[Any, Any]], items: Sequence[Item], folder: Path | None,
+        self, rules: Sequence[AnyRule], items: Sequence[Item], folder: Path | None,
         processes: int | None = None, clock: Callable[[], float] = perf_counter, look: int = LOOK,
     ) -> None:
-        self._judge, self._items, self._folder, self._clock = Judge(rules), items, folder, clock
-        self._keys = [rule.key for rule in rules]
+        measures, self._noting = free(rules), noting(rules)
+        self._judge, self._items, self._folder, self._clock = Judge(measures), items, folder, clock
+        self._keys = [rule.key for rule in measures]
         self._processes = min(PROCESSES, cores()) if processes is None else processes
         self._look, self._rows, self._seconds = look, 0, 0.0
 
     def run(self, rows: Iterable[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
         """Each row with what the rules found on it, in the order in which they came."""
-        left = iter(rows)
-        while not self._worth():
-            row = next(left, None)
-            if row is None:
-                return
-            asked = Asked(*row)
-            yield asked, self._here(asked, *self._known(asked))
-        yield from self._spread(left)
+        left, pool = iter(rows), None
+        try:
+            while not self._worth(self._look):
+                if pool is None and self._worth(START):
+                    pool = self._pool()
+                row = next(left, None)
+                if row is None:
+                    return
+                asked = Asked(*row)
+                yield asked, self._here(asked, *self._known(asked))
+            pool = pool or self._pool()
+            yield from self._spread(pool, left)
+        finally:
+            if pool is not None:
+                pool.close()
 
-    def _worth(self) -> bool:
-        return self._processes > 1 and self._rows >= self._look and self._seconds > WORTH_S * self._rows
+    def _worth(self, look: int) -> bool:
+        return self._processes > 1 and self._rows >= look and self._seconds > WORTH_S * self._rows
+
+    def _pool(self) -> Pool:
+        return Pool(self._processes, measurer, (list(self._items), self._folder))
 
     def _here(self, row: Asked, earlier: Earlier, reused: int) -> Judged:
         started = self._clock()
-        found = self._judge(row.sample, earlier)
+        found, notes = self._judge(row.sample, earlier), notes_of(self._noting, row.sample)
         if reused < len(self._keys):
             self._rows, self._seconds = self._rows + 1, self._seconds + self._clock() - started
-        return Judged(*found, reused)
+        return Judged(*found, reused, notes)
 
     def _known(self, row: Asked) -> tuple[Earlier, int]:
         """Findings that hold still, by key; and how many of today's rules have one."""
@@ -144,20 +184,16 @@ class Measuring:
 
     # -- several processes -----------------------------------------------------------------------
 
-    def _spread(self, rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
+    def _spread(self, pool: Pool, rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
         """Lots go out while those before are awaited; a lot that does not come back is measured here."""
-        pool = Pool(self._processes, measurer, (list(self._items), self._folder))
         waiting: deque[tuple[list[Known], Answer | None]] = deque()
-        try:
-            for lot in _lots(rows):
-                known = [(row, *self._known(row)) for row in lot]
-                waiting.append((known, self._send(pool, known)))
-                if len(waiting) > 2 * self._processes:
-                    yield from self._fetch(*waiting.popleft())
-            while waiting:
+        for lot in _lots(rows):
+            known = [(row, *self._known(row)) for row in lot]
+            waiting.append((known, self._send(pool, known)))
+            if len(waiting) > 2 * self._processes:
                 yield from self._fetch(*waiting.popleft())
-        finally:
-            pool.close()
+        while waiting:
+            yield from self._fetch(*waiting.popleft())
 
     def _send(self, pool: Pool, lot: list[Known]) -> Answer | None:
         """None where all is known, or a row holds what is no JSON."""
@@ -173,8 +209,8 @@ class Measuring:
             if found is None or reused == len(self._keys):
                 yield row, self._here(row, earlier, reused)
             else:
-                line, spoke = found.popleft()
-                yield row, Judged(line, tuple(_finding(each) for each in spoke), reused)
+                line, spoke, notes = found.popleft()
+                yield row, Judged(line, tuple(_finding(each) for each in spoke), reused, notes)
 
 
 def _lots(rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[list[Asked]]:
@@ -213,13 +249,15 @@ def _finding(told: Sequence[Any]) -> Finding:
 
 def measurer(items: Sequence[Item], folder: Path | None) -> Callable[[bytes], bytes]:
     """What another process does with a lot; see `Pool`."""
-    judge = Judge(free(open_rules(items, folder=folder)))
+    rules = open_rules(items, folder=folder)
+    judge, notes = Judge(free(rules)), noting(rules)
 
     def measure(data: bytes) -> bytes:
         done = []
         for row, told in marshal.loads(data):
-            line, spoke = judge(_sample(row), {found.key: found for found in map(_finding, told)})
-            done.append((line, [_told(found) for found in spoke]))
+            sample = _sample(row)
+            line, spoke = judge(sample, {found.key: found for found in map(_finding, told)})
+            done.append((line, [_told(found) for found in spoke], notes_of(notes, sample)))
         return marshal.dumps(done)
 
     return measure

@@ -7,32 +7,32 @@ in a temporary file, as they will stand in verdicts.jsonl.
 from __future__ import annotations
 
 import json
-import marshal
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
-from pipeline.rows import REVIEW, REWRITTEN, is_number, joined
-from pipeline.rules import AnyRule, AskRule, CompareRule, LinkedRule, Match, open_rules
+from pipeline.rows import REWRITTEN, is_number, joined
+from pipeline.rules import AnyRule, AskRule, CompareRule, LinkedRule, Match, NotedRule, open_rules
 from pipeline.sections import Item
 from pipeline.store import Dataset
-from pipeline.store.pairs import Measured, RowsDigest
+from pipeline.store.pairs import Measured
 from pipeline.store.verdicts import findings_bytes, verdict_line
-from pipeline.types import Cluster, Finding, Outcome, Problem, Sample, State, Verdict
+from pipeline.types import Cluster, Finding, Problem, Sample, State, Verdict
 
 from .anew import follow, note_anew
 from .asking import Ask, Asking, asks
-from .columns import Columns, columns_of, texts_of
+from .columns import columns_of, texts_of
 from .contaminated import Contaminated, Contaminations
 from .linked import linked, ready
-from .measure import Asked, Judged, Measuring, free
-from .outcome import GIVEN, RECIPE, Curation, against, reviewed, settings
+from .measure import Measuring, noting
+from .outcome import GIVEN, RECIPE, Curation, against, settings
+from .passed import Passed, Row, Unnoted, judged_row
 from .starved import KeptDraws
 from .tally import Change, Changed, Tally
 
@@ -64,55 +64,14 @@ def curate(
     folder = own_folder(recipe.path, dataset.path) if recipe else None
     rules = open_rules(items, places, folder)
     ready(rules, places)
-    measuring = Measuring(free(rules), items, folder, processes)
-    with dataset.lock("verdicts", "curate"), tempfile.TemporaryFile(prefix="synth-findings-") as spool:
+    measuring = Measuring(rules, items, folder, processes)
+    with dataset.lock("verdicts", "curate"), Passed([rule.name for rule in noting(rules)]) as passed:
         by = by or (GIVEN if where else RECIPE)
         asking = Asking(dataset, asks(rules), ask, diff)
-        done = _Run(dataset, rules, items, recipe, measuring, asking, spool, by, diff).go()
+        done = _Run(dataset, rules, items, recipe, measuring, asking, passed, by, diff).go()
     if asking.fault is not None:
         raise asking.fault
     return done
-
-
-class _Row(NamedTuple):
-    """A row after the first pass, in types that `marshal` writes.
-
-    Attributes:
-        findings: of the row rules, as verdicts.jsonl has them.
-        spoke: rule, outcome and reason of those that drop, flag or are an error.
-        decided: what a person decided: keep or drop.
-        before: the state after the last curation, and what dropped it; None where it was not judged.
-        edited: whether its text is another than was judged then.
-        draw: what it was made for.
-        reviewed: whether a person decided on it since then, or took that back.
-        columns: of its source, by which rows are counted.
-    """
-
-    sample: str
-    digest: str
-    findings: bytes
-    spoke: list[tuple[str, Outcome, str]]
-    decided: str | None
-    aside: str | None
-    cell: dict[str, Any]
-    text: str
-    before: tuple[str, str] | None
-    draw: str | None
-    edited: bool
-    reviewed: bool
-    columns: dict[str, str | None]
-
-    @property
-    def stands(self) -> bool:
-        """Whether rules and the person let it stand."""
-        if self.decided is not None:
-            return self.decided == "keep"
-        return all(outcome != "drop" for _, outcome, _ in self.spoke)
-
-    @property
-    def refused(self) -> bool:
-        """Whether nothing but a person is against it."""
-        return self.decided is not None and all(rule == REVIEW for rule, outcome, _ in self.spoke if outcome == "drop")
 
 
 @dataclass
@@ -125,7 +84,7 @@ class _Run:
     recipe: Recipe | None
     measuring: Measuring
     asking: Asking
-    spool: IO[bytes]
+    passed: Passed
     by: str = RECIPE
     diff: bool = False
     standing: set[str] = field(default_factory=set)
@@ -200,9 +159,9 @@ class _Run:
         rows = joined(self.dataset, self.problems.append, whole=False, as_it_was=as_it_was, earlier=note)
         for asked, judged in self.measuring.run(rows):
             sample = asked.sample
-            row = _judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None),
-                              columns_of(sample, texts))
-            marshal.dump(tuple(row), self.spool)
+            row = judged_row(asked, judged, reviews.get(sample.id), aside(sample), earlier.pop(sample.id, None),
+                             columns_of(sample, texts))
+            self.passed.add(row, judged.notes)
             self.reused += judged.reused + self.asking.note(sample, asked.verdict)
             if row.aside is not None:
                 self.aside[row.aside] = self.aside.get(row.aside, 0) + 1
@@ -262,23 +221,27 @@ class _Run:
         """What a comparing rule says of the rows that stand. The ones it drops are gone for the next rule."""
         found: dict[str, Match] = {}
         try:
-            matches = self._linked(rule) if isinstance(rule, LinkedRule) else rule.compare(self._still(), self.held)
-            found = {match.sample: match for match in matches}
+            found = {match.sample: match for match in self._matches(rule)}
         except Exception as error:  # a rule may be anyone's: its fault is a record on the rows it was to compare
             self.broken[rule.name] = f"{type(error).__name__}: {error}"[:300]
         self.matches[rule.name] = found = found | follow(found, self.anew, self.standing - self.held)
         self.standing -= {name for name, match in found.items() if match.outcome == "drop"} - self.held
+
+    def _matches(self, rule: CompareRule[Any, Any]) -> list[Match]:
+        if isinstance(rule, LinkedRule):
+            return self._linked(rule)
+        if isinstance(rule, NotedRule):
+            with suppress(Unnoted):
+                return list(rule.among(self.passed.notes(rule.name, self.standing), self.held))
+        return list(rule.compare(self._still(), self.held))
 
     def _still(self) -> Iterator[Sample]:
         return (sample for sample in self.dataset.samples() if sample.id in self.standing)
 
     def _linked(self, rule: LinkedRule[Any, Any]) -> list[Match]:
         """What follows from pairs, which are stored ones where they are of just these rows."""
-        rows = RowsDigest()
-        for row in self._rows():
-            if row.sample in self.standing:
-                rows.add(row.sample, row.digest)
-        measured, places, stored = linked(self.dataset, rule, str(rows), self._still, self.problems.append)
+        rows = str(self.passed.digest(self.standing))
+        measured, places, stored = linked(self.dataset, rule, rows, self._still, self.problems.append)
         alike = {row for pair in measured.pairs.links for row in pair[:2]}
         scores = self._scores(rule, alike) if rule.by is not None else {}
         found = rule.settle(measured.pairs, places, self.held, scores)
@@ -299,7 +262,7 @@ class _Run:
             known = self.asking.found[judge.name]
             found = {row: known[row].value for row in rows if row in known and is_number(known[row].value)}
         else:
-            for row in self._rows():
+            for row in self.passed.rows():
                 if row.sample in rows:
                     for each in json.loads(b"[%b]" % row.findings):
                         if each["rule"] == rule.by and is_number(each["value"]):
@@ -308,32 +271,18 @@ class _Run:
             raise DataError(f"keep: best: {rule.by} measured no number on any of these rows", "keep: longest")
         return found
 
-    def _rows(self) -> Iterator[_Row]:
-        """The rows after the first pass, in order of arrival."""
-        self.spool.seek(0)
-        while True:
-            try:
-                yield _Row(*marshal.load(self.spool))
-            except EOFError:
-                return
-
     def _lines(self) -> Iterator[bytes]:
         """The line of every row, in order of arrival; counted on the way."""
-        for row in self._rows():
-            more, stands = list[Finding](), row.stands
-            child = self.replaced.get(row.sample)
-            if child is not None:
-                more.append(Finding(REWRITTEN, child, "drop", f"replaced by {child}, which was rewritten from it"))
-                stands = False
-            for rule in self.rules:
-                if isinstance(rule, CompareRule):
-                    more.append(self._compared(rule, row, stands))
-                    stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
-            for judge in self.asking.rules:
-                more.append(self.asking.finding(judge, row.sample, stands))
-                if row.aside is None:
-                    self.asking.told.count(more[-1], stands)
-                stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
+        every: list[Collection[str]] = [self.replaced, *self.matches.values()]
+        named = [each for each in every if each]
+        usual = {stands: self._among(stands) for stands in (True, False)}
+        for row in self.passed.rows():
+            stands, child = row.stands, self.replaced.get(row.sample)
+            if row.aside is not None or self.asking.rules or any(row.sample in each for each in named):
+                more, stands = self._told(row, stands, child)
+                parts = b",".join(map(self._written, more))
+            else:
+                more, parts = usual[stands]
             state: State = "kept" if stands else "dropped"
             if row.aside is None:
                 spoke = tuple(Finding(rule, None, outcome, reason) for rule, outcome, reason in row.spoke)
@@ -342,10 +291,31 @@ class _Run:
                 if row.draw is not None and (stands or child in self.standing):
                     self.draws.add(row.draw)
                 self._compare_with(row, verdict)
-            parts = () if self.diff else (row.findings, *map(self._written, more))
-            yield verdict_line(row.sample, row.digest, state, parts)
+            yield verdict_line(row.sample, row.digest, state, () if self.diff else (row.findings, parts))
 
-    def _compare_with(self, row: _Row, verdict: Verdict) -> None:
+    def _told(self, row: Row, stands: bool, child: str | None) -> tuple[list[Finding], bool]:
+        """What a rewrite and the rules that see several rows say of one, in their order, and whether it stands then."""
+        more = list[Finding]()
+        if child is not None:
+            more.append(Finding(REWRITTEN, child, "drop", f"replaced by {child}, which was rewritten from it"))
+            stands = False
+        for rule in self.rules:
+            if isinstance(rule, CompareRule):
+                more.append(self._compared(rule, row, stands))
+                stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
+        for judge in self.asking.rules:
+            more.append(self.asking.finding(judge, row.sample, stands))
+            if row.aside is None:
+                self.asking.told.count(more[-1], stands)
+            stands = stands and (more[-1].outcome != "drop" or row.sample in self.held)
+        return more, stands
+
+    def _among(self, stands: bool) -> tuple[list[Finding], bytes]:
+        """What comparing rules say of most rows, which none of them names; and as it is written."""
+        found = [self._unmatched[rule.name, stands, False] for rule in self.rules if isinstance(rule, CompareRule)]
+        return found, findings_bytes(found)
+
+    def _compare_with(self, row: Row, verdict: Verdict) -> None:
         """Counts a row whose state is another than before; keeps it where changes were asked for."""
         if row.before is None or row.before[0] == verdict.state:
             return
@@ -358,7 +328,7 @@ class _Run:
             why = against(verdict.findings) if gone else row.before[1]
             self.changes.append(Change(row.sample, verdict.state, why, row.text, row.reviewed))
 
-    def _compared(self, rule: CompareRule[Any, Any], row: _Row, stands: bool) -> Finding:
+    def _compared(self, rule: CompareRule[Any, Any], row: Row, stands: bool) -> Finding:
         match = self.matches[rule.name].get(row.sample)
         if match is None or not stands or row.aside is not None or rule.name in self.broken:
             return self._unmatched[rule.name, stands, row.aside is not None]
@@ -384,28 +354,6 @@ class _Run:
 
     def _written(self, found: Finding) -> bytes:
         return self._usual.get(id(found)) or findings_bytes([found])
-
-
-def _judged_row(
-    asked: Asked, judged: Judged, review: dict[str, Any] | None, aside: str | None, earlier: tuple[str, str] | None,
-    columns: Columns,
-) -> _Row:
-    """A row with what rules and a person say of it. `earlier`: what was decided on another text of it."""
-    sample, verdict = asked
-    before = next((found.value for found in verdict.findings if found.rule == REVIEW), None) if verdict else None
-    findings, spoke = judged.findings, [(found.rule, found.outcome, found.reason) for found in judged.spoke]
-    if review is not None:
-        decided = reviewed(review, sample)
-        findings = b",".join(part for part in (findings, findings_bytes([decided])) if part)
-        spoke += [(decided.rule, decided.outcome, decided.reason)] if decided.outcome == "drop" else []
-    draw, cell = sample.provenance.get("draw"), {axis: str(value) for axis, value in sample.cell.items()}
-    return _Row(
-        sample.id, verdict.digest if verdict else sample.digest, findings, spoke,
-        str(review["action"]) if review else None, aside, cell, sample.answer[:200],
-        (verdict.state, against(verdict.findings)) if verdict else earlier, draw if isinstance(draw, str) else None,
-        verdict is None and earlier is not None, verdict is not None and before != (review or {}).get("action"),
-        columns,
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -123,7 +123,8 @@ class Tally:
             self.flagged_by_rule.update(flags)
             _note(self._flagged_examples, next(each for each in verdict.findings if each.rule == flags[0]),
                   verdict.sample, text)
-        self.errors_by_rule.update(found.rule for found in verdict.findings if found.outcome == "error")
+        if flags or gone:
+            self.errors_by_rule.update(found.rule for found in verdict.findings if found.outcome == "error")
         for axis, value in cell.items():
             self._count(axis, str(value), rules, gone)
         for column, said in columns.items():

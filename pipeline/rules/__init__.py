@@ -28,8 +28,8 @@ from ._presets import DEFAULT, Placed, expand, held, resolved
 
 __all__ = [
     "AnyRule", "AskRule", "Asked", "CompareRule", "DEFAULT", "Decided", "Decision", "LinkedRule", "Match", "Measured",
-    "NOT_ASKED", "OptionFault", "Options", "Place", "RowRule", "Rule", "as_before", "expand", "held", "kind_and_words",
-    "named", "open_rules", "rank", "resolved",
+    "NOT_ASKED", "NotedRule", "OptionFault", "Options", "Place", "RowRule", "Rule", "as_before", "expand", "held",
+    "kind_and_words", "named", "open_rules", "rank", "resolved",
 ]
 
 Measure = TypeVar("Measure", bound=Options)
@@ -250,8 +250,7 @@ class CompareRule(Rule[Measure, Bounds]):
     def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:
         """The rows that another row represents.
 
-        The result depends on the rows and not on their order. `standing` is read once, and no row
-        of it is kept in memory.
+        The result depends on the rows and not on their order. `standing` is read once, none of it is kept in memory.
 
         Args:
             standing: the rows that nothing has dropped.
@@ -399,3 +398,4 @@ def rank(sample: Sample) -> tuple[int, str]:
 
 
 from ._asks import NOT_ASKED, Asked, AskRule, as_before  # noqa: E402 - is made of what stands above
+from ._noted import NotedRule  # noqa: E402 - likewise

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from typing import Literal
 
-from ..digest import digest, normal_text
+from ..digest import digest, text_key
 from ..types import Sample
-from ..views import answer, asked
-from . import CompareRule, Match, Options, Rule, rank
+from ..views import answer, asked, same_text
+from . import Match, NotedRule, Options, Rule, rank
 
 
 class Measure(Options):
@@ -29,26 +29,30 @@ class Bounds(Options):
     keep: Literal["first", "longest"] = "first"
 
 
-class ExactDuplicate(CompareRule[Measure, Bounds]):
-    """Groups rows by the digest of their texts. Memory: one digest and one id per row."""
+class ExactDuplicate(NotedRule[Measure, Bounds]):
+    """Groups rows by the digest of their texts. Memory: a digest and an id for each row."""
 
-    def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:
+    def note(self, sample: Sample) -> tuple[int, int, bytes]:
+        """Less its length where the longest is kept, its place in its source, and a digest of its texts."""
+        texts = self._texts(sample)
+        same = texts if self.how.text == "exact" else [same_text(text) for text in texts]
+        length = sum(map(len, texts)) if self.bounds.keep == "longest" else 0
+        return -length, rank(sample)[0], text_key(f"{len(same[0])} {''.join(same)}")
+
+    def among(self, notes: Iterable[tuple[str, tuple[int, int, bytes]]], held: Container[str]) -> Iterator[Match]:
         """Every row of a group but the one that is kept."""
-        keepers: dict[str, tuple[tuple[bool, int, int, str], int]] = {}
-        rows: list[tuple[str, str]] = []
-        for sample in standing:
-            texts = self._texts(sample)
-            group = digest(*(texts if self.how.text == "exact" else map(normal_text, texts)))
-            row, name = rank(sample)
-            length = sum(map(len, texts)) if self.bounds.keep == "longest" else 0
-            order = (sample.id not in held, -length, row, name)
-            best, count = keepers.get(group, (order, 0))
-            keepers[group] = (min(best, order), count + 1)
-            rows.append((sample.id, group))
-        for name, group in rows:
-            (*_, kept), count = keepers[group]
-            if count > 1 and name != kept and name not in held:
-                yield Match(name, count, "drop", f"same {self._what()} as {kept}, {count} rows in all")
+        first: dict[bytes, tuple[bool, int, int, str]] = {}
+        several: dict[bytes, list[tuple[bool, int, int, str]]] = {}
+        for name, (length, row, group) in notes:
+            order = (name not in held, length, row, name)
+            before = first.setdefault(group, order)
+            if before is not order:
+                several.setdefault(group, [before]).append(order)
+        for rows in several.values():
+            kept = min(rows)[-1]
+            for free, *_, name in rows:
+                if free and name != kept:
+                    yield Match(name, len(rows), "drop", f"same {self._what()} as {kept}, {len(rows)} rows in all")
 
     def _texts(self, sample: Sample) -> list[str]:
         """Prompt, answer or both. A call of tools is told apart from others by what it calls."""

@@ -17,9 +17,9 @@ from pydantic import Field
 from ..digest import normal_text, text_key
 from ..kinds import kind_of
 from ..types import SYSTEM_ROLES, Sample, text_of
-from ..views import answer, asked
+from ..views import answer, asked, same_text
 from ..words import shown
-from . import CompareRule, Match, Options, Rule
+from . import Match, NotedRule, Options, Rule
 
 SHORT = 12
 """Words of a short answer at most. Chosen by us on 2026-11-28: facts and choices in data/seed-tasks have up to 10."""
@@ -52,12 +52,12 @@ class _Row(NamedTuple):
     text: str
 
 
-class LabelConflict(CompareRule[Measure, Bounds]):
+class LabelConflict(NotedRule[Measure, Bounds]):
     """Groups rows by their prompt. Memory: two digests, an id and the beginning of the answer for each row."""
 
-    def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:
+    def among(self, notes: Iterable[tuple[str, tuple[bytes, bytes, str]]], held: Container[str]) -> Iterator[Match]:
         """Every row of a prompt with several labels; the value is how many there are."""
-        rows = [row for row in map(self._row, standing) if row is not None]
+        rows = [_Row(name, *note) for name, note in notes]
         prompts: defaultdict[bytes, Counter[bytes]] = defaultdict(Counter)
         for row in rows:
             prompts[row.prompt][row.answer] += 1
@@ -81,18 +81,19 @@ class LabelConflict(CompareRule[Measure, Bounds]):
     def _agrees(self, row: _Row, labels: Counter[bytes]) -> bool:
         return self.bounds.majority is not None and labels[row.answer] >= self.bounds.majority * labels.total()
 
-    def _row(self, sample: Sample) -> _Row | None:
+    def note(self, sample: Sample) -> tuple[bytes, bytes, str] | None:
+        """Digests of prompt and answer, and how the answer begins; None where it is none to compare."""
         text = answer(sample)
         if text is None or not text.strip() or not self._fits(text):
             return None
         said = " ".join(text.split()).strip(_AROUND) or text.strip()
         system = "\x1f".join(text_of(message.get("content")) for message in sample.messages
                              if message.get("role") in SYSTEM_ROLES)
-        prompt = f"{normal_text(system)}\x1e{normal_text(asked(sample))}"
+        prompt = f"{normal_text(system)}\x1e{same_text(asked(sample))}"
         if len(prompt) == 1:  # rows that are texts and no answers
             return None
         short = shown(said if len(said) <= SHOWN else f"{said[: SHOWN - 1]}…")
-        return _Row(sample.id, text_key(prompt), text_key(normal_text(said)), short)
+        return (text_key(prompt), text_key(normal_text(said)), short)
 
     def _fits(self, text: str) -> bool:
         if self.how.of == "any":

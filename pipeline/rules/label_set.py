@@ -21,7 +21,7 @@ from ..kinds import kind_of
 from ..types import Sample
 from ..views import answer, words
 from ..words import shown
-from . import CompareRule, Match, OptionFault, Options, Rule
+from . import Match, NotedRule, OptionFault, Options, Rule
 
 LABELLED = 0.9
 """Share of answers that are short where answers are labels: some rows of real sets hold a sentence. Chosen by us on
@@ -48,7 +48,7 @@ class Bounds(Options):
         "auto", description="auto: drop where labels are listed, flag where they are told from the rows")
 
 
-class LabelSet(CompareRule[Measure, Bounds]):
+class LabelSet(NotedRule[Measure, Bounds]):
     """Compares each answer with the labels. Memory: an id and the beginning of the answer for each row."""
 
     @classmethod
@@ -72,10 +72,14 @@ class LabelSet(CompareRule[Measure, Bounds]):
             raise OptionFault("labels: each once, and none of them empty",
                               "- label_set: {labels: [positive, negative]}")
 
-    def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:
+    def note(self, sample: Sample) -> str | None:
+        """The answer, or the beginning of it."""
+        text = answer(sample)
+        return text if text is None or len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+    def among(self, notes: Iterable[tuple[str, str]], held: Container[str]) -> Iterator[Match]:
         """Every row whose answer is no label; the value is its answer, or the beginning of it."""
-        rows = [(sample.id, text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
-                for sample in standing if (text := answer(sample)) is not None]
+        rows = list(notes)
         counts = Counter(text for _, text in rows)
         listed = self.how.labels if isinstance(self.how.labels, list) else _told(counts)
         guessed = self.how.labels == "auto"

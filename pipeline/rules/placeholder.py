@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ..kinds import kind_of
+from ..views import one_of
 from . import Decision, Measured, Options, Rule, kind_and_words
 from ._answers import NONE, AnswerRule, Exchange, quoting
 from ._phrases import phrases
@@ -72,7 +73,7 @@ class Placeholder(AnswerRule[Measure, Bounds]):
         """The first words of the worst kind, with their span."""
         text = exchange.answer
         found = _label(exchange) or NONE
-        if not any(hint in text for hint in _HINTS):
+        if not one_of(_HINTS, text):
             return found
         places = [*(("slot", place) for place in _places(_SLOT, _SLOT_BEGINS, text)),
                   *(("maybe", place) for place in _places(_MAYBE, _MAYBE_BEGINS, text))]

@@ -133,8 +133,10 @@ def _count(piece: str, kind: Kind) -> int:
 
 def _again(text: str) -> bool:
     """Whether a text says again, letter by letter, what stood before: a BLOCK that begins at a whole step."""
-    return any(text.find(text[start : start + BLOCK], start + 1) >= 0
-               for start in range(0, len(text) - 2 * BLOCK + 1, STEP))
+    for start in range(0, len(text) - 2 * BLOCK + 1, STEP):
+        if text.find(text[start : start + BLOCK], start + 1) >= 0:
+            return True
+    return False
 
 
 plugin: type[Rule[Measure, Bounds]] = Repetition

@@ -419,7 +419,7 @@ def test_rules_that_ask_stand_beside_processes_that_measure(dataset: Dataset) ->
 
     from pipeline.curate.measure import _plain
 
-    (line, _), = marshal.loads(measurer(given, None)(marshal.dumps([_plain(next(dataset.samples()), {})])))
+    (line, _, _), = marshal.loads(measurer(given, None)(marshal.dumps([_plain(next(dataset.samples()), {})])))
     assert [each["rule"] for each in json.loads(b"[%b]" % line)] == ["length"]
     assert bench.run(LENGTH, FUNNY).tally.kept == 20
 

@@ -67,9 +67,9 @@ def _key() -> str:
 def measured(
     items: list[Item], folder: Path | None, given: list[tuple[Sample, Verdict | None]], processes: int,
 ) -> list[tuple[Asked, Judged]]:
-    rules = [rule for rule in open_rules(items, folder=folder) if isinstance(rule, RowRule)]
     ticks = count()
-    return list(Measuring(rules, items, folder, processes, lambda: next(ticks), look=10).run(given))
+    measuring = Measuring(open_rules(items, folder=folder), items, folder, processes, lambda: next(ticks), look=10)
+    return list(measuring.run(given))
 
 
 def test_other_processes_find_the_same_in_the_same_order(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_few_or_quick_rows_stay_here(tmp_path: Path, seconds: int) -> None:
     """Where measuring takes no time, or there are fewer than are looked at first, no process is started."""
     (tmp_path / "where.py").write_text(WHERE.replace("{more}", "pass"))
     items = [Item(name="./where.py")]
-    rules = [rule for rule in open_rules(items, folder=tmp_path) if isinstance(rule, RowRule)]
     ticks = count()
+    rules = open_rules(items, folder=tmp_path)
     measuring = Measuring(rules, items, tmp_path, 2, lambda: seconds * next(ticks), look=1_000 if seconds else 10)
     values = {json.loads(judged.findings)["value"] for _, judged in measuring.run(rows(200))}
     assert values == {os.getpid(), None}
