@@ -274,7 +274,7 @@ def _tried(rule: RowRule[Any, Any], move: Move, values: Values, name: str) -> li
             numbers[value] += count
             if speaks and not _stands(rule, value):
                 dropped[value] += count
-    if not any(speaks for _, speaks, _ in values):
+    if not any(speaks or value is not None for value, speaks, _ in values):
         raise RecipeError(f"{WHAT_IF} {move.text}: {rule.name} looked at no row: none is of its kind",
                           f"synth curate {name}")
     if not numbers or not {int, float} & set(kinds):
