@@ -96,7 +96,7 @@ def explain(
             text = f"'{found['loc'][-1]}' is missing"
             hints.setdefault(str(found["loc"][-1]), ABSENT.get(str(found["loc"][-1]), ""))
         elif kind != "recipe":
-            text = worded(found, ", ".join(_keys_at(model, where)))
+            text = worded(found, ", ".join(keys_at(model, where)))
             text = f"{'.'.join(map(str, where))}: {text}" if where else text
         line = f"{place(path, lines, where)}: {text}"
         if line not in messages:
@@ -107,7 +107,7 @@ def explain(
 def _cure(model: type[BaseModel], where: Where) -> str:
     """What an unknown key was probably meant to be: another one there, else the same one elsewhere."""
     key = str(where[-1])
-    near = did_you_mean(key, _keys_at(model, where[:-1]))
+    near = did_you_mean(key, keys_at(model, where[:-1]))
     homes = [name for name, field in model.model_fields.items() if name not in where
              and any(key in each.model_fields for each in _models_in(field.annotation))]
     return near if near.startswith("did you mean") or not homes else f"'{key}' belongs under {' or '.join(homes)}"
@@ -135,7 +135,7 @@ def _real(loc: Where, value: Any) -> Where:
     return tuple(real)
 
 
-def _keys_at(model: type[BaseModel], where: Where) -> list[str]:
+def keys_at(model: type[BaseModel], where: Where) -> list[str]:
     """The keys that a model knows at a place."""
     at: Any = model
     for part in where:

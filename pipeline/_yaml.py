@@ -76,6 +76,8 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
         return "put quotes around a value that holds a colon"
     if "\\t" in str(error.problem) or "tab" in str(error.problem):
         return "indent with spaces, not tabs"
+    if "got '?'" in str(error.problem):
+        return "put quotes around a text with a question mark"
     if "or ']'" in str(error.problem):
         return "close the list with ], here or on a line above"
     if "'}'" in str(error.problem):

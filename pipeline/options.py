@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from ._faults import worded
+from ._faults import keys_at, worded
 from .errors import RecipeError, did_you_mean
 
 BARE = "value"
@@ -44,7 +44,8 @@ Prepare = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def read_options(
-    name: str, given: Mapping[str, Any], where: str, models: tuple[type[Options], ...], prepare: Prepare | None = None
+    name: str, given: Mapping[str, Any], where: str, models: tuple[type[Options], ...], prepare: Prepare | None = None,
+    files: Mapping[str, str] = {},
 ) -> tuple[Options, ...]:
     """Divides options among models by the names of their fields.
 
@@ -54,6 +55,7 @@ def read_options(
         where: file and line, as `plots.yaml:12`.
         models: what takes the options; no two share a field.
         prepare: a plug-in's own reading of what people write, before types are checked.
+        files: options whose value is what stands in a file -> that file, for the messages.
 
     Returns:
         An instance of each model, in their order.
@@ -63,11 +65,13 @@ def read_options(
     """
     known = [name for model in models for name in _names(model)]
     try:
+        if isinstance(given.get(BARE), bool):
+            raise OptionFault(*_switched(name, given[BARE]))
         options = prepare(dict(given)) if prepare else dict(given)
         for key in options:
             if key not in known:
                 raise OptionFault(*_unknown(name, key, options[key], known))
-        return tuple(_read(model, options) for model in models)
+        return tuple(_read(model, options, files) for model in models)
     except OptionFault as fault:
         raise RecipeError(f"{where}: {name}: {fault.message}", fault.hint) from None
 
@@ -75,6 +79,14 @@ def read_options(
 def _names(model: type[BaseModel]) -> list[str]:
     """The options that a model takes, as people write them: `schema` of a field `schema_`."""
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _switched(name: str, on: bool) -> tuple[str, str]:
+    """Message and hint for an item that is switched on or off, as `- length: off`."""
+    if on:
+        return "it is on by being in the list", f"- {name}"
+    return ("an item of the list is not switched off, it is left out",
+            f"take `{name}: off` out; of a preset that brings it: - PRESET: {{{name}: off}}")
 
 
 def _unknown(name: str, key: str, value: Any, known: list[str]) -> tuple[str, str]:
@@ -85,19 +97,27 @@ def _unknown(name: str, key: str, value: Any, known: list[str]) -> tuple[str, st
     return f"unknown option '{key}'", did_you_mean(key, known)
 
 
-def _read(model: type[Model], options: Mapping[str, Any]) -> Model:
+def _read(model: type[Model], options: Mapping[str, Any], files: Mapping[str, str]) -> Model:
     try:
         return model.model_validate({key: options[key] for key in _names(model) if key in options})
     except ValidationError as error:
-        fault = cast(dict[str, Any], error.errors()[0])
-    where = ".".join(str(part) for part in fault["loc"])
-    text = worded(fault, ", ".join(_names(model)))
+        faults = cast(list[dict[str, Any]], error.errors())
+    fault = next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])  # why another is missing
+    loc = tuple(fault["loc"])
+    file = files.get(str(loc[0]), "") if loc else ""
+    where = ".".join(map(str, loc[1:] if file else loc))
+    before = f"{file}: " if file else ""
+    text = worded(fault, ", ".join(keys_at(model, loc)))
+    if fault["type"] == "extra_forbidden":
+        *around, key = where.split(".")
+        inside = f" in {'.'.join(around)}" if around else ""
+        raise OptionFault(f"{before}unknown key '{key}'{inside}", did_you_mean(key, keys_at(model, loc[:-1])))
     if fault["type"] == "missing":
-        raise OptionFault(f"'{where}' is missing", _choices(model, where))
+        raise OptionFault(f"{before}'{where}' is missing", _choices(model, where))
     if fault["type"] == "literal_error":
         words = re.findall(r"'([^']*)'", str(fault["ctx"]["expected"]))
-        raise OptionFault(f"{where}: unknown word {fault['input']!r}", did_you_mean(str(fault["input"]), words))
-    raise OptionFault(f"{where}: {text}" if where else text)
+        raise OptionFault(f"{before}{where}: unknown word {fault['input']!r}", did_you_mean(str(fault["input"]), words))
+    raise OptionFault(f"{before}{where}: {text}" if where else before + text)
 
 
 def _choices(model: type[Options], key: str) -> str:

@@ -22,7 +22,7 @@ FLAGGED: Literal["flagged"] = "flagged"
 """Kept, though a rule flagged it or raised on it: what a filter takes beside the four."""
 STATES = (*STANDINGS, FLAGGED)
 
-PLAIN = ("id", "state", "bytes", "tokens", "cost_usd", "model", "finish_reason", "created")
+PLAIN = ("id", "state", "bytes", "tokens", "cost_usd", "model", "finish_reason", "created", "parent")
 """Columns that every row has, beside cell.*, fields.* and measure.*."""
 
 SHORT = {"cost": "cost_usd", "finish": "finish_reason"}
@@ -76,6 +76,23 @@ class _State(str):
 
     def __eq__(self, other: object) -> bool:
         return str.__eq__(self, other) is True or (self.flagged and other == FLAGGED)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+BEGINS = 8
+"""Letters of an id that tables show."""
+
+
+class _Id(str):
+    """An id in a condition: `parent == 'k3v9p2xq'` holds of one that begins so, since tables show no more."""
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) is True or (
+            isinstance(other, str) and len(other) >= BEGINS and self.startswith(other))
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -195,7 +212,7 @@ def value(row: Row, name: str) -> Any:
         return sample.provenance.get("output_tokens")
     if name == "bytes":
         return len(sample.answer.encode("utf-8", "surrogatepass"))
-    return {"id": sample.id, "state": row.state}.get(name, sample.provenance.get(name))
+    return {"id": sample.id, "state": row.state, "parent": sample.parent}.get(name, sample.provenance.get(name))
 
 
 def context(row: Row) -> dict[str, Any]:
@@ -204,6 +221,7 @@ def context(row: Row) -> dict[str, Any]:
     plain = {name: value(row, name) for name in PLAIN}
     plain["state"] = state = _State(row.state)
     state.flagged = row.flagged
+    plain |= {name: _Id(plain[name]) for name in ("id", "parent") if plain[name] is not None}
     plain["dropped_by"] = row.dropped_by
     text = {"answer": row.sample.answer, "prompt": row.sample.prompt}
     return {**families, **plain, **text, **row.sample.fields, **families["measure"], **row.sample.cell}

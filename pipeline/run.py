@@ -222,9 +222,11 @@ class _Growing:
         if not rewrite or not recipe.augment or (enough and self.grown) or self.interrupted:
             return done
         plan = plan_augment(recipe, dataset, self._writer)
-        if (self.grown and not any(plan.rows.values())) or not self._agreed(plan):
+        if (self.grown and not plan.total) or not self._agreed(plan):
             return done
         grown = augment(recipe, dataset, self._writer, self._settings, self._report)
+        came = grown.progress
+        leave_out(dataset, came.answered, came.input_tokens, came.output_tokens, came.usd or 0.0)
         self.grown = self.grown.then(grown) if self.grown else grown
         if grown.interrupted:
             return done

@@ -153,14 +153,18 @@ def arguments(found: Guess) -> str:
     """A guess as options: `--prompt question --completion answer`."""
     if found.completion is None:
         return "--completion COLUMN"
-    prompt = found.prompt[0] if len(found.prompt) == 1 else template_of(found.prompt)
+    prompt = found.prompt[0] if len(found.prompt) == 1 else template_of(found)
     asked = f"--prompt {_quoted(prompt)} " if found.prompt else ""
     return f"{asked}--completion {_quoted(found.completion)}"
 
 
-def template_of(names: Sequence[str]) -> str:
-    """Columns under each other, as a template."""
-    return "\n".join(variable(name) for name in names)
+def template_of(found: Guess) -> str:
+    """The columns of a prompt under each other, as a template; one that is empty in some rows adds no line to those."""
+    lines = [variable(name) for name in found.prompt[:1]]
+    for name in found.prompt[1:]:
+        line, it = f"\n{variable(name)}", variable(name)[2:-2]
+        lines.append(f"{{% if {it} is defined and {it} %}}{line}{{% endif %}}" if name in found.sparse else line)
+    return "".join(lines)
 
 
 def variable(name: str) -> str:

@@ -14,15 +14,18 @@ from pipeline.errors import RecipeError
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
 from pipeline.rewrites import AnyRewrite, Refused, made_by, open_rewrites
-from pipeline.rows import Row, read
+from pipeline.rows import REVIEW, REWRITTEN, Row, read
 from pipeline.rules import RowRule, open_rules
 from pipeline.sections import Item
 from pipeline.store import Dataset
+from pipeline.store.standing import WHY
 from pipeline.types import Call, CallRequest, Message, Sample, Usage, Verdict
 
 BYTES_PER_TOKEN = 4
 SHOWN, BEGINS = 3, 200
-"""Rows that a plan names, and characters of their answers."""
+"""Rows that a plan names, and characters of what is rewritten in them."""
+REHEARSED, NOT_FOR_IT = "rehearsed", "does not apply"
+"""Why a row is left alone: a real model would be paid for what nobody wrote; or the rewrite is not for it."""
 Only = Callable[[Row], bool] | None
 """Which rows are meant; None for all."""
 ALWAYS = [Item(name="refusal"), Item(name="finish_reason")]
@@ -35,32 +38,41 @@ class Touched(NamedTuple):
     Attributes:
         id: the row's.
         rewrite: what would rewrite it.
-        bytes: of its answer, as UTF-8.
-        begins: the first characters of its answer.
+        text: what is rewritten of it, prompt or answer.
+        bytes: of that, as UTF-8.
+        begins: the first characters of that.
+        times: how many children it would get.
     """
 
     id: str
     rewrite: str
+    text: str
     bytes: int
     begins: str
+    times: int = 1
 
 
 class AugmentPlan(NamedTuple):
     """What `augment` would do now.
 
     Attributes:
+        total: rows that would be touched.
         rows: rewrite -> rows that it would touch.
+        children: rows that this would give at most, as many of a row as there are rewrites for it.
         reused: of these, rows whose question is answered already: by a neighbour, or an answer that
             made no child.
-        free: of these, rows that are rewritten without asking anybody.
+        free: of these, rows that are made without asking anybody.
         new_calls: calls that would be sent; where one follows on another, unless the first is no good.
         usd_expected: None without a price.
         usd_worst: None without a price or an output limit.
         rehearsed: rows whose rewrite would stand aside: a rehearsal writes it, and the row is a real one.
+        left: why a row is left alone -> how many of those that are meant.
         touched: the first of the rows, or all of them.
     """
 
+    total: int
     rows: dict[str, int]
+    children: int
     reused: int
     free: int
     new_calls: int
@@ -69,12 +81,8 @@ class AugmentPlan(NamedTuple):
     usd_expected: float | None
     usd_worst: float | None
     rehearsed: int
+    left: dict[str, int]
     touched: list[Touched]
-
-    @property
-    def total(self) -> int:
-        """Rows that would be touched, a row as often as there are rewrites for it."""
-        return sum(self.rows.values())
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -106,46 +114,64 @@ def asks(recipe: Recipe, dataset: Dataset) -> bool:
 
 
 def tasks_of(
-    rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, writer: Writer, only: Only = None
+    rewrites: list[AnyRewrite], recipe: Recipe, dataset: Dataset, writer: Writer, only: Only = None,
+    left: Counter[str] | None = None,
 ) -> Iterator[Task]:
     """Every row and rewrite that belong together, in order of arrival.
 
     Left alone: rows that stand aside, rows that a person or a rule dropped which the rewrite does not
-    cure, and rows that have a child by this rewrite that does not stand aside, or had one that a hand deleted.
+    cure, rows that have a child by this rewrite that does not stand aside, or had one that a hand deleted, and
+    rows that a rehearsal wrote where a real model would be asked. `left` counts them by the reason.
     """
     aside = dataset.aside()
     grown = {(*made_by(sample), sample.parent) for sample in dataset.samples() if sample.parent and not aside(sample)}
     for row in read(dataset):
-        sample = row.sample
-        if row.aside is not None or (only is not None and not only(row)):
+        if only is not None and not only(row):
             continue
-        for rewrite in rewrites:
-            if (*rewrite.makes, sample.id) in grown or not _may(rewrite, row.verdict):
-                continue
-            task = _task(rewrite, sample, recipe, writer)
-            if task is not None and not dataset.written(
-                rewrite.child_id(sample, task.request.id if task.request else None)
+        whys = [f"standing aside ({WHY[row.aside]})"] if row.aside is not None else []
+        taken = False
+        for rewrite in rewrites if row.aside is None else ():
+            found = f"rewritten by {rewrite.name} already" if (*rewrite.makes, row.sample.id) in grown else (
+                _against(rewrite, row.verdict) or _task(rewrite, row.sample, recipe, writer))
+            if isinstance(found, Task) and dataset.written(
+                rewrite.child_id(row.sample, found.request.id if found.request else None)
             ):
-                yield task
+                found = f"rewritten by {rewrite.name} before"
+            if isinstance(found, Task):
+                taken = True
+                yield found
+            else:
+                whys.append(found)
+        if left is not None and whys and not taken:
+            left[next((why for why in whys if not why.endswith(NOT_FOR_IT)), whys[0])] += 1
 
 
-def _may(rewrite: AnyRewrite, verdict: Verdict | None) -> bool:
-    """Whether all that stands against a row is what the rewrite cures."""
+def _against(rewrite: AnyRewrite, verdict: Verdict | None) -> str | None:
+    """What stands against a row that the rewrite does not cure; None where nothing does."""
     if verdict is None or verdict.state == "kept":
-        return True
-    dropped_by = {re.sub(r"-\d+$", "", found.rule) for found in verdict.findings if found.outcome == "drop"}
-    return dropped_by <= rewrite.cures
+        return None
+    dropped_by = dict.fromkeys(re.sub(r"-\d+$", "", found.rule) for found in verdict.findings
+                               if found.outcome == "drop")
+    against = [rule for rule in dropped_by if rule not in rewrite.cures]
+    if not against:
+        return None
+    if REWRITTEN in against:
+        return "another row stands in its place"
+    told = f"dropped by {' and '.join(against)}"
+    return told if REVIEW in against else f"{told}, which {rewrite.name} does not cure"
 
 
-def _task(rewrite: AnyRewrite, sample: Sample, recipe: Recipe, writer: Writer) -> Task | None:
-    """The row with the question about it; None where the rewrite is not for it."""
+def _task(rewrite: AnyRewrite, sample: Sample, recipe: Recipe, writer: Writer) -> Task | str:
+    """The row with the question about it; or why there is none."""
     try:
         if not rewrite.applies(sample):
-            return None
+            return f"{rewrite.name} {NOT_FOR_IT}"
         messages = rewrite.messages(sample)
     except Exception as error:  # anyone's code, before anything is paid: say where, and stop
         fault = f"{rewrite.name} raised {type(error).__name__} on row {sample.id}: {error}"
         raise RecipeError(fault, f"synth inspect {recipe.name} {sample.id}") from error
+    if messages is not None and sample.rehearsal and not writer.provider.rehearsal:
+        return REHEARSED
     return Task(rewrite, sample, None if messages is None else request_of(messages, sample, recipe, writer))
 
 
@@ -237,15 +263,21 @@ def plan_augment(
     Raises:
         RecipeError: an unknown rewrite or option.
     """
-    rows: Counter[str] = Counter()
-    touched: list[Touched] = []
-    reused = free = new_calls = input_tokens = output_tokens = rehearsed = 0
+    rows, left, touched, names = Counter[str](), Counter[str](), list[Touched](), set[str]()
+    total = children = reused = free = new_calls = input_tokens = output_tokens = rehearsed = 0
     worst: float | None = 0.0
-    for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer, only):
-        rows[task.rewrite.name] += 1
-        if shown is None or (len(touched) < shown and task.sample.id not in {row.id for row in touched}):
-            answer = task.sample.answer
-            touched.append(Touched(task.sample.id, task.rewrite.name, _bytes(answer), answer[:BEGINS]))
+    last = ""
+    for task in tasks_of(rewrites_of(recipe, dataset), recipe, dataset, writer, only, left):
+        children += 1
+        first, last = task.sample.id != last, task.sample.id
+        if first:
+            total, names = total + 1, set[str]()
+        rows[task.rewrite.name] += task.rewrite.name not in names
+        names.add(task.rewrite.name)
+        if touched and touched[-1][:3] == (last, task.rewrite.name, _what(task)):
+            touched[-1] = touched[-1]._replace(times=touched[-1].times + 1)
+        elif shown is None or (len(touched) < shown and first):
+            touched.append(_touched(task))
         if task.request is None:
             free += 1
             continue
@@ -259,8 +291,19 @@ def plan_augment(
             input_tokens += sum(_bytes(str(turn["content"])) for turn in question.body["messages"]) // BYTES_PER_TOKEN
             output_tokens += question.output_bytes // BYTES_PER_TOKEN
     expected = cost_of(writer.price, Usage(input_tokens, output_tokens))
-    return AugmentPlan(dict(rows), reused, free, new_calls, input_tokens, output_tokens, expected, worst, rehearsed,
-                       touched)
+    return AugmentPlan(total, dict(rows), children, reused, free, new_calls, input_tokens, output_tokens, expected,
+                       worst, rehearsed, dict(left), touched)
+
+
+def _what(task: Task) -> str:
+    return "answer" if task.rewrite.adds in ("", "answer") else "prompt"
+
+
+def _touched(task: Task) -> Touched:
+    """The row as a list shows it: by the text that is rewritten."""
+    what = _what(task)
+    text = task.sample.prompt if what == "prompt" else task.sample.answer
+    return Touched(task.sample.id, task.rewrite.name, what, _bytes(text), text[:BEGINS])
 
 
 def _bytes(text: str) -> int:

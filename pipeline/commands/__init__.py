@@ -90,9 +90,6 @@ MACHINE_FAULTS = {
 }
 """Faults of the machine that are nobody's bug -> what mends them."""
 
-COMMANDS = ("synth ", "pip ", "python ", "export ", "iconv ", "ulimit ")
-"""How a line of a hint begins that can be typed as it stands."""
-
 
 class Verbs(click.Group):
     """A group that imports a verb's file when the verb is used, and not before."""
@@ -210,12 +207,14 @@ def _under(cap: float, words: Sequence[str]) -> str:
 
 def _show(message: str, hint: str) -> None:
     """An error as people see it: the message, and below it what to type next."""
+    console = importlib.import_module("pipeline.commands._console")
     first, *rest = message.split("\n")
     click.echo(f"{click.style('error', fg='red', bold=True)}  {first}", err=True)
     for line in rest:
         click.echo(f"       {line}", err=True)
     for line in hint.splitlines():
-        click.echo(f"       {click.style(line, bold=True) if line.startswith(COMMANDS) else line}", err=True)
+        command = line.startswith(console.COMMANDS)
+        click.echo(f"       {click.style(console.commented(line), bold=True) if command else line}", err=True)
 
 
 def _show_usage(error: click.ClickException) -> None:

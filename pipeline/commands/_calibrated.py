@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _console as console
+from pipeline.commands._spend import NAMES_A_REAL_ONE
 
 if TYPE_CHECKING:
     from pipeline.curate import Calibration, Estimate
@@ -26,13 +27,18 @@ LENGTH = {
 def show(found: Calibration, name: str) -> None:
     """Prints a calibration, and what to type next."""
     counts = found.labels
+    made_up = ", REHEARSED: nobody real judged, and these numbers say nothing" if found.rehearsed else ""
     console.out(f"{found.rule} beside {counts.used} labels ({counts.keep} keep, {counts.used - counts.keep} drop), of "
-                f"{console.plural(found.rows, 'row')} that it measured")
+                f"{console.plural(found.rows, 'row')} that it measured{made_up}")
     before = 2 + max(len(label) for label, _ in _lines(found)) + 2
     for label, text in _lines(found):
         console.listed(f"  {label}", text, before, "dim")
     console.out()
     _table(found)
+    if found.rehearsed:
+        _doubts(found)
+        console.next_command(f"synth curate {name} {NAMES_A_REAL_ONE}", "a real model judges; then again")
+        return
     console.out()
     for label, text in _suggested(found):
         console.listed(f"  {label}", text, before, "dim")
@@ -80,7 +86,7 @@ def _table(found: Calibration) -> None:
     shown = sorted({*marked, *range(0, len(points), step)})
     rows = []
     for point in (points[place] for place in shown):
-        suggested = point is chosen and not found.chosen.all
+        suggested = point is chosen and bool(found.move)
         marks = [word for word, there in (("now", point.now), ("suggested", suggested)) if there]
         rows.append((console.number(point.at), point.kept, console.percent(point.kept, found.rows),
                      told(point.precision), told(point.recall), ", ".join(marks)))

@@ -110,6 +110,17 @@ def measured(rows: Iterable[Row], wanted: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(f"measure.{rows_.spelled(_finding(row, wanted).rule)}" for row in rows))
 
 
+def tell_measure(rows: Iterable[Row], wanted: tuple[str, ...]) -> None:
+    """Says below a table what the numbers in `measured` compare: not two rows beside each other."""
+    found = [(row, _finding(row, wanted)) for row in rows]
+    rules = dict.fromkeys(finding.rule for _, finding in found if rows_.is_number(finding.value))
+    clusters = {finding.cluster for _, finding in found}
+    for rule in rules:
+        kept = [row.sample.id[:8] for row, finding in found if finding.rule == rule and finding.value is None]
+        row = kept[0] if len(clusters) == 1 and kept else "the row of its cluster that is kept"
+        console.say(f"{rows_.spelled(rule)}: how alike to {row}, by the weakest link on the way there", "dim")
+
+
 def _finding(row: Row, wanted: tuple[str, ...]) -> Finding:
     return next(found for found in row.found if found.cluster and found.cluster.startswith(wanted))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -35,6 +36,9 @@ _STYLES: dict[str, dict[str, Any]] = {
     "trained": {"fg": "green", "bold": True}, "trained2": {"fg": "green"}, "stop": {"fg": "green", "reverse": True},
     "read": {}, "read2": {"dim": True}, "control": {"fg": "cyan"},
 }
+COMMANDS = ("synth ", "pip ", "python ", "export ", "iconv ", "ulimit ", "rm ", "sed ", "ls ", "hf ", "file ")
+"""How lines begin that are to be typed."""
+_GAP = re.compile(r" {3,}(?=[^ #-])")
 _ID = re.compile(r"\b[a-z2-7]{26}\b")
 TOLD = "synth.told"
 """Where click's context holds the function that completes a command."""
@@ -100,13 +104,29 @@ def out(text: str = "", style: str = "") -> None:
 
 def say(text: str = "", style: str = "") -> None:
     """A line of talk, on stderr."""
-    click.echo(styled(text, style, error=True), err=True)
+    click.echo(styled(commented(text), style, error=True), err=True)
+
+
+def commented(line: str) -> str:
+    """A line with a command and what it does, three spaces apart, as it can be pasted: `synth status   # its state`."""
+    if not line.startswith(COMMANDS):
+        return line
+    for gap in _GAP.finditer(line):
+        command = line[:gap.start()]
+        if "   #" in command:
+            break
+        try:
+            shlex.split(command)
+        except ValueError:  # within quotes
+            continue
+        return f"{line[:gap.end()]}# {line[gap.end():]}"
+    return line
 
 
 def fact(label: str, text: str, style: str = "") -> None:
     """A line of talk with a label before it, in one column over all verbs: `wrote  datasets/plots`."""
     room = width() - 7 if sys.stderr.isatty() else 0
-    first, *rest = [part for line in text.split("\n") for part in wrapped(line, room)]
+    first, *rest = [part for line in text.split("\n") for part in wrapped(commented(line), room)]
     say(f"{styled(f'{label:<6}', 'dim', error=True)} {styled(first, style, error=True)}")
     for line in rest:
         say(f"{'':<6} {line}", style)

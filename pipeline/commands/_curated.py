@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _console as console
 from pipeline.commands import _outcome
+from pipeline.errors import did_you_mean
 
 if TYPE_CHECKING:
     from pipeline.commands._options import Target
-    from pipeline.curate import Between, Change, Curation, Dropped, Starved, Tally
+    from pipeline.curate import Between, Change, Curation, Shown, Starved, Tally
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
 
 UNEVEN_SHOWN, PAIRS_SHOWN, CELLS_SHOWN, CHANGES_SHOWN, DIFFERENCES_SHOWN = 5, 3, 3, 20, 3
+FLAGGED_SHOWN = 2
+"""Flagged rows that are shown below dropped ones."""
 BEFORE_A_TEXT = 10
 """Columns of a dropped row's id, below which its text begins."""
 
 
 def show(done: Curation, target: Target) -> None:
-    """Counts by rule, what the rules do to the mix, and three dropped rows."""
+    """Counts by rule, what the rules do to the mix, and a few dropped and flagged rows."""
     tally = done.tally
     console.out(f"{tally.kept:,} kept, {tally.dropped:,} dropped, {tally.flagged:,} flagged, of {tally.rows:,} rows")
     for why, count in done.aside.items():
@@ -38,12 +41,15 @@ def show(done: Curation, target: Target) -> None:
         back, gone = done.changed
         told = done.overruled() or f"{console.plural(back, 'row')} back, {gone:,} newly dropped{_edited(done)}"
         (console.warn if done.overruled() else _since)(told)
-    _examples(tally.examples)
+    _examples(tally.examples, "dropped")
+    _examples(tally.flagged_examples[:FLAGGED_SHOWN if tally.examples else None], "flagged")
     console.say()
 
 
 def _rules(done: Curation) -> None:
-    """A line for each rule that dropped or flagged rows; the others in one."""
+    """A line for each rule that dropped or flagged rows; the others in two, and what rules remark."""
+    from pipeline.store.verdicts import silent
+
     tally = done.tally
     rules = dict.fromkeys([*(rule["rule"] for rule in done.rules), *tally.by_rule])
     spoke = [rule for rule in rules if tally.by_rule[rule] or tally.flagged_by_rule[rule]]
@@ -52,9 +58,27 @@ def _rules(done: Curation) -> None:
     columns = ("rule", "dropped", "of all", "only this", "flagged")
     for line in console.table(rows, columns, right=columns[1:]) if rows else ():
         console.out(line)
-    if quiet := [rule for rule in rules if rule not in spoke and not tally.errors_by_rule[rule]]:
-        console.fact("quiet", f"{console.plural(len(quiet), 'rule')} found nothing to drop or flag: {', '.join(quiet)}",
-                     "dim")
+    remarked = {rule["rule"] for rule in done.rules if rule.get("remarks")}
+    quiet = [rule for rule in rules if rule not in {*spoke, *remarked} and not tally.errors_by_rule[rule]]
+    idle = silent(done.verdicts, quiet) if quiet else set()
+    found = {"found nothing to drop or flag": [rule for rule in quiet if rule not in idle],
+             "looked at no row, as none is of their kind": [rule for rule in quiet if rule in idle]}
+    told = [f"{console.plural(len(names), 'rule')} {what}: {', '.join(names)}"
+            for what, names in found.items() if names]
+    if told:
+        console.fact("quiet", "\n".join(told), "dim")
+    for rule in done.rules:
+        _remarks(rule, tally.axis_names)
+
+
+def _remarks(rule: dict[str, Any], axes: list[str]) -> None:
+    """What a rule says of rows that it left alone, and axes that it was to look at and no row has."""
+    for remark in rule.get("remarks", ()):
+        console.warn(f"{rule['rule']} {remark}")
+    for axis in rule["options"].get("axes") or ():
+        if axis not in axes:
+            hint = did_you_mean(axis, axes)
+            console.warn(f"{rule['rule']}: no row has the axis '{console.one_line(axis)}'{'; ' if hint else ''}{hint}")
 
 
 def _which(tally: Tally, target: Target) -> None:
@@ -101,12 +125,12 @@ def _since(told: str) -> None:
     console.fact("change", f"since the last curation: {told}")
 
 
-def _examples(found: Sequence[Dropped]) -> None:
-    """Some dropped rows: why, and how the answer begins that was measured, which is the one that would be trained."""
+def _examples(found: Sequence[Shown], state: str) -> None:
+    """Some such rows: why, and how the answer begins that was measured, which is the one that would be trained."""
     if not found:
         return
     console.say()
-    count = "one of the dropped rows" if len(found) == 1 else f"{len(found)} of the dropped rows"
+    count = f"one of the {state} rows" if len(found) == 1 else f"{len(found)} of the {state} rows"
     console.say(f"{count}: why, and how the trained answer begins")
     room = console.width() - BEFORE_A_TEXT
     for example in found:

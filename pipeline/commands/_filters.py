@@ -34,7 +34,8 @@ _OPTIONS = [
                       "clusters, a line each."),
     click.option("--where", metavar="CONDITION",
                  help="As in a recipe: \"length < 900 and genre == 'horror'\"; genre and cell.genre are the same. "
-                      "dropped_by lists rules: \"dropped_by == ['refusal']\"."),
+                      "dropped_by lists rules: \"dropped_by == ['refusal']\"; \"parent == 'k3v9p2xq'\": the rows "
+                      "rewritten from one."),
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from pipeline.commands import _console as console
 from pipeline.commands import _spend
 from pipeline.commands._options import Target
 from pipeline.commands._panel import Panel
+from pipeline.errors import RecipeError
 from pipeline.words import ranked
 
 if TYPE_CHECKING:
@@ -173,3 +174,16 @@ def tell_ahead(told: Told | None) -> None:
     missing = f"{console.plural(total, 'row')} would stand without a score, kept all the same"
     calls = f"; to judge what was never asked takes {_spend.judged(bill)}" if bill else ""
     console.warn(f"{missing}{calls}")
+
+
+def tell_otherwise(dataset: Dataset, target: Target) -> None:
+    """Where the recipe asks otherwise than the last curation did: whose scores these are, and what others take."""
+    from pipeline.curate import asks_otherwise
+
+    recipe = target.recipe()
+    with Judging(target, recipe, dataset, yes=False, as_before=True) as ask, suppress(RecipeError):
+        if (found := asks_otherwise(dataset, recipe, ask)) is not None:
+            command = target.told(f"synth curate {target.name}")
+            takes = f"to judge by that takes {_spend.judged(found.bill)}" if found.bill else "that is answered already"
+            console.warn("by the scores of the last curation; the recipe asks otherwise now "
+                         f"({', '.join(found.options)}), {takes}\n{command}   decides by it")

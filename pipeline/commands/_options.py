@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -94,9 +95,23 @@ class Target:
                 continue
             if option in HOSTS and " --backend lora" in words:
                 continue
+            if verb == "curate" != self.verb and option in ASKING and not self._judges:
+                continue
             if option in takes and (option not in given or (option == SET and value not in words)):
                 words += f" {option} {shlex.quote(value)}" if value else f" {option}"
         return words, comment
+
+    @property
+    def _judges(self) -> bool:
+        """Whether curating asks anybody."""
+        from pipeline.curate.asking import asks
+        from pipeline.options import own_folder
+        from pipeline.rules import open_rules
+
+        with suppress(SynthError):
+            recipe = open_recipe(self.name, self.cwd, self.settings, self.sets)
+            return bool(asks(open_rules(recipe.curate, folder=own_folder(recipe.path, self.path))))
+        return False
 
     def again(self) -> str:
         """What was typed, with the verb's own options, as --retry; `told` adds those that verbs share."""
@@ -240,6 +255,8 @@ _FLAGS = {
     "datasets": "--datasets",
 }
 """Argument of a verb that is a setting -> its option."""
+ASKING = {*_FLAGS.values()} - {"--datasets"}
+"""Options that say how somebody is asked."""
 SHARED = {*_FLAGS.values(), SET, KEEP, "--yes", "--json"}
 """Options that `told` adds by itself, and those that a proposal leaves to the person."""
 

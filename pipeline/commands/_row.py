@@ -28,6 +28,7 @@ def summary(row: Row) -> dict[str, Any]:
         "measure": measures(row.verdict), "prompt": sample.prompt, "answer": sample.answer,
         **{key: sample.provenance.get(key) for key in ("cost_usd", "model", "finish_reason")},
         "rehearsal": sample.rehearsal, "parent": sample.parent,
+        "why": {found.rule: found.reason for found in row.against},
     }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.store import Dataset
 
 EACH_WAY, BAR = 3, 20
+REHEARSED = "rehearsed scores only flag real rows"
 
 
 def ask(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) -> None:
@@ -51,6 +52,7 @@ def _curves(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool)
     else:
         for found in curves:
             show_curve(found, target)
+        _judged.tell_otherwise(dataset, target)
     moved = next((found.another for found in curves if found.another), "")
     if moved:
         console.next_command(f"synth curate {target.name} --what-if {shlex.quote(moved)}", "which rows that changes")
@@ -69,6 +71,7 @@ def _several(dataset: Dataset, target: Target, ways: Sequence[Sequence[str]], js
         console.as_json([what_if_json(each, each.curation.draws.starved(dataset)) for each in found])
     else:
         _show_several(found)
+        _judged.tell_otherwise(dataset, target)
     best = next((way for way, each in zip(ways, found, strict=True) if each.changed != (0, 0)), ways[0])
     words = " ".join(f"--what-if {shlex.quote(text)}" for text in best)
     console.next_command(f"synth curate {target.name} {words}", "which rows that changes, and how it is decided")
@@ -91,7 +94,9 @@ def _show_several(found: Sequence[WhatIf]) -> None:
     _reviewed(found[0])
     compared = dict.fromkeys(rule for each in found for rule in each.compared)
     stored = dict.fromkeys(rule for each in found for rule in each.stored if rule not in compared)
-    _unseen(found[0]._replace(compared=list(compared), stored=list(stored)))
+    _unseen(found[0]._replace(compared=list(compared), stored=list(stored), rehearsed=[]))
+    for rule in found[0].rehearsed:
+        console.warn(f"{rule}: {REHEARSED}")
 
 
 def _value(value: Any) -> str:
@@ -111,6 +116,7 @@ def _one(dataset: Dataset, target: Target, texts: Sequence[str], json_: bool) ->
     else:
         show_what_if(found)
         _judged.tell_ahead(found.curation.asked)
+        _judged.tell_otherwise(dataset, target)
     if found.changed == (0, 0):
         console.next_command(f"synth inspect {target.name} --sample 5")
         return
@@ -154,6 +160,9 @@ def _reviewed(found: WhatIf) -> None:
 
 def _unseen(found: WhatIf) -> None:
     done = found.curation
+    for rule in found.rehearsed:
+        now, then = (done.before or done.tally).flagged_by_rule[rule], done.tally.flagged_by_rule[rule]
+        console.warn(f"{rule}: {REHEARSED} ({now:,} now, {then:,} then)")
     if done.before is not None and (new := done.tally.rows - done.before.rows):
         console.warn(f"{console.plural(new, 'row')} without a verdict yet, measured for this look")
     if found.compared:
@@ -173,7 +182,7 @@ def what_if_json(found: WhatIf, starved: Starved | None) -> dict[str, Any]:
     return {"moved": [each._asdict() for each in found.moved], "rows": done.tally.rows, "now": counts,
             "then": {key: then[key] for key in keys} | done.told(starved), "changed": found.changed._asdict(),
             "reviewed": done.reviewed._asdict(),
-            "compared": found.compared, "stored": found.stored,
+            "compared": found.compared, "stored": found.stored, "rehearsed": found.rehearsed,
             "changes": [change._asdict() for change in done.changes]}
 
 
@@ -192,6 +201,11 @@ def show_curve(found: Curve, target: Target) -> None:
         columns, rows = (columns[0], *columns[2:]), [(row[0], *row[2:]) for row in rows]
     for line in console.table(rows, columns, right=columns[:-1], spare=columns[1:-4]):
         console.out(line)
+    if found.held:
+        are = "row is" if found.held == 1 else "rows are"
+        console.say(f"{found.held:,} {are} kept by hand, whatever the bound", "dim")
+    if found.spared:
+        console.warn(f"{found.rule}: {REHEARSED}, {found.spared:,} of them here: nobody real judged")
     if found.uncompared:
         console.warn(f"{console.plural(found.uncompared, 'row')} that {found.rule} drops were never compared with the "
                      "others; asked with a value, they are")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,10 @@ from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.commands._panel import Panel
 from pipeline.errors import RecipeError, did_you_mean
 from pipeline.rows import Filters, Row, named
+from pipeline.words import ranked
 
 if TYPE_CHECKING:
-    from pipeline.augment import Augmented, AugmentPlan, Made, Refusal
+    from pipeline.augment import Augmented, AugmentPlan, Made, Refusal, Touched
     from pipeline.generate import Writer
     from pipeline.recipe import Recipe
     from pipeline.store import Dataset
@@ -103,7 +105,7 @@ def command(
         only = _only(dataset, rows, given)
         if diff:
             names = [rewrite.name for rewrite in rewrites_of(recipe, dataset)] if rewrites else None
-            _diff(target, made(dataset, names, only), json_)
+            _diff(target, made(dataset, names, only), typed if recipe.augment else "", json_)
             return
         asked = asks(recipe, dataset)
         if dry_run:
@@ -115,11 +117,12 @@ def command(
 
 def _go(context: click.Context, target: Target, dataset: Dataset, ask: Ask) -> None:
     """Says the bill, asks, and says what came of it."""
-    from pipeline.augment import augment, made, plan_augment
+    from pipeline.augment import REHEARSED, augment, made, plan_augment, rewrites_of
 
     writer = _spend.writer_of(target, ask.recipe, asks=ask.asks)
     plan = plan_augment(ask.recipe, dataset, writer, only=ask.only)
     preview(plan, "--dry-run lists them")
+    _left(plan)
     if not _spend.consent(plan, target, writer, ask.yes, known=not ask.asks):
         console.say("nothing was asked, nothing was spent")
         context.exit(1)
@@ -144,8 +147,29 @@ def _go(context: click.Context, target: Target, dataset: Dataset, ask: Ask) -> N
                                f"{_spend.bill(others, target, writer)}")
         words = _typed((), ask.rewrites, {"rule": (rule,)})
         console.next_command(f"synth augment {target.name}{words}", "does the same to them")
+    elif plan.left.get(REHEARSED) and not plan.total:
+        console.next_command(f"synth run {target.name}", "writes real rows, which can be rewritten")
     else:
-        console.next_command(f"synth curate {target.name}", "takes a row or its rewrite")
+        names = None if done.added else {rewrite.name for rewrite in rewrites_of(ask.recipe, dataset)}
+        there = made(dataset, names, ask.only)
+        _after(target, there, ask.typed if there else "")
+
+
+def _after(target: Target, there: list[Made], typed: str) -> None:
+    """What helps now. `there`: what rewrites made so far; `typed`: the command that made it, empty where none is known.
+    """
+    if any(pair.child.rehearsal <= pair.parent.rehearsal for pair in there):
+        beside = all(pair.child.provenance.get("added") for pair in there)
+        console.next_command(f"synth curate {target.name}",
+                             "judges the new rows" if beside else "takes a row or its rewrite")
+    elif there and typed:
+        console.next_command(f"{typed} {_spend.NAMES_A_REAL_ONE}", f"makes real ones: {ASIDE}")
+    elif there:
+        console.next_command(f"synth inspect {target.name} --state aside", ASIDE)
+    elif typed:
+        console.next_command(f"{typed} --dry-run", "says which rows a rewrite is for")
+    else:
+        console.next_command(f"synth inspect {target.name} --sample 5", "read some of them")
 
 
 def _typed(rows: tuple[str, ...], rewrites: tuple[str, ...], given: dict[str, Any]) -> str:
@@ -193,14 +217,14 @@ def _only(dataset: Dataset, rows: tuple[str, ...], given: dict[str, Any]) -> Cal
     return lambda row: (not ids or row.sample.id in ids) and filters.hold(row)
 
 
-def _diff(target: Target, found: list[Made], json_: bool) -> None:
-    """What rewrites changed so far."""
+def _diff(target: Target, found: list[Made], typed: str, json_: bool) -> None:
+    """What rewrites changed so far. `typed`: see `_after`."""
     if json_:
         console.as_json([pair.as_json() for pair in found])
     else:
         _changes.show(found)
     console.fact("diff", f"{console.plural(len(found), 'row')} that a rewrite made; nothing was sent or written")
-    console.next_command(f"synth curate {target.name}", "takes a row or its rewrite")
+    _after(target, found, typed)
 
 
 def _fault(dataset: Dataset, ask: Ask) -> str | None:
@@ -224,11 +248,13 @@ def _dry(target: Target, plan: AugmentPlan, writer: Writer, ask: tuple[str, bool
     if json_:
         console.as_json(plan.as_json())
     elif plan.touched:
-        lines = [(row.id[:8], row.rewrite, console.size(row.bytes), console.one_line(row.begins, TEXT))
+        lines = [(row.id[:8], row.rewrite + _times(row), console.size(row.bytes), console.one_line(row.begins, TEXT))
                  for row in plan.touched]
-        for line in console.table(lines, ("row", "rewrite", "size", "answer"), right=("size",), wide="answer"):
+        what = " or ".join(dict.fromkeys(row.text for row in plan.touched))
+        for line in console.table(lines, ("row", "rewrite", "size", what), right=("size",), wide=what):
             console.out(line)
     preview(plan, "")
+    _left(plan)
     if asked:
         console.fact("writer", _spend.who(writer), "warn" if writer.provider.rehearsal else "")
     console.fact("bill", f"{_spend.bill(plan, target, writer)}; nothing was sent, nothing was written")
@@ -244,16 +270,46 @@ def preview(plan: AugmentPlan, more: str) -> None:
         more: what lists the others; empty where they are listed.
     """
     by = ", ".join(f"{name} {count:,}" for name, count in plan.rows.items())
-    known = f"; {plan.reused:,} answered before" if plan.reused else ""
-    known += "; nobody is asked" if plan.total and plan.free == plan.total else ""
+    known = f", {console.plural(plan.new_calls, 'call')}" if plan.new_calls > plan.total else ""
+    known += f"; {plan.reused:,} answered before" if plan.reused else ""
+    known += "; nobody is asked" if plan.total and plan.free == plan.children else ""
     rows = console.plural(plan.total, "row")
-    console.fact("rows", f"{rows} to rewrite ({by}){known}" if plan.total else "no row to rewrite")
+    alone = f": {next(iter(plan.left))}" if sum(plan.left.values()) == 1 else ""
+    console.fact("rows", f"{rows} to rewrite ({by}){known}" if plan.total else f"no row to rewrite{alone}")
     for row in plan.touched if more else ():
-        console.say(f"       {row.id[:8]}  {console.size(row.bytes):>7}  {console.one_line(row.begins, TEXT)}", "dim")
+        console.say(f"       {row.id[:8]}  {console.size(row.bytes):>7}  "
+                    f"{console.one_line(row.begins, TEXT)}{_times(row)}", "dim")
     if more and plan.total > len(plan.touched):
         console.say(f"       and {plan.total - len(plan.touched):,} more; {more}", "dim")
+    rehearsed(plan)
     if plan.rehearsed:
         console.warn(f"{ASIDE} ({plan.rehearsed:,} here): {_spend.NAMES_A_REAL_ONE} makes real ones")
+
+
+def rehearsed(plan: AugmentPlan) -> None:
+    """Says that a real model is not paid to rewrite what a rehearsal wrote."""
+    from pipeline.augment import REHEARSED
+
+    if count := plan.left.get(REHEARSED, 0):
+        console.warn(f"{console.plural(count, 'rehearsed row')} left alone: no real model is paid to rewrite "
+                     f"{'it' if count == 1 else 'them'}")
+
+
+def _left(plan: AugmentPlan) -> None:
+    """How many of the rows that were meant are left alone, and why."""
+    from pipeline.augment import REHEARSED
+
+    count = sum(plan.left.values())
+    if count and not (count == 1 and not plan.total) and set(plan.left) != {REHEARSED}:
+        by = Counter[str]()
+        for why, found in plan.left.items():
+            by[why.split(",")[0]] += found
+        whys = ", ".join(f"{why} {found:,}" if len(by) > 1 else why for why, found in ranked(by).items())
+        console.say(f"       {console.plural(count, 'row')} left alone: {whys}", "dim")
+
+
+def _times(row: Touched) -> str:
+    return f" x{row.times}" if row.times > 1 else ""
 
 
 def tell(done: Augmented) -> None:

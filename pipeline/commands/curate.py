@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _contaminated, _curated, _judged, _outcome, _whatif
+from pipeline.commands import _contaminated, _curated, _decided, _judged, _outcome, _whatif
 from pipeline.commands._options import Target, json_option, target, yes_option
 from pipeline.errors import RecipeError
 from pipeline.registry import printed
@@ -96,13 +96,15 @@ def command(
             done = curate(dataset, items, recipe, where, by=" and ".join(filter(named.get, named)), diff=diff, ask=ask)
         exported = shipped(dataset)
         plain = not (given or against or target.sets)
-        if diff and plain and done.is_no_news and _last(dataset, target, done, json_):
+        if diff and plain and done.is_no_news and _last(dataset, target, recipe, done, json_):
             return
         starved = done.draws.starved(dataset) if json_ or not diff else None
         if not json_ and not diff:
             _curated.show(done, target)
             _judged.tell(done.asked, target.name)
             _curated.tell_starved(starved, dataset, target, recipe.sample.keep)
+            if not plain:
+                _decided.tell_once(dataset, target)
     if json_:
         changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
         written = {} if diff else {"verdicts": done.verdicts}
@@ -130,8 +132,7 @@ def command(
 
 
 def _against(items: Sequence[Item], files: Sequence[Path], recipe: Recipe, dataset: Dataset) -> list[Item]:
-    """Rules with files that no row may be like, named as the recipe would name them; says so."""
-    from pipeline._yaml import flow
+    """Rules with files that no row may be like, named as the recipe would name them."""
     from pipeline.curate import has_answers, with_against
     from pipeline.options import own_folder
 
@@ -139,11 +140,7 @@ def _against(items: Sequence[Item], files: Sequence[Path], recipe: Recipe, datas
     whole = [path.resolve() for path in files]
     named = [str(path.relative_to(folder.resolve())) if folder and path.is_relative_to(folder.resolve()) else str(path)
              for path in whole]
-    like = [name for name, path in zip(named, whole, strict=True) if has_answers(path)]
-    rules = [("contamination", named), ("near_duplicate", like)]
-    told = " and ".join(f"`{rule}: {{against: {flow(found)}}}`" for rule, found in rules if found)
-    console.say(f"{told} in the recipe {'make' if like else 'makes'} --against permanent", "dim")
-    return with_against(items, named, like)
+    return with_against(items, named, [name for name, path in zip(named, whole, strict=True) if has_answers(path)])
 
 
 def _typed(target: Target, named: Mapping[str, Sequence[str]]) -> str:
@@ -208,23 +205,36 @@ def _calibrate(
         _calibrated.show(found, target.name)
 
 
-def _last(dataset: Dataset, target: Target, then: Curation, json_: bool) -> bool:
-    """What the last curation changed, and in a line what the recipe's rules would; False where the one before it is
-    not kept."""
+def _last(dataset: Dataset, target: Target, recipe: Recipe, then: Curation, json_: bool) -> bool:
+    """What the last curation changed, and what the recipe's rules would: first, where those are others since; in a
+    line, where the command line named the last ones. False where the curation before it is not kept."""
     from pipeline.curate import between
 
-    found = between(dataset)
+    found, since = between(dataset), _decided.since(dataset, recipe)
     if found is None:
         return False
+    again = target.told(f"synth curate {target.name}")
     if json_:
-        console.as_json({**found.as_json(), "recipe": then.changed._asdict()})
+        console.as_json({**found.as_json(), "recipe": then.changed._asdict(), "recipe_changed": since,
+                         **({"asked": then.asked.as_json()} if then.asked else {})})
+    elif since:
+        console.out(f"by the recipe as it is now ({_decided.some(since)}):")
+        _curated.show_changes(then, dataset.name)
+        _judged.tell_ahead(then.asked)
+        console.out()
+        _curated.show_between(found, " by the last curation")
     else:
         _curated.show_between(found, " by the last curation")
         if any(then.changed):
             back, gone = then.changed
             console.fact("recipe", f"its rules would bring {console.plural(back, 'row')} back and drop {gone:,}: "
-                                   f"{target.told(f'synth curate {target.name}')}")
-    console.next_command(f"synth curate {target.name} --undo", "brings back what was decided before")
+                                   f"{again}")
+        if then.asked is not None and then.asked.bill is not None:
+            _judged.tell_ahead(then.asked)
+    if since:
+        console.next_command(f"synth curate {target.name}", "decides by the recipe as it is now")
+    else:
+        console.next_command(f"synth curate {target.name} --undo", "brings back what was decided before")
     return True
 
 

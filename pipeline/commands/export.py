@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import _console as console
-from pipeline.commands import _outcome, _push
+from pipeline.commands import _decided, _outcome, _push
 from pipeline.commands._options import Target, json_option, target
 
 if TYPE_CHECKING:
     from pipeline.export import Exported, Options, Written
     from pipeline.export.convert import Converted
     from pipeline.export.split import Divided
+    from pipeline.recipe import Recipe
     from pipeline.sections import Item
     from pipeline.types import Problem
 
@@ -54,7 +55,8 @@ def command(context: click.Context, /, target: Target, json_: bool, **given: Any
     synth export plots --format openai-chat --push me/plots  onto the hub, private; HF_TOKEN says who you are
     synth export plots --format openai-chat --config 'axolotl: {base: MODEL}'
     """
-    from pipeline.export import export
+    from pipeline.export import Options, export
+    from pipeline.sections import Export
 
     wanted = _push.wanted_of(target, given)
     path = Path(target.name)
@@ -65,7 +67,10 @@ def command(context: click.Context, /, target: Target, json_: bool, **given: Any
     with target.dataset() as dataset:
         _outcome.tell_edits(dataset, target)
         problems: list[Problem] = []
-        options = _options(target, given)
+        recipe = _recipe(target)
+        options = _given(Options.of(recipe.export, recipe.about) if recipe else Options.of(Export.model_validate({})),
+                         given)
+        otherwise = _decided.otherwise(dataset, recipe, target)
         _push.refuse_several(wanted, options.formats)
         _push.refuse_early(wanted)
         done = export(dataset, options, problems.append, _push.refuse_rehearsed(wanted))
@@ -73,10 +78,12 @@ def command(context: click.Context, /, target: Target, json_: bool, **given: Any
         console.warn(f"{problem.where}: {problem.message}")
     if not json_:
         show(done)
+        if otherwise:
+            console.warn(otherwise)
     console.wrote(*(path for written in done.written for path in _paths(written)), *done.configs)
     sent = _push.push(wanted, done.require_most, done.written)
     if json_:
-        console.as_json({**as_dict(done), **_push.as_dict(sent)})
+        console.as_json({**as_dict(done), "decided_otherwise": otherwise, **_push.as_dict(sent)})
     done.require_most()
     console.next_command(f"synth check {target.name}" if given["out"] is None else f"synth check {_first(done)}")
 
@@ -121,16 +128,12 @@ def _items(options: Options, texts: tuple[str, ...]) -> tuple[Item, ...]:
     return tuple(item if item.options else known.get(resolve("formats", item.name), item) for item in given)
 
 
-def _options(target: Target, given: dict[str, Any]) -> Options:
-    """The recipe's `export`, with what was given on the command line above it."""
-    from pipeline.export import Options
+def _recipe(target: Target) -> Recipe | None:
+    """The recipe; None where the dataset has none."""
     from pipeline.locate import find_recipe
-    from pipeline.sections import Export
 
     known = find_recipe(target.name, target.cwd) or (target.path / "recipe.yaml").is_file()
-    recipe = target.recipe() if known or target.sets else None
-    options = Options.of(recipe.export, recipe.about) if recipe else Options.of(Export.model_validate({}))
-    return _given(options, given)
+    return target.recipe() if known or target.sets else None
 
 
 def _given(options: Options, given: dict[str, Any]) -> Options:

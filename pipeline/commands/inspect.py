@@ -80,7 +80,7 @@ def command(
 
     \b
     synth inspect plots --sort length            the shortest first
-    synth inspect plots --rule refusal           what a rule dropped
+    synth inspect plots --rule refusal           what a rule dropped or flagged, and why
     synth inspect plots --cluster all            rows that are alike: the largest clusters, a line each
     synth inspect plots --cluster 7f3a2c1b       the rows of one, and how alike they are
     synth inspect plots --sample 5 --seed 2      five at random
@@ -171,7 +171,10 @@ def _list(dataset: Dataset, look: Look) -> None:
     else:
         found = list(rows)
         _explain_nothing(found, counted, look, dataset)
-        hidden = _table(found, known, sort, _clusters.measured(found, look.cluster) if look.cluster else [])
+        beside = _clusters.measured(found, look.cluster) if look.cluster else []
+        hidden = _table(found, known, sort, [*beside, *_numbers_of(found, counted.rules)], counted.rules)
+        if look.cluster:
+            _clusters.tell_measure(found, look.cluster)
         _summary(found, counted, dataset)
         if hidden:
             console.fact("hidden", f"{', '.join(hidden)}: no room for more columns; a wider terminal or --json has all")
@@ -187,6 +190,7 @@ class _Counted:
     def __init__(self, rows: Iterator[Row], filters: Filters) -> None:
         self._rows = rows
         self._filters = filters
+        self.rules = filters.rules
         self.seen = self.passed = 0
         self.whole = False
         self.values: dict[str, set[str]] = {axis: set() for axis, _ in filters.axes}
@@ -199,7 +203,7 @@ class _Counted:
             for axis, values in self.values.items():
                 if len(values) < 1000:
                     values.add(str(row.sample.cell.get(axis)))
-            if self._filters.rules and row.verdict:
+            if self.rules and row.verdict:
                 self.spoke_up.update(found.rule for found in row.verdict.findings)
             self.clustered = self.clustered or self._filters.in_cluster(row)
             if self._filters.hold(row):
@@ -251,30 +255,50 @@ def _explain_nothing(found: list[Row], counted: _Counted, look: Look, dataset: D
             raise RecipeError(f"no row was measured by '{rule}'", hint)
 
 
-def _table(found: list[Row], known: list[str], sort: str | None, beside: list[str]) -> list[str]:
-    """Prints the rows, with the columns `beside`; returns the axes for which there is no room."""
+def _table(
+    found: list[Row], known: list[str], sort: str | None, beside: list[str], rules: tuple[str, ...] = (),
+) -> list[str]:
+    """Prints the rows, with the columns `beside` and what `rules` have against them; returns the axes for which there
+    is no room."""
     if not found:
         return []
     every = [name for name in known if name.startswith("cell.")]
-    axes = _axes_that_fit(every, sort)
+    room = console.width() * 2 // 5
+    axes = _axes_that_fit(every, sort, room if rules else 0)
     measured = "measure.length" if "measure.length" in known else "bytes"
     shown = list(dict.fromkeys([measured, *beside, *([sort] if sort and sort not in (*axes, "id", "state") else [])]))
     short = [name.split(".", 1)[-1] for name in (*shown, *axes)]
-    text = [] if axes else ["prompt"]
+    why, text = ["why"] if rules else [], [] if axes or rules else ["prompt"]
+    spare = [short[0]] if rules and measured not in (sort, *beside) else []
     numbers = [title for title, name in zip(short, shown, strict=False)
                if not any(isinstance(rows_.value(row, name), str) for row in found)]
     lines = console.table(
         [
             [row.sample.id[:8], _state(row), *(_short(rows_.value(row, name)) for name in shown),
-             *(_short(str(rows_.value(row, name))) for name in axes),
+             *(_why(row, rules, room) for _ in why), *(_short(str(rows_.value(row, name))) for name in axes),
              *(console.one_line(row.sample.prompt) for _ in text), _short(says(row.sample.last("assistant") or {}))]
             for row in found
         ],
-        ["row", "state", *short, *text, "answer"], right=numbers, wide="answer",
+        ["row", "state", *short[:len(shown)], *why, *short[len(shown):], *text, "answer"], right=numbers, wide="answer",
+        spare=spare,
     )
     for line, row in zip(lines, [None, *found], strict=True):
         console.out(line, "dim" if row and row.state in ("dropped", "aside") else "")
     return [name.removeprefix("cell.") for name in every if name not in axes]
+
+
+def _numbers_of(found: list[Row], rules: tuple[str, ...]) -> list[str]:
+    """The columns of rules that measured numbers of these rows; a text says what its reason does."""
+    names = [f"measure.{rows_.spelled(rule)}" for rule in rules]
+    return [name for name in names if any(rows_.is_number(rows_.value(row, name)) for row in found)]
+
+
+def _why(row: Row, rules: tuple[str, ...], room: int) -> str:
+    """What these rules have against a row, with their names where there are several; on a screen its beginning."""
+    told = [f"{found.rule}: {found.reason}" if len(rules) > 1 else found.reason
+            for found in row.against if found.rule in rules]
+    text = console.short_ids("; ".join(told))
+    return console.one_line(text, room) if console.screen() else text
 
 
 def _short(found: Any) -> Any:
@@ -282,11 +306,12 @@ def _short(found: Any) -> Any:
     return console.one_line(found, TEXT_WIDE) if isinstance(found, str) else found
 
 
-def _axes_that_fit(axes: list[str], sort: str | None) -> list[str]:
-    """As many axes as leave room for the answer, the one that rows are sorted by first; all in a pipe."""
+def _axes_that_fit(axes: list[str], sort: str | None, taken: int) -> list[str]:
+    """As many axes as leave room for the answer and `taken` columns, the one that rows are sorted by first; all in a
+    pipe."""
     if not console.screen():
         return axes
-    ranked = sorted(axes, key=lambda name: name != sort)[: max(1, (console.width() - OTHERS_WIDE) // AXIS_WIDE)]
+    ranked = sorted(axes, key=lambda name: name != sort)[: max(1, (console.width() - OTHERS_WIDE - taken) // AXIS_WIDE)]
     return [name for name in axes if name in ranked]
 
 

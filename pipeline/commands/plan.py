@@ -18,7 +18,7 @@ from pipeline.registry import plugins
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.curate import AskBill
+    from pipeline.augment import RewritesAhead
     from pipeline.explain import Held
     from pipeline.generate import Outlook, RunPlan, Writer
     from pipeline.grid.draws import Coverage
@@ -61,12 +61,16 @@ def command(
         ahead = outlook_of(recipe, None, dataset, writer, whole=True)[1] if recipe.sample.keep else None
         doubted = doubts(recipe, dataset, writer)
         judged = _judged.foreseen(target, recipe, dataset, writer, plan)
+        rewritten = _rewritten(recipe, dataset, writer, plan)
     if json_:
         keep = {"keep": _keep(ahead)} if ahead else {}
         console.as_json({**_as_dict(plan, writer, target, recipe, explain, covered), **keep, "doubts": doubted,
-                         **({"judge": _judged.as_json(judged)} if judged else {})})
+                         **({"judge": _judged.as_json(judged)} if judged else {}),
+                         **({"rewrites": rewritten.as_json()} if rewritten else {})})
         return
-    _numbers(plan, writer, target, recipe, ahead, judged)
+    told = [("judge", _spend.judged(judged))] if judged is not None else []
+    told += [("rewrites", _rewrites(rewritten, writer))] if rewritten is not None else []
+    _numbers(plan, writer, target, recipe, ahead, told)
     if covered is not None:
         _axes(*covered)
     if explain:
@@ -123,8 +127,10 @@ def _keep(ahead: Outlook) -> dict[str, Any]:
 
 
 def _numbers(
-    plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahead: Outlook | None, judged: AskBill | None,
+    plan: RunPlan, writer: Writer, target: Target, recipe: Recipe, ahead: Outlook | None,
+    asked: list[tuple[str, str]],
 ) -> None:
+    """What the run writes and asks. `asked`: what rules and rewrites ask of its rows."""
     rows = [("writer", _spend.who(writer) if recipe.asks else "nobody: the rows exist already")]
     if plan.cells:
         rows.append(("grid", console.plural(plan.cells, "cell")))
@@ -136,8 +142,7 @@ def _numbers(
     if recipe.asks:
         unpaid = ": a rehearsal pays nobody" if writer.provider.rehearsal and plan.new_calls else ""
         rows.append(("bill", _spend.bill(plan, target, writer) + unpaid))
-    if judged is not None:
-        rows.append(("judge", _spend.judged(judged)))
+    rows += asked
     if plan.aside:
         rows.append(("aside", _spend.aside(plan, writer)))
     console.out(f"{console.styled(target.name, 'bold')}  {console.styled(console.near(target.path), 'dim')}")
@@ -149,6 +154,30 @@ def _numbers(
             console.out(line)
         if told := _prices(writer):
             console.block([("prices", told), *([("at most", most)] if (most := _most(plan)) else [])])
+
+
+def _rewritten(recipe: Recipe, dataset: Dataset, writer: Writer, plan: RunPlan) -> RewritesAhead | None:
+    """What rewrites may ask of the rows of a plan; None where none asks, or nothing is left to ask."""
+    from pipeline.augment import RowsToCome, rewrites_ahead
+    from pipeline.engine import output_limit
+
+    if not recipe.augment:
+        return None
+    most = output_limit({**recipe.generate.body(), **recipe.asks[-1].body()}) if recipe.asks else None
+    to_come = RowsToCome(max(0, plan.wanted - plan.reused), plan.prompts[0] if plan.prompts else "", most)
+    found = rewrites_ahead(recipe, dataset, writer, to_come)
+    return found if found is not None and found.new_calls else None
+
+
+def _rewrites(found: RewritesAhead, writer: Writer) -> str:
+    """`at most 58 calls (expand 1 a row), at most $0.09; how many is known once rows are curated`."""
+    by = ", ".join(f"{name} {count:,}" for name, count in found.calls.items())
+    usd = "rehearsed, $0" if writer.provider.rehearsal else f"at most {console.money(found.usd_worst)}"
+    if found.new_calls == found.there:
+        return f"{console.plural(found.there, 'call')}, {usd}"
+    there = f", {found.there:,} of them of rows that are there" if found.there else ""
+    return (f"at most {console.plural(found.new_calls, 'call')} ({by} a row){there}, {usd}; how many is known once "
+            "rows are curated")
 
 
 def _most(plan: RunPlan) -> str:

@@ -47,7 +47,7 @@ def command(
     Where there is no recipe of that name, a shipped one is copied here first: `synth run plots` is a demo in a minute,
     offline. Run it again after an edit: only what is new is asked for.
     """
-    from pipeline.commands.augment import preview
+    from pipeline.commands.augment import preview, rehearsed
     from pipeline.curate import AskBill
     from pipeline.generate import Options
     from pipeline.run import run_recipe
@@ -73,7 +73,13 @@ def command(
                     _judged.introduce(plan, target, recipe)
                     foreseen = bool(recipe.asks)  # in the bill that was agreed to
                     return _spend.consent(plan, target, plan.writers[0], yes or foreseen, known=True)
-                if not screen.previewed:
+                if not plan.total and recipe.sample.keep is not None:
+                    rehearsed(plan)
+                    return True  # a round with nothing to rewrite
+                if screen.previewed:
+                    known = f"; {plan.reused:,} answered before" if plan.reused else ""
+                    console.fact("rows", f"{console.plural(plan.total, 'row')} to rewrite{known}")
+                else:
                     preview(plan, f"synth augment {target.name} --dry-run lists them")
                 screen.previewed = screen.previewed or bool(plan.total)
                 return _spend.consent(plan, target, writer, yes, known=True)
@@ -153,6 +159,7 @@ class _Screen:
         self._tables = tables
         self._panel: Panel | None = None
         self._asked_for = 0
+        self._asked: Progress | None = None
         self._closed: Reckoning | None = None
         self.previewed = False
 
@@ -186,10 +193,10 @@ class _Screen:
                 _outcome.tell_lost(result)
             elif verb == "generate":
                 _outcome.tell(result, dataset)
-                self._asked_for = result.standing
+                self._asked_for, self._asked = result.standing, result.progress
                 self._closed = close(dataset, self._model) if not result.interrupted else None
             elif verb == "augment":
-                _augmented(result)
+                _augmented(result, self._asked)
             elif verb == "curate":
                 _outcome.tell_default(self._recipe)
                 console.fact("kept", _curated(result, self._asked_for))
@@ -216,10 +223,16 @@ def _curated(done: Curation, asked_for: int) -> str:
     return f"{tally.kept:,} of {tally.rows:,}{total}{dropped}" + (f", {aside:,} stand aside" if aside else "")
 
 
-def _augmented(done: Augmented) -> None:
+def _augmented(done: Augmented, before: Progress | None) -> None:
+    """What rewriting did, and what it asked beside what was asked `before` it."""
     from pipeline.commands.augment import tell
 
     tell(done)
+    if done.progress.answered:
+        usd = None if before is None or before.usd is None or done.progress.usd is None else (
+            before.usd + done.progress.usd)
+        whole = f"; in all {before.answered + done.progress.answered:,}, {console.money(usd)}" if before else ""
+        console.fact("asked", f"{_outcome.asked(done.progress, ' for rewrites')}{whole}")
 
 
 def _exported(done: Exported) -> None:

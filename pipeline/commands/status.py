@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import click
 
 from pipeline import status as status_
-from pipeline.commands import _bill
+from pipeline.commands import _bill, _decided
 from pipeline.commands import _console as console
 from pipeline.commands._options import Target, json_option, target
 from pipeline.errors import SynthError
@@ -44,9 +45,17 @@ def command(target: Target, cost: bool, json_: bool) -> None:
         _costs(found)
     elif target.name:
         _whole(found[0])
+        _tell_otherwise(target)
     else:
         overview(found)
     console.next_command(next((one.next for one in found if not one.busy), found[0].next))
+
+
+def _tell_otherwise(target: Target) -> None:
+    """Says where the last curation is not the recipe's; a recipe that cannot be read is for other verbs to tell of."""
+    with suppress(SynthError), target.dataset() as dataset:
+        if otherwise := _decided.otherwise(dataset, target.recipe(), target):
+            console.warn(otherwise)
 
 
 OLDER = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeline.engine import Writer, cost_of, output_limit, worst_case
+from pipeline.engine import Writer, cost_of, output_limit, settled, worst_case
 from pipeline.options import own_folder
 from pipeline.recipe import Recipe
 from pipeline.rules import Asked, as_before, open_rules
 from pipeline.store import Dataset
-from pipeline.types import Sample, Usage
+from pipeline.types import Finding, Sample, Usage
 
 from .asking import BYTES_PER_TOKEN, OUTPUT_TOKENS, AnyAsk, AskBill, asks
 
@@ -38,7 +38,7 @@ def ask_ahead(
 
     Args:
         recipe: names the rules.
-        dataset: what has a score there is not asked about.
+        dataset: what has a score there is not asked about, nor what was answered without one.
         writer: see `Ask`.
         to_come: the rows.
 
@@ -67,7 +67,7 @@ def ask_ahead(
     there = {sample.id for sample in dataset.samples() if aside(sample) is None}
     for verdict in dataset.verdicts(whole=False):
         if verdict.sample in there:
-            for name in {keys[each.key] for each in verdict.findings if each.key in keys and each.value is not None}:
+            for name in {keys[each.key] for each in verdict.findings if each.key in keys and _is_known(each, dataset)}:
                 known[name] += 1
     for rule in rules:
         asked[rule.name] = count = max(0, max(to_come.rows, len(there)) - known[rule.name])
@@ -75,6 +75,15 @@ def ask_ahead(
         expected = None if expected is None or one is None else expected + count * one
         worst = None if worst is None or most is None else worst + count * most
     return AskBill(asked, list(writers.values()), 0, expected, worst)
+
+
+def _is_known(found: Finding, dataset: Dataset) -> bool:
+    """Whether a row is not asked about: it has a score, nothing to ask, or an answer that could not be used, which only
+    `--retry` asks for again."""
+    if found.value is not None or found.outcome == "not_applicable":
+        return True
+    calls = [call for each in found.calls if (call := dataset.calls.peek(each)) is not None]
+    return found.outcome == "unmeasured" and bool(calls) and all(settled(call) for call in calls)
 
 
 def _each(rule: AnyAsk, writer: Writer, to_come: ToCome) -> tuple[float | None, float | None]:

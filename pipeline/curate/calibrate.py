@@ -19,7 +19,7 @@ from pipeline.errors import RecipeError, did_you_mean
 from pipeline.recipe import Recipe
 from pipeline.registry import printed
 from pipeline.rows import is_number, numbered
-from pipeline.rules import Measured, RowRule
+from pipeline.rules import AskRule, Measured, RowRule
 from pipeline.store import Dataset
 
 from .agreement import Estimate, auc, kappa, share, spearman
@@ -85,6 +85,7 @@ class Calibration:
         move: the bound that is suggested, as `--what-if` takes it; empty where none is needed.
         decides: where to write it, and the line, as `Proposal.lines`.
         words: what `synth curate` takes to decide so once, as `Proposal.words`.
+        rehearsed: whether its scores are rehearsed: nobody real judged, and no bound is proposed.
     """
 
     rule: str
@@ -108,6 +109,7 @@ class Calibration:
     move: str
     decides: list[tuple[str, str]]
     words: list[str]
+    rehearsed: bool = False
 
 
 def calibrate(dataset: Dataset, text: str, recipe: Recipe | None, want: float = PRECISION) -> Calibration:
@@ -142,14 +144,15 @@ def calibrate(dataset: Dataset, text: str, recipe: Recipe | None, want: float = 
     points = points_of(found.values, labels, weights, higher, now)
     chosen = chosen_of(points, labels, weights, higher, want)
     value = chosen.at.at
-    move = "" if chosen.all else f"{rule.name}.{bound}={int(value) if value == int(value) else value}"
+    rehearsed = isinstance(rule, AskRule) and rule.who.rehearsal
+    move = "" if chosen.all or rehearsed else f"{rule.name}.{bound}={int(value) if value == int(value) else value}"
     told = _proposed(dataset, recipe, noted, move) if move else Proposal([], [])
     return Calibration(
         rule=rule.name, bound=bound, higher=higher, by=by, now=now, want=want, rows=sum(found.values.values()),
         labels=found.counts, strata=_strata(cuts, found), right=sum(right), agreement=agreed,
         kappa=kappa(good, passes, weights) if len(set(passes)) > 1 else None, auc=area, points=points, chosen=chosen,
         wrong=wrong_at(labels, value, higher), length=_length(found, higher), people=found.people, move=move,
-        decides=told.lines, words=told.words,
+        decides=told.lines, words=told.words, rehearsed=rehearsed,
     )
 
 

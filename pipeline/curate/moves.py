@@ -23,6 +23,8 @@ from pipeline.words import number
 from .outcome import GIVEN
 
 WHAT_IF = "--what-if"
+_NUMBERS, _THOUSANDS = re.compile(r"\s*[\d.]+(?:\s*,\s*[\d.]+)+\s*"), re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
+"""Numbers with commas between them, and what may be one number with commas in it."""
 
 
 class Move(NamedTuple):
@@ -44,6 +46,8 @@ class Moved(NamedTuple):
     then: Any
 
     def __str__(self) -> str:
+        if isinstance(self.now, dict) or isinstance(self.then, dict):
+            return f"{self.rule}.{self.bound} changed"
         return f"{self.rule}.{self.bound} {value_of(self.now)} -> {value_of(self.then)}"
 
 
@@ -153,7 +157,18 @@ def _read(text: str, rules: Sequence[AnyRule], name: str) -> Move:
         raise RecipeError(f"{WHAT_IF} {text}: {rule.name} has no bound '{bound}'",
                           "\n".join([*hints, can_move(rule, name)]))
     value = _yaml.parse(given, f"{WHAT_IF} {text}")[0] if sign else None
+    if isinstance(value, str) and _NUMBERS.fullmatch(value):
+        raise RecipeError(f"{WHAT_IF} {text}: several values, or one with commas? each by itself",
+                          _each(path.strip(), value, name))
     return Move(text, index, bound, not sign, value)
+
+
+def _each(path: str, values: str, name: str) -> str:
+    """Numbers with commas between them as one command; and as one number, where they may be that."""
+    several = " ".join(f"{WHAT_IF} {path}={value.strip()}" for value in values.split(","))
+    whole = values.strip().replace(",", "") if _THOUSANDS.fullmatch(values.strip()) else ""
+    one = f"synth curate {name} {WHAT_IF} {path}={whole}"
+    return "\n".join([f"synth curate {name} {several}", *([one] if whole else [])])
 
 
 def _another(rule: AnyRule, option: str) -> Any:
@@ -250,6 +265,14 @@ def _lines(recipe: Recipe, items: Sequence[Item], touched: Sequence[int]) -> lis
     if "curate" not in recipe.model_fields_set or recipe.at("curate") in places:
         return [_whole(recipe, list(map(said, items)))]
     return [(place, said(items[at])) for place, at in zip(places, touched, strict=True)]
+
+
+def permanent(recipe: Recipe, items: Sequence[Item]) -> list[tuple[str, str]]:
+    """What to write, and where, so that a recipe names these rules: as `Proposal.lines`."""
+    touched = [at for at, pair in enumerate(zip(recipe.curate, items, strict=False)) if pair[0] != pair[1]]
+    if len(items) != len(recipe.curate):
+        return [_whole(recipe, list(map(said, items)))]
+    return _lines(recipe, items, touched)
 
 
 def _whole(recipe: Recipe | None, rules: Sequence[str]) -> tuple[str, str]:

@@ -143,6 +143,7 @@ class _Run:
         told = {"rule": rule.name, "options": rule.options, "bounds": rule.bounds.model_dump(mode="json"),
                 "key": rule.key}
         told |= {"asked": rule.who._asdict()} if isinstance(rule, AskRule) else {}
+        told |= {"remarks": list(rule.remarks)} if isinstance(rule, CompareRule) and rule.remarks else {}
         return {**told, "file": rule.plugin} if rule.plugin.endswith(".py") else told
 
     # -- first pass ------------------------------------------------------------------------------

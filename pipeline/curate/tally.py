@@ -1,4 +1,4 @@
-"""Counts of a curation: by rule, by rule alone, by pair of rules, by axis or column; and some dropped rows."""
+"""Counts of a curation: by rule, by rule alone, by pair of rules, by axis or column; and some rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from pipeline.independence import Uneven, uneven
-from pipeline.types import Verdict
+from pipeline.types import Finding, Verdict
 from pipeline.words import ranked
 
 VALUES = 200
@@ -33,8 +33,8 @@ class Share(NamedTuple):
     by_rule: dict[str, int]
 
 
-class Dropped(NamedTuple):
-    """A dropped row to look at."""
+class Shown(NamedTuple):
+    """A row to look at, dropped or flagged, and what a rule has against it."""
 
     sample: str
     rule: str
@@ -79,6 +79,7 @@ class Tally:
         rewritten: rows that were rewritten from another.
         flagged: kept rows that some rule flagged, or raised on.
         examples: a few dropped rows, of different rules as far as possible.
+        flagged_examples: a few flagged rows, likewise.
     """
 
     def __init__(self) -> None:
@@ -90,7 +91,8 @@ class Tally:
         self.errors_by_rule: Counter[str] = Counter()
         self._axes: dict[str, dict[str, Counter[str]] | None] = {}
         self._columns: set[str] = set()
-        self._examples: dict[str, list[Dropped]] = {}
+        self._examples: dict[str, list[Shown]] = {}
+        self._flagged_examples: dict[str, list[Shown]] = {}
 
     def add(
         self, verdict: Verdict, cell: Mapping[str, Any], text: str, columns: Mapping[str, str | None] = {},
@@ -115,13 +117,13 @@ class Tally:
                 self.only_by_rule[rules[0]] += 1
             else:
                 self.together.update(combinations(sorted(rules), 2))
-            examples = self._examples.setdefault(rules[0], [])
-            if len(examples) < EXAMPLES:
-                examples.append(Dropped(verdict.sample, rules[0], against[0].reason, text))
-        flags = verdict.flags
-        if flags or gone:
-            self.flagged += bool(flags)
+            _note(self._examples, against[0], verdict.sample, text)
+        if flags := verdict.flags:
+            self.flagged += 1
             self.flagged_by_rule.update(flags)
+            _note(self._flagged_examples, next(each for each in verdict.findings if each.rule == flags[0]),
+                  verdict.sample, text)
+        if flags or gone:
             self.errors_by_rule.update(found.rule for found in verdict.findings if found.outcome == "error")
         for axis, value in cell.items():
             self._count(axis, str(value), rules, gone)
@@ -152,6 +154,11 @@ class Tally:
             for axis, values in self._grouping().items() for value, counts in sorted(values.items())
         ]
 
+    @property
+    def axis_names(self) -> list[str]:
+        """The axes that rows were made for."""
+        return [axis for axis in self._axes if axis not in self._columns]
+
     def _grouping(self) -> dict[str, dict[str, Counter[str]]]:
         """Values of every axis, and of the columns of which a value has several rows."""
         return {axis: values for axis, values in self._axes.items() if values and (
@@ -174,8 +181,23 @@ class Tally:
         return list(ranked(self.together).items())
 
     @property
-    def examples(self) -> list[Dropped]:
+    def examples(self) -> list[Shown]:
         """Dropped rows, one rule after the other."""
-        queues = [list(found) for found in self._examples.values()]
-        turns = [queue[turn] for turn in range(EXAMPLES) for queue in queues if turn < len(queue)]
-        return turns[:EXAMPLES]
+        return _in_turn(self._examples)
+
+    @property
+    def flagged_examples(self) -> list[Shown]:
+        """Kept rows that rules flagged, one rule after the other."""
+        return _in_turn(self._flagged_examples)
+
+
+def _note(known: dict[str, list[Shown]], found: Finding, sample: str, text: str) -> None:
+    """Keeps one of the first rows that a rule has something against."""
+    examples = known.setdefault(found.rule, [])
+    if len(examples) < EXAMPLES:
+        examples.append(Shown(sample, found.rule, found.reason, text))
+
+
+def _in_turn(known: dict[str, list[Shown]]) -> list[Shown]:
+    turns = [queue[turn] for turn in range(EXAMPLES) for queue in known.values() if turn < len(queue)]
+    return turns[:EXAMPLES]

@@ -13,10 +13,10 @@ from pipeline.errors import RecipeError
 from pipeline.options import OptionFault
 from pipeline.recipe import Recipe
 from pipeline.rows import REVIEW, joined
-from pipeline.rules import CompareRule, LinkedRule, Measured, Place, RowRule
+from pipeline.rules import AnyRule, AskRule, CompareRule, LinkedRule, Measured, Place, RowRule
 from pipeline.store import Dataset
 from pipeline.store.pairs import RowsDigest
-from pipeline.types import Verdict
+from pipeline.types import Sample, Verdict
 
 from .asking import Ask
 from .linked import stored_pairs
@@ -42,6 +42,7 @@ class WhatIf(NamedTuple):
         compared: comparing rules that looked at the rows anew.
         stored: comparing rules that were answered from stored pairs.
         proposal: how that is decided.
+        rehearsed: of these rules, those whose scores are rehearsed: they only flag real rows.
     """
 
     moved: list[Moved]
@@ -49,6 +50,7 @@ class WhatIf(NamedTuple):
     compared: list[str]
     stored: list[str]
     proposal: Proposal
+    rehearsed: list[str] = []  # noqa: RUF012 - never written to
 
     @property
     def changed(self) -> Changed:
@@ -81,6 +83,8 @@ class Curve(NamedTuple):
     Attributes:
         uncompared: rows that this rule dropped, so that no rule compared them.
         floor: of a rule that compares pairs, the least value that the stored ones answer.
+        spared: real rows with a rehearsed score, which only flags them.
+        held: rows that a person keeps, whatever the rules.
     """
 
     rule: str
@@ -89,6 +93,8 @@ class Curve(NamedTuple):
     points: list[Point]
     uncompared: int
     floor: float | None = None
+    spared: int = 0
+    held: int = 0
 
     @property
     def another(self) -> str:
@@ -132,7 +138,9 @@ def what_if(dataset: Dataset, texts: Sequence[str], recipe: Recipe | None, ask: 
     items, rules, found = moved(noted, moves)
     done = curate(dataset, items, recipe, lambda index: noted.rules[index].name, diff=True, ask=ask)
     anew = [rule.name for rule in noted.rules if isinstance(rule, CompareRule) and rule.name not in done.stored]
-    return WhatIf(found, done, anew, done.stored, proposed(recipe, noted, moves, rules))
+    made_up = [rule for move in moves if isinstance(rule := noted.rules[move.rule], AskRule) and rule.who.rehearsal]
+    rehearsed = [rule.name for rule in made_up if any(_spares(rule, sample) for sample in dataset.samples())]
+    return WhatIf(found, done, anew, done.stored, proposed(recipe, noted, moves, rules), rehearsed)
 
 
 def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
@@ -155,10 +163,11 @@ def curve(dataset: Dataset, text: str, recipe: Recipe | None) -> Curve:
     if not isinstance(rule, RowRule):
         raise RecipeError(f"{WHAT_IF} {text}: {rule.name} compares rows, each value anew: give it one",
                           f"synth curate {dataset.name} {WHAT_IF} {asking(rule, move.bound, value=True)}")
-    values, uncompared, rows = _measured(dataset, rule.name, [r.name for r in noted.rules if r.compares])
-    tried = _tried(rule, move, values, dataset.name)
-    points = [_point(rule, move.bound, at, values) for at in tried]
-    return Curve(rule.name, move.bound, rows, [point for point in points if point is not None], uncompared)
+    found = _measured(dataset, rule, [r.name for r in noted.rules if r.compares])
+    tried = _tried(rule, move, found.values, dataset.name)
+    points = [_point(rule, move.bound, at, found.values) for at in tried]
+    return Curve(rule.name, move.bound, found.rows, [point for point in points if point is not None], found.uncompared,
+                 spared=found.spared, held=_held(found.values))
 
 
 def _linked_curve(dataset: Dataset, rule: LinkedRule[Any, Any], compares: Sequence[str]) -> Curve:
@@ -167,7 +176,7 @@ def _linked_curve(dataset: Dataset, rule: LinkedRule[Any, Any], compares: Sequen
     Raises:
         RecipeError: none are stored of the rows that were compared.
     """
-    values, uncompared, rows = _measured(dataset, rule.name, compares)
+    values, uncompared, rows, *_ = _measured(dataset, rule, compares)
     reviews, digest, others = dataset.reviews(), RowsDigest(), set[str]()
     for sample, verdict in joined(dataset, whole=False):
         if verdict is not None and _was_compared(verdict, rule.name):
@@ -190,7 +199,7 @@ def _linked_curve(dataset: Dataset, rule: LinkedRule[Any, Any], compares: Sequen
         tried = type(rule)(rule.name, rule.how, rule.bounds.model_copy(update={rule.threshold: at}))
         gone = {match.sample for match in tried.settle(pairs, places, held, {}).matches if match.outcome == "drop"}
         points.append(Point(at, None, rows - len(gone), kept - len(gone & others), at == now))
-    return Curve(rule.name, rule.threshold, rows, points, uncompared, pairs.floor)
+    return Curve(rule.name, rule.threshold, rows, points, uncompared, pairs.floor, held=_held(values))
 
 
 def _was_compared(verdict: Verdict, rule: str) -> bool:
@@ -201,21 +210,48 @@ Values = Counter[tuple[Any, bool, bool | None]]
 """(value, whether the rule has something to say, whether the rest keeps it; None: a person keeps it) -> rows."""
 
 
-def _measured(dataset: Dataset, rule: str, compares: Sequence[str]) -> tuple[Values, int, int]:
-    """What the rule measured; how many rows no comparing rule looked at since this one dropped them; all rows."""
-    values, uncompared, rows = Values(), 0, 0
+def _held(values: Values) -> int:
+    """Rows that a person keeps."""
+    return sum(count for (*_, others), count in values.items() if others is None)
+
+
+class _Found(NamedTuple):
+    """What a rule measured.
+
+    Attributes:
+        uncompared: rows that no comparing rule looked at since this one dropped them.
+        rows: all of them.
+        spared: real rows with a rehearsed score.
+    """
+
+    values: Values
+    uncompared: int
+    rows: int
+    spared: int
+
+
+def _measured(dataset: Dataset, rule: AnyRule, compares: Sequence[str]) -> _Found:
+    """See `_Found`; a rule has nothing to say of a row that it only flags."""
+    values, uncompared, rows, spared = Values(), 0, 0, 0
     aside = dataset.aside()
     for sample, verdict in joined(dataset, whole=False):
         if verdict is None or aside(sample) is not None:
             continue
         rows += 1
-        found = next((each for each in verdict.findings if each.rule == rule), None)
-        others = _others(verdict, rule)
+        found = next((each for each in verdict.findings if each.rule == rule.name), None)
+        others = _others(verdict, rule.name)
         speaks = found is not None and found.outcome in ("keep", "drop", "flag")
-        values[found.value if found and speaks else None, speaks, others] += 1
+        spares = speaks and _spares(rule, sample)
+        spared += spares
+        values[found.value if found and speaks else None, speaks and not spares, others] += 1
         if others and found is not None and found.outcome == "drop":
             uncompared += any(each.rule in compares and each.outcome == "unmeasured" for each in verdict.findings)
-    return values, uncompared, rows
+    return _Found(values, uncompared, rows, spared)
+
+
+def _spares(rule: AnyRule, sample: Sample) -> bool:
+    """Whether what a rule scores is made up, and the row is not: such a score drops nothing."""
+    return isinstance(rule, AskRule) and rule.who.rehearsal and not sample.rehearsal
 
 
 def _others(verdict: Verdict, rule: str) -> bool | None:
@@ -238,6 +274,9 @@ def _tried(rule: RowRule[Any, Any], move: Move, values: Values, name: str) -> li
             numbers[value] += count
             if speaks and not _stands(rule, value):
                 dropped[value] += count
+    if not any(speaks for _, speaks, _ in values):
+        raise RecipeError(f"{WHAT_IF} {move.text}: {rule.name} looked at no row: none is of its kind",
+                          f"synth curate {name}")
     if not numbers or not {int, float} & set(kinds):
         raise RecipeError(f"{WHAT_IF} {move.text}: what {rule.name} measures is no number that {move.bound} cuts: give "
                           "it a value", f"synth curate {name} {WHAT_IF} {asking(rule, move.bound, value=True)}")
@@ -270,7 +309,7 @@ def _point(rule: RowRule[Any, Any], bound: str, at: Any, values: Values) -> Poin
         stands = not speaks or _stands(tried, value)
         alone += count * stands
         kept += count * (others is None or (others and stands))
-        if speaks and isinstance(value, int | float) and isinstance(at, int | float):
+        if isinstance(value, int | float) and isinstance(at, int | float):
             numbers += count
             below += count * (value < at)
     share = below / numbers if numbers and not isinstance(at, bool) else None

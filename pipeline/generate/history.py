@@ -56,7 +56,7 @@ class History(NamedTuple):
 
     Attributes:
         steps: by step of the recipe, in order; those of a pair behind them, as second answer and judge.
-        kept: of `judged` rows, those that curation keeps.
+        kept: of `judged` rows, those that curation keeps, or of which it keeps a rewrite.
         by: VERDICTS, RULES or NO_RULES; empty where nothing tells.
         compares: whether rules that compare rows have no part in `kept`.
     """
@@ -86,10 +86,11 @@ def history(recipe: Recipe, dataset: Dataset, writers: Collection[str], model: s
     rules = _rules(recipe, dataset)
     current = _noted(dataset) == _named(rules)
     if looked and current and all(verdict is not None for _, verdict in looked):
-        return History(steps, len(looked), sum(_keeps(verdict) for _, verdict in looked), VERDICTS, False)
+        kept = kept_of(dataset, [row.id for row, _ in looked])
+        return History(steps, len(looked), sum(map(bool, kept.values())), VERDICTS, False)
     checked = [rule for rule in rules if isinstance(rule, RowRule) and not isinstance(rule, AskRule)]
-    kept = sum(all(rule.finding(row).outcome != "drop" for rule in checked) for row, _ in looked)
-    return History(steps, len(looked), kept, RULES if looked else "", len(checked) < len(rules))
+    passed = sum(all(rule.finding(row).outcome != "drop" for rule in checked) for row, _ in looked)
+    return History(steps, len(looked), passed, RULES if looked else "", len(checked) < len(rules))
 
 
 def of_mean(values: list[float], future: int, least: float, most: float) -> Range | None:
@@ -183,11 +184,16 @@ def judged_by(recipe: Recipe, dataset: Dataset) -> bool:
     return _noted(dataset) == _named(_rules(recipe, dataset))
 
 
-def _keeps(verdict: Verdict | None) -> bool:
-    """Whether a row was kept, or dropped only because its own rewrite stands in its place."""
-    if verdict is None or verdict.state == "kept":
-        return verdict is not None
-    return {found.rule for found in verdict.findings if found.outcome == "drop"} == {"rewritten"}
+def kept_of(dataset: Dataset, rows: Collection[str]) -> dict[str, int]:
+    """Row -> how many of it and of its rewrites are kept; rows that were judged, or of which a rewrite was."""
+    family, kept = {row: row for row in rows}, dict[str, int]()
+    for sample, verdict in joined(dataset):
+        row = family.get(sample.id) or family.get(sample.parent or "")
+        if row is not None:
+            family[sample.id] = row
+            if verdict is not None:
+                kept[row] = kept.get(row, 0) + (verdict.state == "kept")
+    return kept
 
 
 def asked_instead(dataset: Dataset) -> tuple[str, ...]:

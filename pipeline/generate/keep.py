@@ -13,11 +13,10 @@ from pipeline.grid.keep import ASSUMED, Outlook, Tried, outlook
 from pipeline.grid.skipping import skips
 from pipeline.marks import Marks
 from pipeline.recipe import Recipe
-from pipeline.rows import joined
 from pipeline.store import Dataset
 from pipeline.types import Draw
 
-from .history import judged_by
+from .history import judged_by, kept_of
 from .questions import Outcome, Question, Skipped
 from .rows import sample_id
 
@@ -66,7 +65,8 @@ def keep_outlook(
     """
     asked = list(asked_for(recipe, axes, dataset, calls))
     rows = {each.row for each in asked if each.row is not None}
-    kept = _kept(dataset, rows, judged_by(recipe, dataset))
+    kept = {row: 0 for row in rows if dataset.deleted(row)}
+    kept |= kept_of(dataset, rows) if judged_by(recipe, dataset) else {}
     tried = [Tried(each.draw, 0 if each.failed else kept.get(each.row or ""), not each.failed) for each in asked]
     ahead = outlook(recipe, axes, tried, whole=whole)
     if skips(recipe) and not ahead.measured and ahead.draws:
@@ -95,18 +95,3 @@ def _open(draws: list[Draw], calls: Calls) -> float:
         with suppress(RecipeError, DataError):
             count += not isinstance(calls(draw)[2], Skipped)
     return max(count, 0.5) / len(draws)
-
-
-def _kept(dataset: Dataset, rows: set[str], current: bool) -> dict[str, int]:
-    """Row -> how many of it and of its rewrites are kept; only rows that a hand or today's rules (`current`) judged."""
-    family = {row: row for row in rows}
-    kept = {row: 0 for row in rows if dataset.deleted(row)}
-    if not current:
-        return kept
-    for sample, verdict in joined(dataset):
-        row = family.get(sample.id) or family.get(sample.parent or "")
-        if row is not None:
-            family[sample.id] = row
-            if verdict is not None:
-                kept[row] = kept.get(row, 0) + (verdict.state == "kept")
-    return kept

@@ -43,6 +43,7 @@ class Guess(NamedTuple):
         classes: class -> rows, the most frequent first; empty without a label.
         others: columns that could as well be answered with, the likely ones first.
         without: rows that have no label; 0 without a label.
+        sparse: columns of the prompt in which some rows have nothing.
     """
 
     completion: str | None
@@ -51,6 +52,7 @@ class Guess(NamedTuple):
     classes: dict[str, int]
     others: tuple[str, ...] = ()
     without: int = 0
+    sparse: tuple[str, ...] = ()
 
     @property
     def by_names(self) -> bool:
@@ -172,9 +174,11 @@ def guess(columns: Sequence[Column], rows: int) -> Guess:
     if not asked and found in labels and longest is not None and longest is not found:
         asked = [longest.name]
     others = tuple(column.name for column in (*labels, *([answer] if answer else [])) if column is not found)
+    sparse = tuple(column.name for column in columns if column.name in asked and column.filled < rows)
     if found not in labels:
-        return Guess(found.name, tuple(asked), False, {}, others)
-    return Guess(found.name, tuple(asked), True, dict(found.values.most_common()), others, rows - found.filled)
+        return Guess(found.name, tuple(asked), False, {}, others, sparse=sparse)
+    classes = dict(found.values.most_common())
+    return Guess(found.name, tuple(asked), True, classes, others, rows - found.filled, sparse)
 
 
 def doubts(classes: Mapping[str, int]) -> list[str]:

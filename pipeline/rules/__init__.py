@@ -244,6 +244,7 @@ class CompareRule(Rule[Measure, Bounds]):
     """A rule that looks at all rows that still stand."""
 
     compares: ClassVar[bool] = True
+    remarks: tuple[str, ...] = ()  # what a person is to know of the last comparison; `compare` sets it
 
     @abstractmethod
     def compare(self, standing: Iterable[Sample], held: Container[str]) -> Iterator[Match]:
@@ -338,7 +339,8 @@ def open_rules(
         kind = _load(item.name, place, folder)
         plain = _plain(item.name)
         options = _read_files(kind, item.options, place, folder)
-        how, bounds = read_options(plain, options, place, kind.models, kind.prepare)
+        files = {key: str(item.options[key]) for key in kind.files if options.get(key) is not item.options.get(key)}
+        how, bounds = read_options(plain, options, place, kind.models, kind.prepare, files)
         try:
             rule = kind(name, how, bounds)
         except OptionFault as fault:

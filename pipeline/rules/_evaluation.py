@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +30,8 @@ ANSWER_WORDS = 8
 """Words from which on an answer is compared. Chosen by us: of the 175 answers in data/seed-tasks no two of so many
 words are equal, and six shorter ones are."""
 QUOTED = 120
+TEXTS = ".txt"
+"""How the name of a file ends of which each line is a text, for there is nothing else to tell them by."""
 _AROUND = " \t\r\n\"'`“”‘’«».!?:;,"
 
 
@@ -99,6 +101,7 @@ class EvaluationTexts:
         self._places: list[Place] = []
         self._whole: dict[tuple[bool, bytes], int] = {}  # whether it is an answer -> text
         self._known: dict[tuple[Part, bytes], int] = {}
+        self._again: dict[int, list[Place]] = {}  # text -> where it stands in further files
         clash = Counter(path.name for path in files)
         grams, owners = [np.zeros(0, np.uint64)], array("q")
         for path in files:
@@ -117,10 +120,9 @@ class EvaluationTexts:
         """The texts of a file that are new and have runs, each by its number."""
         counts: Counter[str] = Counter()
         faults = list[Problem]()
-        refuse_encoding(path, None)
-        for row in rows(path, lambda problem: faults.append(problem) if problem.severity == "error" else None):
-            for each in spoken(row.values):
-                found = self._added(each, Place(name, row.number, each.part))
+        for line, texts in _texts_in(path, lambda each: faults.append(each) if each.severity == "error" else None):
+            for each in texts:
+                found = self._added(each, Place(name, line, each.part))
                 counts["short" if found is None else each.part] += 1
                 if found:
                     yield found
@@ -138,7 +140,9 @@ class EvaluationTexts:
         number = len(self._places)
         if len(runs):
             found = np.unique(runs)
-            if self._known.setdefault((place.part, blake2b(found.data, digest_size=12).digest()), number) < number:
+            first = self._known.setdefault((place.part, blake2b(found.data, digest_size=12).digest()), number)
+            if first < number:
+                self._also(first, place)
                 return ()
             self._places.append(place)
             return number, found
@@ -148,47 +152,66 @@ class EvaluationTexts:
         key = _key(each.text)
         fits = {False: place.part != "answer", True: place.part != "prompt" and long}
         roles = [role for role in fits if fits[role]]
-        if not {self._whole.setdefault((role, key), number) for role in roles}.isdisjoint({number}):
+        there = {self._whole.setdefault((role, key), number) for role in roles}
+        if number in there:
             self._places.append(place)
+        for first in there - {number}:
+            self._also(first, place)
         return ()
 
+    def _also(self, number: int, place: Place) -> None:
+        """Notes that a text that is known stands in a further file, which is told by itself."""
+        if place.file not in [each.file for each in self._at(number)]:
+            self._again.setdefault(number, []).append(place)
+
+    def _at(self, number: int) -> list[Place]:
+        """Where a text stands, once for each file."""
+        return [self._places[number], *self._again.get(number, ())]
+
     def hits(self, sample: Sample) -> list[Hit]:
-        """Of each part the text that a row holds most of, the largest share first; of equal ones the first text."""
+        """Of each part of each file the text that a row holds most of, the largest share first; of equal ones the first
+        text."""
         said = texts_of(sample)
         runs = self._shingler.runs([each.text for each in said]) if said else []
-        best: dict[Part, Hit] = {hit.place.part: hit for hit in self._equal(said)}
-        for part, (share, number) in self._largest(runs).items():
-            if part not in best:
-                best[part] = self._hit(share, number, said, runs)
+        best = {(place.part, place.file): hit._replace(place=place)
+                for number, hit in self._equal(said) for place in self._at(number)}
+        told: dict[int, Hit] = {}
+        for place, (share, number) in self._largest(runs).items():
+            if (place.part, place.file) not in best:
+                told[number] = hit = told.get(number) or self._hit(share, number, said, runs)
+                best[place.part, place.file] = hit._replace(place=place)
         return sorted(best.values(), key=lambda hit: (-hit.share, hit.place.part != "prompt", hit.place))
 
-    def _largest(self, runs: list[Grams]) -> dict[Part, tuple[float, int]]:
-        """Part -> the largest share of a text of it, and which one it is."""
+    def _largest(self, runs: list[Grams]) -> dict[Place, tuple[float, int]]:
+        """Of each part of each file the text of which the runs hold the largest share: where it stands, that share, and
+        which one it is."""
         import numpy as np
 
         found = np.unique(np.concatenate([np.zeros(0, np.uint64), *runs]))
         left, right = (np.searchsorted(self._runs, found, side) for side in ("left", "right"))
         there = np.flatnonzero(right > left)
-        best: dict[Part, tuple[float, int]] = {}
+        best: dict[tuple[Part, str], tuple[float, int, Place]] = {}
         if len(there):
             at = np.concatenate([np.arange(left[each], right[each]) for each in there])
             held = np.bincount(self._owners[at], self._weights[at])
             for number in np.flatnonzero(held).tolist():
                 share = min(1.0, round(float(held[number] / self._totals[number]), 6))
-                part = self._places[number].part
-                if share > best.get(part, (0.0, 0))[0]:
-                    best[part] = share, number
-        return best
+                for place in self._at(number):
+                    key = place.part, place.file
+                    if key not in best or share > best[key][0]:
+                        best[key] = share, number, place
+        return {place: (share, number) for share, number, place in best.values()}
 
-    def _equal(self, said: list[Said]) -> Iterator[Hit]:
-        """Texts without runs that are all of the row's prompt, or an answer."""
+    def _equal(self, said: list[Said]) -> Iterator[tuple[int, Hit]]:
+        """Texts without runs that are all of the row's prompt, or an answer, with their numbers."""
         asked = "\n".join(each.text for each in said if not each.answers)
         for each in [*([Said(asked, False)] if asked else []), *(each for each in said if each.answers)]:
             number = self._whole.get((each.answers, _key(each.text))) if self._whole else None
             if number is not None:
                 body = each.text.strip()
                 start = each.text.index(body)
-                yield Hit(self._places[number], 1.0, _quoted(body), (start, start + len(body)) if each.last else None)
+                span = (start, start + len(body)) if each.last else None
+                yield number, Hit(self._places[number], 1.0, _quoted(body), span)
 
     def _hit(self, share: float, number: int, said: list[Said], runs: list[Grams]) -> Hit:
         """What is to be said of a text that the row holds a share of: the longest piece of it."""
@@ -207,6 +230,25 @@ class EvaluationTexts:
         spans = word_spans(text)[start : start + length + self._size - 1]
         span = (spans[0][0], spans[-1][1]) if spans else (0, len(text))
         return Hit(self._places[number], share, _quoted(text[slice(*span)]), span if said[at].last else None)
+
+
+def _texts_in(path: Path, report: Callable[[Problem], None]) -> Iterator[tuple[int, list[Spoken]]]:
+    """The texts of each row of a file, by its line; of a .txt file each line is a text.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if path.suffix.casefold() != TEXTS:
+        refuse_encoding(path, None)
+        for row in rows(path, report):
+            yield row.number, spoken(row.values)
+        return
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                yield number, spoken({"line": line.strip()})
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}", f"file {path}   says what it is") from None
 
 
 def _key(text: str) -> bytes:

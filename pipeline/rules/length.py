@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..tokens import Count
 
 UNITS = ("bytes", "chars", "words", "tokens")
-_SIZE = re.compile(r"\s*(\d[\d,_ ]*(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_SIZE = re.compile(r"\s*((?:\d{1,3}(?:,\d{3})+|\d[\d_ ]*)(?:\.\d+)?)\s*([A-Za-z]*)\s*")  # 1,024 and 2 500; not 2,5,20
 _BINARY = {"kib": 1024, "mib": 1024**2}
 _VAGUE = {"k": 1, "kb": 1, "m": 2, "mb": 2}
 """Letters that mean a power of 1,000 to some and of 1,024 to others."""

@@ -2,15 +2,15 @@
 
 The value is the share of words that the answer's opening repeats in one run: of the prompt, or of its first or last
 line, whichever is more. An echo ends where a sentence ends: `The capital of Peru is ...` restates a question
-and answers it. Copying is what some tasks want (to rewrite, translate, correct, continue): there, in code,
-JSON and tables, and for prompts of a few words, only an answer that is the prompt and nothing else counts.
+and answers it. Copying is what some tasks want (to rewrite, translate, correct, continue): there only an echo of these
+words counts too. In code, JSON and tables, and for prompts of a few words, an answer must be the prompt and no more.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -50,6 +50,8 @@ class Bounds(Options):
 class PromptEcho(AnswerRule[Measure, Bounds]):
     """The share of the prompt's words with which the answer opens, from 0 to 1."""
 
+    version: ClassVar[int] = 2
+
     def look(self, exchange: Exchange) -> Measured | None:
         """The share, with the span of the echo; None without a prompt."""
         prompt, text = exchange.prompt, exchange.answer
@@ -62,9 +64,12 @@ class PromptEcho(AnswerRule[Measure, Bounds]):
             return Measured(0.0)
         if normal_text(prompt) == normal_text(text):
             return Measured(1.0, (0, len(text))) if len(words(prompt)) >= WHOLE_WORDS else Measured(0.0)
-        if kind_of(text) in ("code", "json", "table") or phrases(PHRASES)["copies"].search(exchange.asked):
+        if kind_of(text) in ("code", "json", "table"):
             return Measured(0.0)
-        return self._share(prompt, text)
+        found, copies = self._share(prompt, text), phrases(PHRASES)["copies"].search(exchange.asked)
+        if copies and not (found.span and copies[0].strip() in text[slice(*found.span)]):
+            return Measured(0.0)
+        return found
 
     def decide(self, measured: Measured) -> Decision:
         """Compares the share with the bound."""

@@ -124,7 +124,7 @@ def _shape(names: list[str], head: list[dict[str, Any]], file: str) -> tuple[Sha
         raise DataError(f"{file}: no column of it holds text that could be an answer; "
                         f"its columns are: {', '.join(names)}",
                         "synth import NAME FILE --prompt COLUMN --completion COLUMN")
-    prompt = template_of(found.prompt) if found.prompt else None
+    prompt = template_of(found) if found.prompt else None
     return Templated(Columns(prompt, found.completion), names, file), found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from ..types import Finding, Verdict
 from .files import jsonl_bytes
 
+_NOTHING = (b"not_applicable", b"unmeasured")
 _OPTIONAL = ("reason", "span", "key", "calls", "cluster")
 
 
@@ -35,6 +37,21 @@ def verdict_line(sample: str, digest: str, state: str, findings: Iterable[bytes]
     except TypeError:  # a lone surrogate
         head = jsonl_bytes({"sample": sample, "state": state, "digest": digest})[:-1]
     return b'%b,"findings":[%b]}\n' % (head[:-1], b",".join(filter(None, findings)))
+
+
+def silent(path: Path, rules: Iterable[str]) -> set[str]:
+    """Those of some rules that had nothing to say about any row of a file of verdicts: none is of their kind, or none
+    was asked about. Reads it until each of the others has spoken."""
+    heads = {rule: b'{"rule":%b,"outcome":"' % orjson.dumps(rule) for rule in rules}
+    with path.open("rb") as lines:
+        for line in lines:
+            if not heads:
+                break
+            for rule, head in list(heads.items()):
+                at = line.find(head)
+                if at < 0 or not line.startswith(_NOTHING, at + len(head)):
+                    del heads[rule]
+    return set(heads)
 
 
 def line_of(verdict: Verdict) -> bytes:

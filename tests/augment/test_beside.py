@@ -100,7 +100,8 @@ def kept(dataset: Dataset, recipe: Recipe) -> list[tuple[str, str]]:
 
 def test_children_stand_beside_their_parents_and_are_made_once(recipe: Recipe, dataset: Dataset) -> None:
     plan = plan_augment(recipe, dataset, Writer(Reworder()))
-    assert (plan.rows, plan.new_calls, plan.reused) == ({"paraphrase": 4, "evolve": 2}, 8, 0)
+    assert (plan.total, plan.rows, plan.children) == (2, {"paraphrase": 2, "evolve": 2}, 6)
+    assert (plan.new_calls, plan.reused) == (8, 0)
     provider = Reworder()
     done = run(recipe, dataset, provider)
     assert (done.touched, done.added, done.refused) == (6, 6, {})
@@ -174,7 +175,11 @@ def test_only_some_rows_and_what_was_made_of_them(recipe: Recipe, dataset: Datas
 def test_prompts_and_answers_in_other_words_do_not_get_in_each_others_way(recipe: Recipe, dataset: Dataset) -> None:
     both = parse_recipe(RECIPE.replace("evolve: {ways: [deepen]}", "paraphrase: {of: answer}"), Path("leaves.yaml"))
     plan = plan_augment(both, dataset, Writer(Reworder()))
-    assert plan.rows == {"paraphrase": 6}
+    assert (plan.rows, plan.children) == ({"paraphrase": 2}, 6)
+    listed = plan_augment(both, dataset, Writer(Reworder()), None).touched
+    rows = {sample.id: sample for sample in dataset.samples()}
+    assert [(row.text, row.times) for row in listed] == [("prompt", 2), ("answer", 1)] * 2
+    assert [row.begins for row in listed] == [text for row in rows.values() for text in (row.prompt, row.answer)]
     done = run(both, dataset, Reworder({"answer": "The green of a maple goes first, once nights are cold, and so what "
                                         "was under it all along is at last seen by us."}))
     assert done.added >= 5

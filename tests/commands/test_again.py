@@ -72,7 +72,7 @@ def test_what_an_error_proposes_has_them_too(tales: Path, server: Server, capsys
     (tales / "tales.yaml").write_text(RECIPE.replace("A tale of", "[[fault:content_filter]] A tale of"))
     assert main(["generate", "tales", *flags(server)]) == 3
     said = " ".join(capsys.readouterr().err.split())
-    assert f"synth generate tales --retry --model openai:story-small --base-url {server.base_url} or see" in said
+    assert f"synth generate tales --retry --model openai:story-small --base-url {server.base_url} # or see" in said
     (tales / "tales.yaml").write_text(RECIPE)
     assert main(["generate", "tales", *flags(server)]) == 0
     path = tales / "datasets/tales/samples.jsonl"
@@ -116,8 +116,8 @@ def test_rows_of_a_real_model_are_not_rehearsed_beside_in_silence(
     error, *ways = capsys.readouterr().err.splitlines()
     assert error == "error  tales: openai:story-small wrote rows of it, and no model is named now"
     assert [way.split() for way in ways] == [
-        ["synth", verb, "tales", "--model", "openai:story-small", "goes", "on"],
-        ["synth", verb, "tales", "--model", "rehearsal", "rehearses", "beside", "them"],
+        ["synth", verb, "tales", "--model", "openai:story-small", "#", "goes", "on"],
+        ["synth", verb, "tales", "--model", "rehearsal", "#", "rehearses", "beside", "them"],
     ]
     assert (tales / "datasets/tales/samples.jsonl").read_bytes() == before
 
@@ -266,7 +266,7 @@ def test_a_verbs_own_options_are_proposed_again(
     capsys.readouterr()
     assert main([*words, "--max-usd", "0.5"]) == 2
     first, second = capsys.readouterr().err.splitlines()[-2:]
-    assert first.strip() == f"synth {again} --model openai:story-small --max-usd 0.5   goes on"
+    assert first.strip() == f"synth {again} --model openai:story-small --max-usd 0.5   # goes on"
     assert second.index("rehearses beside them") == first.index("goes on"), "comments stand below each other"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_a_dry_run_as_json(many: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["augment", "tales", "--set", LENGTHEN, "--dry-run", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["rows"], found["new_calls"], found["rehearsed"]) == ({"expand": 7}, 7, 7)
-    assert [set(row) for row in found["touched"]] == [{"id", "rewrite", "bytes", "begins"}] * 7
+    assert [set(row) for row in found["touched"]] == [{"id", "rewrite", "text", "bytes", "begins", "times"}] * 7
     assert found["touched"][0]["begins"] == f"{SHORT} So it was in 1920."
 
 
@@ -144,7 +145,12 @@ def test_rehearsed_rewrites_of_real_rows_are_announced_and_do_not_stand_in_the_w
     assert after == f"note   rehearsed rewrites of real rows stand aside, 7 of these: {real}"
     assert said.index(before) < said.index("bill ") < said.index("gained ") < said.index(after)
     assert main(["augment", "tales", "--set", LENGTHEN]) == 0
-    assert "no row to rewrite" in capsys.readouterr().err, "the same rehearsal would make the same rows"
+    said = capsys.readouterr().err
+    assert "no row to rewrite" in said, "the same rehearsal would make the same rows"
+    real_ones = f"next   synth augment tales --model openai:gpt-4.1-mini --set '{LENGTHEN}'   # makes real ones"
+    assert said.splitlines()[-1].startswith(real_ones), "they stand aside: curating takes none"
+    assert main(["augment", "tales", "--set", LENGTHEN, "--diff"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith(real_ones)
     assert main(["augment", "tales", "--set", LENGTHEN, "--model", "openai:gpt-4.1-mini", "--dry-run"]) == 0
     said = capsys.readouterr().err
     assert "rows   7 rows to rewrite" in said
@@ -168,6 +174,64 @@ def test_what_asks_nobody_counts_beside_real_rows(
     (kept,) = json.loads(capsys.readouterr().out)
     assert kept["parent"]
     assert gone not in kept["answer"]
+
+
+def test_a_real_model_is_not_paid_to_rewrite_what_a_rehearsal_wrote(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "plots", "--set", "sample.rows=8", "--no-tune", "--yes"]) == 0
+    typed = ["augment", "plots", "--with", "expand: {below: 9000}", "--dry-run"]
+    capsys.readouterr()
+    assert main(typed) == 0
+    rehearsed = re.search(r"rows   (\d+) rows to rewrite", capsys.readouterr().err)
+    assert rehearsed is not None, "a rehearsal goes on with them"
+    assert main([*typed, "--model", "openai:gpt-4.1-mini"]) == 0
+    said = capsys.readouterr().err
+    assert "rows   no row to rewrite\n" in said
+    assert f"note   {rehearsed[1]} rehearsed rows left alone" in said
+    assert "bill   0 new calls" in said
+    assert main(["augment", "plots", "--with", "expand: {below: 9000}", "--diff"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith(
+        "next   synth augment plots --with 'expand: {below: 9000}' --dry-run ")
+
+
+# -- rows that are left alone, and lists of prompts -----------------------------------------------
+
+
+def test_why_a_row_is_left_alone_is_said(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short, long = [json.loads(line)["id"] for line in (tales / "samples.jsonl").read_bytes().splitlines()][1:]
+    assert main(["review", "tales", "--drop", short]) == 0
+    assert main(["curate", "tales", "--rule", "refusal"]) == 0
+    capsys.readouterr()
+    told = {}
+    for name in (short, long):
+        assert main(["augment", "tales", name, "--with", "expand: {below: 400}", "--dry-run"]) == 0
+        told[name] = capsys.readouterr().err.splitlines()[0]
+    assert told == {short: "rows   no row to rewrite: dropped by review",
+                    long: "rows   no row to rewrite: expand does not apply"}
+    assert main(["augment", "tales", "--with", "expand: {below: 400}"]) == 0
+    said = capsys.readouterr().err
+    assert "       2 rows left alone: dropped by review 1, expand does not apply 1\n" in said
+    assert main(["augment", "tales", "--with", "expand: {below: 400}", "--dry-run"]) == 0
+    whys = "dropped by review 1, expand does not apply 1, rewritten by expand before 1, standing aside (rehearsed"
+    assert f"       4 rows left alone: {whys}" in capsys.readouterr().err
+
+
+def test_a_list_of_prompts_shows_them_and_each_row_once(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "rows.jsonl").write_text("".join(
+        json.dumps({"prompt": f"Why is the sea salty near {place}?", "completion": SHORT}) + "\n"
+        for place in ("Oslo", "Lima")))
+    assert main(["import", "seas", "rows.jsonl"]) == 0
+    capsys.readouterr()
+    assert main(["augment", "seas", "--with", "paraphrase: {times: 2}", "--dry-run"]) == 0
+    out, said = capsys.readouterr()
+    head, *lines = out.splitlines()
+    assert head.split() == ["row", "rewrite", "size", "prompt"]
+    assert [line.split(None, 5)[1:] for line in lines] == [
+        ["paraphrase", "x2", "31", "B", f"Why is the sea salty near {place}?"] for place in ("Oslo", "Lima")]
+    assert said.splitlines()[0] == "rows   2 rows to rewrite (paraphrase 2), 4 calls"
 
 
 # -- what was refused ----------------------------------------------------------------------------

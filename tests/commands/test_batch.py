@@ -86,7 +86,7 @@ def test_the_day_after(begin: Begin, capsys: pytest.CaptureFixture[str], monkeyp
         patch.setattr(engine.time, "sleep", leave)
         assert main(["generate", "tales", "--batch"]) == 130
     told = said(capsys)
-    assert "12 rows wait for a batch that is on its way synth generate tales --batch fetches it" in told
+    assert "12 rows wait for a batch that is on its way synth generate tales --batch # fetches it" in told
     assert "synth generate tales --batch" in told.split("next")[-1]
     assert main(["status", "tales"]) == 0
     told = said(capsys)

@@ -53,7 +53,10 @@ def test_rows_of_a_cluster_say_how_alike_they_are_the_kept_one_first(
     assert shares[1:] == sorted(shares[1:], reverse=True)
     assert len(set(shares[1:])) > 1
     assert main(["inspect", "alike", "--cluster", first["cluster"]]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    told, said = capsys.readouterr()
+    assert said.startswith(
+        f"near_duplicate: how alike to {first['kept'][:8]}, by the weakest link on the way there\n")
+    lines = told.splitlines()
     assert lines[0].split()[:4] == ["row", "state", "bytes", "near_duplicate"]
     assert [line.split()[0] for line in lines[1:]] == [row["id"][:8] for row in rows]
     assert f" {shares[1]:.4g} " in lines[2]

@@ -101,3 +101,14 @@ def test_percent(part: int, whole: int, shown: str) -> None:
 def test_sizes() -> None:
     counts = (0, 812, 1400, 123_456, 3_200_000_000)
     assert [console.size(n) for n in counts] == ["0 B", "812 B", "1.4 kB", "123 kB", "3.2 GB"]
+
+
+@pytest.mark.parametrize(("line", "pasted"), [
+    ("synth status   what there is", "synth status   # what there is"),
+    ("synth generate a --adopt     keeps it   all", "synth generate a --adopt     # keeps it   all"),
+    ("synth curate a --set 'x=a   b'   decides", "synth curate a --set 'x=a   b'   # decides"),
+    ("synth run a   # offline   still", "synth run a   # offline   still"),
+    ("synth run a", "synth run a"), ("a fact   beside another", "a fact   beside another"),
+])
+def test_what_a_command_does_is_a_comment_behind_it(line: str, pasted: str) -> None:
+    assert console.commented(line) == pasted

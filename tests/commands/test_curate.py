@@ -77,7 +77,7 @@ def test_where_no_rule_is_named_the_preset_decides_and_is_named(
     assert main(["curate", "ferry"]) == 0
     captured = capsys.readouterr()
     assert "no rule is named: by the preset sft, which `synth plugins sft` shows" in captured.err.splitlines()
-    assert "quiet  21 rules found nothing to drop or flag: length, " in captured.err
+    assert "quiet  17 rules found nothing to drop or flag: length, " in captured.err
     assert main(["curate", "ferry", "--rule", "sft"]) == 0
     assert "no rule is named" not in capsys.readouterr().err
 
@@ -189,6 +189,40 @@ def test_a_wide_terminal_is_used(
     assert "one of the dropped rows: why, and how the trained answer begins" in said
     shown = next(line for line in said.splitlines() if line.startswith("          word"))
     assert 130 < len(shown) <= 140
+
+
+def test_why_rows_are_flagged_is_shown_below_those_that_are_dropped(
+    ferry: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = ["--rule", "regex: {pattern: 'e', must: not_match, act: flag}"]
+    assert main(["curate", "ferry", *flags]) == 0
+    said = capsys.readouterr().err
+    assert "dropped rows" not in said
+    below = said.partition("2 of the flagged rows: why, and how the trained answer begins\n")[2].splitlines()
+    assert [line.partition("  ")[2].strip() for line in below[:4]] == [
+        "regex: matches 'e' 3 times: 'e'", TEXTS[1], "regex: matches 'e' 5 times: 'e'", TEXTS[2]]
+    assert main(["curate", "ferry", *flags, "--rule", "refusal"]) == 0
+    said = capsys.readouterr().err
+    assert said.index("one of the dropped rows: why") < said.index("one of the flagged rows: why")
+
+
+def test_rules_that_looked_at_no_row_are_told_apart(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = ["axis_shown: [plaice]", "outlier: {by: nosuch}", "secrets", "code_parses"]
+    assert main(["curate", "ferry", *(word for rule in rules for word in ("--rule", rule))]) == 0
+    said = capsys.readouterr().err.splitlines()
+    at = next(place for place, line in enumerate(said) if line.startswith("quiet"))
+    assert said[at:at + 4] == [
+        "quiet  1 rule found nothing to drop or flag: secrets",
+        "       2 rules looked at no row, as none is of their kind: axis-shown, code-parses",
+        "note   axis-shown: no row has the axis 'plaice'",
+        "note   outlier looked at no row: none has the axis or column 'nosuch'; known: text"]
+
+
+def test_what_if_says_that_a_rule_looked_at_no_row(ferry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "ferry", "--rule", "axis_shown"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "ferry", "--what-if", "axis_shown.min"]) == 2
+    assert "--what-if axis_shown.min: axis-shown looked at no row: none is of its kind" in capsys.readouterr().err
 
 
 def test_a_damaged_verdict_stops_who_reads_it_and_curating_mends_it(
@@ -379,7 +413,7 @@ def test_the_rows_behind_the_table_can_be_listed(ferry: Path, capsys: pytest.Cap
     assert main(["curate", "ferry", *rules]) == 3
     said = capsys.readouterr().err
     assert "synth inspect ferry --where \"dropped_by == ['length']\"  " in said
-    assert "   those that only length drops\n" in said
+    assert "   # those that only length drops\n" in said
     for where, count in (("dropped_by == ['length']", 2), ("'length' in dropped_by and 'refusal' in dropped_by", 1)):
         assert main(["inspect", "ferry", "--where", where, "--json"]) == 0
         assert len(json.loads(capsys.readouterr().out)) == count
@@ -437,7 +471,7 @@ def test_a_cluster_is_told_and_its_rows_are_listed(copies: Path, capsys: pytest.
     assert main(["curate", "copies", "--rule", "near_duplicate"]) == 0
     said = capsys.readouterr().err
     assert "alike  near-duplicate: 1 cluster of 2 rows, weakest link 0.80" in said
-    assert f"synth inspect copies --cluster {cluster['id']}   its rows" in said
+    assert f"synth inspect copies --cluster {cluster['id']}   # its rows" in said
     assert main(["inspect", "copies", "--cluster", cluster["id"][:5], "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert sorted(row["state"] for row in rows) == ["dropped", "kept"]
@@ -452,7 +486,8 @@ def test_no_row_may_be_like_one_of_another_file(copies: Path, capsys: pytest.Cap
     said = capsys.readouterr()
     assert said.out.splitlines()[0] == "1 kept, 2 dropped, 0 flagged, of 3 rows"
     assert "holds all of the answer at eval.jsonl:1" in said.err
-    assert "in the recipe make --against permanent" in said.err
+    write = next(line for line in said.err.splitlines() if line.startswith("write  "))
+    assert write.count("eval.jsonl]") == 2, "what makes it permanent"
     assert main(["curate", "copies", "--what-if", "near-duplicate.threshold=0.9"]) == 0
     said = capsys.readouterr()
     assert "decided by stored pairs" in said.err
@@ -524,6 +559,39 @@ def test_prompts_of_an_evaluation_count_whatever_is_answered(asked: Path, capsys
     assert main(["curate", "asked", "--against", "eval.jsonl", "--rule", "refusal", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["contaminated"]
     assert (found["file"], found["by_prompt"], found["by_answer"]) == ("eval.jsonl", 2, 1)
+
+
+def test_files_that_share_texts_are_counted_each_by_itself(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever is named first; long prompts and short ones, and a text of which the other file has more."""
+    lines = Path("eval.jsonl").read_text().splitlines(keepends=True)
+    prompts = [json.loads(line)["prompt"] for line in Path("asked.jsonl").read_text().splitlines()]
+    Path("copy.jsonl").write_text(lines[1] + lines[0] + json.dumps({"prompt": prompts[4] + " again"}) + "\n")
+    Path("more.jsonl").write_text(json.dumps({"prompt": prompts[4]}) + "\n")
+    told = {}
+    for files in (["eval.jsonl", "copy.jsonl", "more.jsonl"], ["more.jsonl", "copy.jsonl", "eval.jsonl"]):
+        words = [word for file in files for word in ("--against", file)]
+        assert main(["curate", "asked", *words, "--rule", "refusal", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["contaminated"]
+        told[files[0]] = {each["file"]: (each["by_prompt"], each["by_answer"]) for each in found}
+    each = {"eval.jsonl": (2, 1), "copy.jsonl": (3, 0), "more.jsonl": (1, 0)}
+    assert told["eval.jsonl"] == told["more.jsonl"] == each
+
+
+def test_each_line_of_a_text_file_is_a_text(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first too, and whole, commas and all."""
+    prompts = [json.loads(line)["prompt"] for line in Path("asked.jsonl").read_text().splitlines()]
+    Path("plain.txt").write_text(f"{prompts[0]}\n\n  {prompts[2]}\nSay it, then.\n")
+    assert main(["curate", "asked", "--against", "plain.txt", "--rule", "refusal"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "3 kept, 2 dropped, 0 flagged, of 5 rows"
+    assert "plain.txt: 2 rows hold one of its 3 other texts" in said.err
+    assert "at plain.txt:3" in said.err
+    Path("plain.txt").write_text("\n")
+    assert main(["curate", "asked", "--against", "plain.txt"]) == 4
+    said = capsys.readouterr()
+    assert "holds nothing that can be compared: no text" in said.err
+    assert "permanent" not in said.err
+    assert "write  " not in said.err, "not what would make an error permanent"
 
 
 def test_a_file_of_prompts_alone_is_compared_and_one_of_labels_is_no_clean_bill(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import main
+from pipeline.store import Dataset
 
 
 def said(row: int, words: int) -> str:
@@ -29,9 +29,9 @@ def letters(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The commands that an output proposes, as a shell would divide them, comments left out."""
+    """The commands that an output proposes, as a shell would divide them, without what it takes for comments."""
     lines = [line[7:] if line.startswith(("next  ", "list  ", " " * 7)) else line for line in text.splitlines()]
-    found = [shlex.split(re.split(r" {3,}", line)[0]) for line in lines if line.startswith("synth ")]
+    found = [shlex.split(line, comments=True) for line in lines if line.startswith("synth ")]
     assert not any("..." in word for words in found for word in words)
     return [words[1:] for words in found]
 
@@ -129,6 +129,40 @@ def test_a_rule_that_falls_on_one_value_of_a_column_is_told(letters: Path, capsy
     assert len(json.loads(capsys.readouterr().out)) == 30
     assert main(["inspect", "letters", "--axis", "knid=y"]) == 2
     assert "None" not in capsys.readouterr().err
+
+
+def test_rows_that_a_person_keeps_are_told_beside_the_curve(letters: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are why `all rules` keeps more than `this rule alone`."""
+    assert main(["curate", "letters"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "letters", "--what-if", "length.min"]) == 0
+    assert "by hand" not in capsys.readouterr().err
+    with Dataset.open(letters) as dataset:
+        for sample in list(dataset.samples())[:3]:
+            dataset.review(sample.id, "keep", sample.digest, by="eva")
+    assert main(["curate", "letters"]) == 0
+    for bound in ("length.min", "near-duplicate.threshold"):
+        capsys.readouterr()
+        assert main(["curate", "letters", "--what-if", bound]) == 0
+        assert "3 rows are kept by hand, whatever the bound" in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ("2,5,20", ["synth curate letters --what-if length.min=2 --what-if length.min=5 --what-if length.min=20"]),
+    ("0.5, 0.9", ["synth curate letters --what-if length.min=0.5 --what-if length.min=0.9"]),
+    ("2,500", ["synth curate letters --what-if length.min=2 --what-if length.min=500",
+               "synth curate letters --what-if length.min=2500"]),
+])
+def test_numbers_with_commas_are_no_number(
+    letters: Path, capsys: pytest.CaptureFixture[str], values: str, said: list[str],
+) -> None:
+    """2,5,20 is not 2520, here or in a recipe."""
+    assert main(["curate", "letters"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "letters", "--what-if", f"length.min={values}"]) == 2
+    assert [line.strip() for line in capsys.readouterr().err.splitlines()[1:]] == said
+    code = main(["curate", "letters", "--set", f"curate.length.min={values}"])
+    assert code == (3 if values == "2,500" else 2), "1,024 and 2,500 are what we print; 60 rows of up to 64 words"
 
 
 @pytest.mark.parametrize(("words", "count"), [

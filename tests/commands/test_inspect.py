@@ -49,6 +49,18 @@ def test_a_table_of_the_first_rows(tales: Path, capsys: pytest.CaptureFixture[st
     ]
 
 
+def test_rows_that_were_rewritten_from_a_row(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, *others = (made.sample(i) for i in range(4))
+    rows = [first, replace(others[0], parent=first.id), replace(others[1], parent=others[0].id), others[2]]
+    made.dataset(workdir / "datasets" / "tales", rows)
+    for name in (first.id, first.id[:8]):
+        assert ids(look(capsys, "--where", f"parent == '{name}'")) == [rows[1].id[:8]]
+        assert ids(look(capsys, "--where", f"id == '{name}'")) == [first.id[:8]]
+        assert len(ids(look(capsys, "--where", f"parent != '{name}'"))) == 3
+    assert look(capsys, "--where", f"parent == '{first.id[:7]}'") == ""
+    assert ids(look(capsys, "--sort", "parent", "--limit", "1")) == [rows[1].id[:8]]
+
+
 def test_a_column_of_a_source_alone_and_in_its_family(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kinds = ({"kind": "tale"}, {}, {"kind": "ode"})
     rows = [replace(made.sample(i), fields=fields) for i, fields in enumerate(kinds)]
@@ -233,6 +245,31 @@ def test_the_row_behind_a_training_line(tales: Path, capsys: pytest.CaptureFixtu
     for line, told in ((1, "no row of tales reads like it"), (2, "of no format")):
         assert main(["inspect", "tales", f"{foreign}:{line}"]) == 4
         assert told in capsys.readouterr().err
+
+
+def test_what_a_rule_has_against_rows_stands_beside_them(
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts = ["The ferry leaves at six.", "no goat", "A goat, a goat and a wolf, and nobody who would row them over."]
+    (workdir / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert main(["import", "tales", "rows.jsonl", "--completion", "text"]) == 0
+    rules = ["regex: {pattern: 'goat', must: not_match, act: flag}", "length: {min: 10, unit: bytes}"]
+    assert main(["curate", "tales", "--rule", rules[0], "--rule", rules[1]]) == 0
+    capsys.readouterr()
+    header, _, row = look(capsys, "--rule", "regex").splitlines()
+    assert header.split() == ["row", "state", "length", "regex", "why", "answer"]
+    assert "  2  matches 'goat' 2 times: 'goat'  " in row
+    _, *both = look(capsys, "--rule", "regex", "--rule", "length").splitlines()
+    assert ["regex: matches 'goat' 1 time: 'goat'; length: 7 bytes < 10  " in line for line in both] == [True, False]
+    told = json.loads(look(capsys, "--json"))
+    assert [row["why"] for row in told] == [
+        {}, {"regex": "matches 'goat' 1 time: 'goat'", "length": "7 bytes < 10"},
+        {"regex": "matches 'goat' 2 times: 'goat'"}]
+    monkeypatch.setattr("pipeline.commands._console.screen", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = look(capsys, "--rule", "regex", "--rule", "length").splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert "regex: matches 'g" in narrow[1]
 
 
 def test_why_is_the_verdict_only(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:

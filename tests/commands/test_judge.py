@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.commands import main
+from pipeline.store import Dataset
 from tests.servers import Server, running
 
 PRICE = '[prices."story-small"]\ninput = 1\noutput = 10\n'
@@ -189,6 +190,103 @@ def test_without_a_model_it_is_a_rehearsal_that_drops_no_real_row(
     assert "no real row is dropped by it" in err
     assert out.startswith("12 kept, 1 dropped")
     assert any("rehearsed" in each.get("reason", "") for line in verdicts(path) for each in line["findings"])
+
+
+def test_a_diff_after_the_recipe_changed_begins_with_the_recipe(
+    jokes: Path, host: Server, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A judge was added, and no row changes its state before it is asked: not what an earlier experiment changed."""
+    made(jokes)
+    rules = RECIPE.partition("  - judge")[0]
+    for bound in ("12", "20"):
+        (jokes / "jokes.yaml").write_text(rules.replace("12", bound))
+        assert main(["curate", "jokes"]) == 0
+    (jokes / "jokes.yaml").write_text(RECIPE.replace("min: 12", "min: 20"))
+    capsys.readouterr()
+    assert main(["curate", "jokes", *options(host), "--diff"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:2] == ["by the recipe as it is now (judge added):", "no row would change its state"]
+    assert "by the last curation" in out.splitlines()[3]
+    assert "12 rows would stand without a score" in err
+    assert "takes at most 12 calls by openai:story-small" in err
+    assert err.splitlines()[-1].startswith("next   synth curate jokes --model")
+    assert main(["curate", "jokes", *options(host), "--diff", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["recipe_changed"], told["asked"]["ahead"]["calls"]) == (["judge added"], 12)
+    assert host.received() == []
+
+
+def test_a_plan_asks_again_for_no_answer_that_curate_does_not(
+    jokes: Path, host: Server, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One answer of twelve could not be read, which only --retry asks for again; the short row is not known."""
+    made(jokes)
+    assert main(["curate", "jokes", *options(host)]) == 0
+    capsys.readouterr()
+    assert main(["plan", "jokes", *options(host), "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)["judge"]["calls"]
+    assert planned == 1, "at most: the short one, should it stand"
+    assert main(["curate", "jokes", *options(host)]) == 0
+    assert len(host.received()) == 12
+
+
+@pytest.mark.parametrize(("rubric", "told", "hint"), [
+    ("criteria:\n  - {nam: wit, ask: Is it}\n", "wit.yaml: unknown key 'nam' in criteria.0", "did you mean 'name'?"),
+    ("criterea:\n  - {name: wit, ask: Is it}\n", "wit.yaml: unknown key 'criterea'", "did you mean 'criteria'?"),
+    ("criteria:\n  - {name: wit}\n", "wit.yaml: 'criteria.0.ask' is missing", ""),
+])
+def test_a_fault_of_a_rubrics_file_names_the_file_and_the_key(
+    jokes: Path, capsys: pytest.CaptureFixture[str], rubric: str, told: str, hint: str,
+) -> None:
+    made(jokes)
+    (jokes / "wit.yaml").write_text(rubric)
+    capsys.readouterr()
+    assert main(["curate", "jokes"]) == 2
+    err = capsys.readouterr().err
+    assert f": judge: {told}\n" in err + "\n"
+    assert hint in err
+
+
+@pytest.mark.parametrize("asked", ["judge.min=4", "judge.min"])
+def test_scores_by_another_rubric_are_told_as_such_with_the_bill(
+    jokes: Path, host: Server, capsys: pytest.CaptureFixture[str], asked: str,
+) -> None:
+    made(jokes)
+    assert main(["curate", "jokes", *options(host)]) == 0
+    capsys.readouterr()
+    assert main(["curate", "jokes", "--what-if", asked]) == 0
+    assert "otherwise" not in capsys.readouterr().err
+    (jokes / "wit.yaml").write_text(RUBRIC.replace("surprise", "astonish"))
+    assert main(["curate", "jokes", "--what-if", asked]) == 0
+    err = capsys.readouterr().err
+    assert "by the scores of the last curation; the recipe asks otherwise now (judge.rubric), " in err
+    assert "takes at most 12 calls by openai:story-small" in err
+    assert len(host.received()) == 12, "nothing is sent"
+    assert main(["export", "jokes"]) == 0
+    assert "decided by other rules than jokes.yaml has now (judge.rubric changed)" in capsys.readouterr().err
+
+
+def test_what_a_rehearsed_judge_would_drop_it_only_flags(jokes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the curve nor a bound counts it as dropped, and no bound is proposed from it."""
+    path = made(jokes)
+    assert main(["curate", "jokes"]) == 0
+    capsys.readouterr()
+    assert main(["curate", "jokes", "--what-if", "judge.min"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) > 4, "several bounds"
+    assert {line.split()[3] for line in out.splitlines()[2:]} == {"12"}, "all but the short one, whatever the bound"
+    assert "rehearsed scores only flag real rows, " in err
+    assert main(["curate", "jokes", "--what-if", "judge.min=5"]) == 0
+    assert "judge: rehearsed scores only flag real rows (" in capsys.readouterr().err
+    with Dataset.open(path) as dataset:
+        for number, sample in enumerate(dataset.samples()):
+            dataset.review(sample.id, "keep" if number % 2 else "drop", sample.digest, by="eva")
+    assert main(["curate", "jokes", "--calibrate", "judge"]) == 0
+    out, err = capsys.readouterr()
+    assert "REHEARSED" in out.splitlines()[0]
+    assert "suggested" not in out
+    assert "write  " not in err
+    assert "--what-if" not in err
 
 
 def test_faults_of_a_host_are_no_scores(jokes: Path, capsys: pytest.CaptureFixture[str]) -> None:

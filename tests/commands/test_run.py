@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,7 +168,7 @@ def test_rehearsed_rows_do_not_go_to_a_host_and_the_run_ends_with_its_files(
     at = said.index("note   not tuned: tales: its rows are a rehearsal, and would go to a host")
     assert said[at + 1].split(None, 1)[0] == "synth"
     assert "--model openai:" in said[at + 1]
-    assert said[at + 2].split("  ")[-1].strip() == "sends them as they are"
+    assert said[at + 2].split("  ")[-1].strip() == "# sends them as they are"
     assert "synth finetune tales --allow-rehearsal" in said[at + 2]
     assert (tales / "datasets/tales/exports/openai-chat/train.jsonl").is_file()
     assert (tales / "datasets/tales/report.html").is_file()
@@ -199,3 +201,53 @@ def test_rows_that_are_rewritten_count_as_kept(workdir: Path, capsys: pytest.Cap
     assert err.count("rows to rewrite (expand") == 1, "what is rewritten is listed once, not in each round"
     assert main([*given, *grown]) == 0
     assert "rows   " + str(value["keep"]["asked"]) in capsys.readouterr().err, "and again: nothing new"
+
+
+def test_a_real_model_is_not_paid_to_rewrite_rehearsed_rows(
+    workdir: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the way to so many kept rows the first look finds rehearsed rows only: they are about to stand aside."""
+    given = ["run", "plots", "--no-tune", "--set", "augment=[expand: {below: 1024}]"]
+    assert main([*given, "--set", "sample.rows=8", "--set", "augment.expand.below=10"]) == 0
+    rehearsed = {row["id"] for row in rows_of(workdir / "datasets/plots/samples.jsonl")}
+    capsys.readouterr()
+    assert main([*given, "--keep", "6", *real(server)]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"note   \d+ rehearsed rows? left alone", said)
+    rows = rows_of(workdir / "datasets/plots/samples.jsonl")
+    assert not [row for row in rows if row.get("parent") in rehearsed]
+    short = [row for row in rows if row["id"] not in rehearsed and not row.get("parent")
+             and len(row["messages"][-1]["content"].encode()) < 1024]
+    assert sum("too short" in request["text"] for request in server.received()) == len(short)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_rewrites_are_in_the_plan_and_in_what_was_asked(
+    workdir: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bound before, the whole sum after, and a plan that counts a rewritten row as kept wherever it counts."""
+    rules = ["--set", "augment=[expand: {below: 1500}]", "--set", "curate=[length: {min: 1500, unit: bytes}]"]
+    given = ["plots", *rules, "--model", "openai:gpt-4.1-mini", "--base-url", server.base_url]
+    assert main(["plan", *given, "--keep", "20"]) == 0
+    told = capsys.readouterr().out
+    (rows,) = re.findall(r"bill +(\d+) new calls", told)
+    assert re.search(rf"rewrites +at most {rows} calls \(expand 1 a row\), at most \$\d", told)
+
+    assert main(["run", *given, "--no-tune", "--keep", "20", "--yes"]) == 0
+    said = capsys.readouterr().err
+    (own,) = re.findall(r"asked  (\d+) answers in ", said)
+    ((rewrites, whole),) = re.findall(r"asked  (\d+) answers for rewrites .*; in all (\d+), \$", said)
+    assert int(rewrites) > 0
+    assert int(own) + int(rewrites) == int(whole) == len(server.received())
+    assert f"came   {own} calls" in said or "came   $" in said, "the bill of rows beside what rows came to"
+
+    assert main(["plan", *given, "--keep", "30", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    kept, asked = value["keep"]["kept"], value["keep"]["asked"]
+    middle = value["forecast"]["kept"]["middle"]
+    assert kept > 20 - 1
+    assert middle == pytest.approx(kept + (value["wanted"] - asked) * kept / asked, abs=1)
+    assert value["rewrites"]["calls"] >= value["new_calls"]

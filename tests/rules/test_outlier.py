@@ -68,6 +68,37 @@ def test_few_rows_and_rows_alike_are_left_alone() -> None:
     assert found([*labels, *of_lengths(300)]) == {}, "one long answer is no label"
 
 
+def remarks(samples: list[Sample], **options: Any) -> tuple[str, ...]:
+    outlier = rule("outlier", **options)
+    assert isinstance(outlier, CompareRule)
+    assert list(outlier.compare(iter(samples), frozenset())) == []
+    return outlier.remarks
+
+
+def test_a_group_that_is_left_alone_is_told() -> None:
+    rows = of_lengths(*USUAL, *[4000] * 5)
+    assert remarks(rows, of="words") == (
+        "left 35 rows of prose alone: 5 of them are far by their words, more than a tenth",)
+    assert remarks(of_lengths(*USUAL[:18], 4000), of="words") == (
+        "looked at no row: no group has 20, the largest 19",)
+    assert remarks(of_lengths(*USUAL), of="words") == ()
+
+
+def test_what_no_row_has_is_told_and_nothing_is_compared() -> None:
+    rows = of_lengths(*USUAL, 4000, cell={"place": "Egypt"}, fields={"score": 3})
+    assert remarks(rows, by="plaice") == (
+        "looked at no row: none has the axis or column 'plaice'; did you mean 'place'?",)
+    assert remarks(of_lengths(*USUAL, 4000), by="plaice") == (
+        "looked at no row: none has the axis or column 'plaice'",)
+
+
+def test_rows_are_compared_within_a_value_of_a_column() -> None:
+    lengths = {"haiku": [*(10 + at % 5 for at in range(30)), 500], "saga": range(500, 530)}
+    rows = [row(each.answer, id=f"{kind}{each.id}", fields={"form": kind})
+            for kind in lengths for each in of_lengths(*lengths[kind])]
+    assert set(found(rows, of="words", by="form")) == {"haiku30-500"}
+
+
 def test_the_order_of_rows_does_not_count() -> None:
     rows = of_lengths(*USUAL, 400, 8)
     shuffled = Random(1).sample(rows, len(rows))

@@ -125,3 +125,18 @@ def test_what_rules_for_web_pages_say_they_drop_of_answers_that_people_wrote(pre
     rows = tasks(shared_data)
     dropped = sum(any(rule.finding(each).outcome == "drop" for rule in rules) for each in rows)
     assert (len(rows), dropped) == (int(told[1]), int(told[2]))
+
+
+@pytest.mark.parametrize("name", ["length", "judge", "contamination", "label-set"])
+def test_an_item_of_the_list_that_is_switched_off_says_what_is_meant(name: str) -> None:
+    """`curate: [sft, judge: off]`: not that an option of the judge could be False."""
+    with pytest.raises(RecipeError, match="is not switched off, it is left out") as error:
+        open_rules([Item.model_validate("refusal"), Item.model_validate({name: False})])
+    assert f"take `{name}: off` out" in error.value.hint
+    assert "False" not in str(error.value) + error.value.hint
+
+
+def test_an_item_of_the_list_that_is_switched_on_is_named_without() -> None:
+    with pytest.raises(RecipeError, match="on by being in the list") as error:
+        open_rules([Item.model_validate({"length": True})])
+    assert error.value.hint == "- length"

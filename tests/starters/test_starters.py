@@ -119,6 +119,10 @@ def test_a_table_of_labels(here: Path) -> None:
     ([{"instruction": f"Do the thing {n}.", "instances": [{"input": f"in {n}", "output": f"Done {n}."}]}
       for n in range(5)],
      {"user": "{{instruction}}\n{{instances[0].input}}", "assistant": "{{instances[0].output}}"}),
+    ([{"instruction": f"Do the thing {n}.", "instances": [{"input": f"in {n}" * (n % 2), "output": f"Done {n}."}]}
+      for n in range(5)],
+     {"user": "{{instruction}}{% if instances[0].input is defined and instances[0].input %}\n{{instances[0].input}}"
+              "{% endif %}", "assistant": "{{instances[0].output}}"}),
     ([{"query": f"What is {n}?", "reply": {"answer": f"It is {n}.", "score": n}} for n in range(5)],
      {"user": "{{query}}", "assistant": "{{reply.answer}}"}),
 ])
@@ -129,6 +133,20 @@ def test_guesses(here: Path, rows: list[dict[str, Any]], train: dict[str, str]) 
         train = {**train, "assistant": "{{class}}"}
     assert looked.train == train
     load_recipe(write_from("mine", here, looked))
+
+
+def test_a_column_that_is_empty_in_some_rows_leaves_no_line_there(here: Path) -> None:
+    rows = [{"subject": f"Ticket number {n}", "message body": f"It is {n} now" * (n % 2), "category": "ab"[n % 2]}
+            for n in range(9)]
+    (here / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    looked = look_at("rows.jsonl", here)
+    prompts = [example[0]["content"] for example in looked.examples]
+    assert prompts == ["Ticket number 0", "Ticket number 1\nIt is 1 now", "Ticket number 2"]
+    write_from("mine", here, looked)
+    assert main(["generate", "mine"]) == 0
+    lines = (here / "datasets" / "mine" / "samples.jsonl").read_text().splitlines()
+    trained = sorted(json.loads(line)["messages"][0]["content"] for line in lines)
+    assert trained == [f"Ticket number {n}" + f"\nIt is {n} now" * (n % 2) for n in range(9)]
 
 
 def tabled(columns: str, *rows: str, times: int = 1) -> str:
