@@ -22,10 +22,10 @@ from pipeline.types import CallRef, Finding, Sample, Verdict
 
 from .pool import Pool
 
-LOOK, START, WORTH_S = 1_500, 250, 0.000_2
-"""So many rows are measured here first. Other processes are started, after the first few, where one took longer than
-that on average: below it, sending rows to and fro costs more than it gains (chosen by us on 2026-11-28). Until they
-have opened their rules, the rows are measured here."""
+LOOK, WORTH_S = 1_000, 0.000_2
+"""So many rows are measured here first; other processes are started where one took longer than that on average: below
+it, sending rows to and fro costs more than it gains (chosen by us on 2026-11-28). Started after 250 rows, they take a
+second of CPU from sets that are done before they have opened their rules."""
 ROWS, BYTES = 250, 1_000_000
 """What is sent at once, at most."""
 PROCESSES = 8
@@ -145,27 +145,17 @@ class Measuring:
 
     def run(self, rows: Iterable[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
         """Each row with what the rules found on it, in the order in which they came."""
-        left, pool = iter(rows), None
-        try:
-            while not self._worth(self._look):
-                if pool is None and self._worth(START):
-                    pool = self._pool()
-                row = next(left, None)
-                if row is None:
-                    return
-                asked = Asked(*row)
-                yield asked, self._here(asked, *self._known(asked))
-            pool = pool or self._pool()
-            yield from self._spread(pool, left)
-        finally:
-            if pool is not None:
-                pool.close()
+        left = iter(rows)
+        while not self._worth():
+            row = next(left, None)
+            if row is None:
+                return
+            asked = Asked(*row)
+            yield asked, self._here(asked, *self._known(asked))
+        yield from self._spread(left)
 
-    def _worth(self, look: int) -> bool:
-        return self._processes > 1 and self._rows >= look and self._seconds > WORTH_S * self._rows
-
-    def _pool(self) -> Pool:
-        return Pool(self._processes, measurer, (list(self._items), self._folder))
+    def _worth(self) -> bool:
+        return self._processes > 1 and self._rows >= self._look and self._seconds > WORTH_S * self._rows
 
     def _here(self, row: Asked, earlier: Earlier, reused: int) -> Judged:
         started = self._clock()
@@ -184,16 +174,20 @@ class Measuring:
 
     # -- several processes -----------------------------------------------------------------------
 
-    def _spread(self, pool: Pool, rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
+    def _spread(self, rows: Iterator[tuple[Sample, Verdict | None]]) -> Iterator[tuple[Asked, Judged]]:
         """Lots go out while those before are awaited; a lot that does not come back is measured here."""
+        pool = Pool(self._processes, measurer, (list(self._items), self._folder))
         waiting: deque[tuple[list[Known], Answer | None]] = deque()
-        for lot in _lots(rows):
-            known = [(row, *self._known(row)) for row in lot]
-            waiting.append((known, self._send(pool, known)))
-            if len(waiting) > 2 * self._processes:
+        try:
+            for lot in _lots(rows):
+                known = [(row, *self._known(row)) for row in lot]
+                waiting.append((known, self._send(pool, known)))
+                if len(waiting) > 2 * self._processes:
+                    yield from self._fetch(*waiting.popleft())
+            while waiting:
                 yield from self._fetch(*waiting.popleft())
-        while waiting:
-            yield from self._fetch(*waiting.popleft())
+        finally:
+            pool.close()
 
     def _send(self, pool: Pool, lot: list[Known]) -> Answer | None:
         """None where all is known, or a row holds what is no JSON."""

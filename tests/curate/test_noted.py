@@ -110,7 +110,7 @@ def test_one_rule_that_fails_leaves_the_notes_of_others() -> None:
     assert marshal.loads(notes_of(rules, row("a", TALE))) == [whole[0], UNNOTED, *whole[2:]]
 
 
-def test_rows_are_measured_here_until_other_processes_are_ready(tmp_path: Path) -> None:
+def test_other_processes_note_rows_as_this_one_does(tmp_path: Path) -> None:
     (tmp_path / "where.py").write_text('''
 """Says which process measures."""
 import os
