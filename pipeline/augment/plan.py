@@ -123,14 +123,16 @@ def tasks_of(
     cure, rows that have a child by this rewrite that does not stand aside, or had one that a hand deleted, and
     rows that a rehearsal wrote where a real model would be asked. `left` counts them by the reason.
     """
-    aside = dataset.aside()
+    aside, reviews = dataset.aside(), dataset.reviews()
     grown = {(*made_by(sample), sample.parent) for sample in dataset.samples() if sample.parent and not aside(sample)}
     for row in read(dataset):
         if only is not None and not only(row):
             continue
         whys = [f"standing aside ({WHY[row.aside]})"] if row.aside is not None else []
+        if not whys and (reviews.get(row.sample.id) or {}).get("action") == "drop":  # curated since or not
+            whys = [f"dropped by {REVIEW}"]
         taken = False
-        for rewrite in rewrites if row.aside is None else ():
+        for rewrite in rewrites if not whys else ():
             found = f"rewritten by {rewrite.name} already" if (*rewrite.makes, row.sample.id) in grown else (
                 _against(rewrite, row.verdict) or _task(rewrite, row.sample, recipe, writer))
             if isinstance(found, Task) and dataset.written(

@@ -201,6 +201,9 @@ def test_a_real_model_is_not_paid_to_rewrite_what_a_rehearsal_wrote(
 def test_why_a_row_is_left_alone_is_said(tales: Path, capsys: pytest.CaptureFixture[str]) -> None:
     short, long = [json.loads(line)["id"] for line in (tales / "samples.jsonl").read_bytes().splitlines()][1:]
     assert main(["review", "tales", "--drop", short]) == 0
+    capsys.readouterr()
+    assert main(["augment", "tales", short, "--with", "expand: {below: 400}", "--dry-run"]) == 0
+    assert "no row to rewrite: dropped by review\n" in capsys.readouterr().err, "curated since or not"
     assert main(["curate", "tales", "--rule", "refusal"]) == 0
     capsys.readouterr()
     told = {}
