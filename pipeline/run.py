@@ -108,8 +108,7 @@ def check_plugins(recipe: Recipe) -> None:
 
 def keep_rows(
     recipe: Recipe, dataset: Dataset, writer: Writer, settings: Settings, options: Options,
-    report: Report | None = None, agreed: Callable[[], bool] = lambda: True,
-    growing: _Growing | None = None,
+    report: Report | None = None, agreed: Callable[[], bool] = lambda: True, growing: _Growing | None = None,
 ) -> Iterator[Round | Kept]:
     """Generates and curates by turns until `sample.keep` rows are kept, one round each time the caller asks.
 
@@ -138,8 +137,7 @@ def keep_rows(
     first = curation = growing.curated()
     options = replace(options, adopt=False, restore=False)
     asked, ahead = outlook_of(recipe, None, dataset, writer)
-    sent, dry = 0, 0 if ahead.kept else ahead.asked
-    declined = False
+    sent, declined, dry = 0, False, 0 if ahead.kept else ahead.asked
     while ahead.draws and not made.interrupted and not growing.interrupted:
         if dry >= HOPELESS and not sent:
             raise _hopeless(recipe, dataset, ahead, curation, dry)

@@ -16,7 +16,7 @@ from pipeline.errors import RecipeError
 from pipeline.registry import printed
 
 if TYPE_CHECKING:
-    from pipeline.curate import Curation
+    from pipeline.curate import Curation, Starved
     from pipeline.recipe import Recipe
     from pipeline.sections import Item
     from pipeline.store import Dataset
@@ -105,18 +105,7 @@ def command(
             _curated.tell_starved(starved, dataset, target, recipe.sample.keep)
             if not plain:
                 _decided.tell_once(dataset, target)
-    if json_:
-        changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
-        written = {} if diff else {"verdicts": done.verdicts}
-        told = {**done.told(starved), "changed": done.changed._asdict()}
-        console.as_json({**done.as_json(), **told, **changes, **written})
-    elif diff:
-        _curated.show_changes(done, dataset.name)
-        _judged.tell_ahead(done.asked)
-    if not json_:
-        _contaminated.show(done)
-    for problem in done.problems[:5]:
-        console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
+    _tell(done, starved, dataset.name, diff, json_)
     if diff:
         console.next_command(_typed(target, named), "decides so")
         return
@@ -129,6 +118,22 @@ def command(
         console.next_command(f"synth inspect {target.name} --sample 5", "the exports are up to date")
     else:
         console.next_command(f"synth export {target.name}")
+
+
+def _tell(done: Curation, starved: Starved | None, name: str, diff: bool, json_: bool) -> None:
+    """The JSON document, or what is still to be said on the screen; and lines that are no rows."""
+    if json_:
+        changes = {"changes": [change._asdict() for change in done.changes]} if diff else {}
+        written = {} if diff else {"verdicts": done.verdicts}
+        told = {**done.told(starved), "changed": done.changed._asdict()}
+        console.as_json({**done.as_json(), **told, **changes, **written})
+    else:
+        if diff:
+            _curated.show_changes(done, name)
+            _judged.tell_ahead(done.asked)
+        _contaminated.show(done)
+    for problem in done.problems[:5]:
+        console.warn(f"{problem.where}: {problem.message}; {problem.fix}")
 
 
 def _against(items: Sequence[Item], files: Sequence[Path], recipe: Recipe, dataset: Dataset) -> list[Item]:

@@ -47,7 +47,7 @@ def command(
     Where there is no recipe of that name, a shipped one is copied here first: `synth run plots` is a demo in a minute,
     offline. Run it again after an edit: only what is new is asked for.
     """
-    from pipeline.commands.augment import preview, rehearsed
+    from pipeline.commands.augment import rehearsed
     from pipeline.curate import AskBill
     from pipeline.generate import Options
     from pipeline.run import run_recipe
@@ -76,12 +76,7 @@ def command(
                 if not plan.total and recipe.sample.keep is not None:
                     rehearsed(plan)
                     return True  # a round with nothing to rewrite
-                if screen.previewed:
-                    known = f"; {plan.reused:,} answered before" if plan.reused else ""
-                    console.fact("rows", f"{console.plural(plan.total, 'row')} to rewrite{known}")
-                else:
-                    preview(plan, f"synth augment {target.name} --dry-run lists them")
-                screen.previewed = screen.previewed or bool(plan.total)
+                screen.preview(plan)
                 return _spend.consent(plan, target, writer, yes, known=True)
 
         def more() -> bool:
@@ -104,6 +99,10 @@ def command(
         done["keep"].require(recipe)
     if "export" in done:
         done["export"].require_most()
+    _next(done, target)
+
+
+def _next(done: dict[str, Any], target: Target) -> None:
     if "report" in done and "evaluate" in done:
         console.next_command(f"synth report {target.name} --open", "one page on all of it")
     elif "finetune" in done:
@@ -161,12 +160,23 @@ class _Screen:
         self._asked_for = 0
         self._asked: Progress | None = None
         self._closed: Reckoning | None = None
-        self.previewed = False
+        self._previewed = False
 
     def report(self, progress: Progress) -> None:
         """Receives the counters of whichever stage is at work."""
         if self._panel is not None:
             self._panel.update(progress)
+
+    def preview(self, plan: AugmentPlan) -> None:
+        """The rows that would be rewritten: the first time some of them, later how many."""
+        from pipeline.commands.augment import preview
+
+        if self._previewed:
+            known = f"; {plan.reused:,} answered before" if plan.reused else ""
+            console.fact("rows", f"{console.plural(plan.total, 'row')} to rewrite{known}")
+        else:
+            preview(plan, f"synth augment {self.name} --dry-run lists them")
+        self._previewed = self._previewed or bool(plan.total)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

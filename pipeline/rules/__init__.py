@@ -1,10 +1,9 @@
 """What is measured: one file per rule, each aware that measuring and deciding are two things.
 
-A row rule's `measure` looks at one sample and at its measure options, which change what is computed;
-`decide` looks at the measurement and at its bounds, which only compare. So a measurement is cached
-by (sample digest, key), and a bound can be moved without measuring again. A rule that compares rows
-sees those that still stand, as a stream, and says which of them another one represents.
-
+A row rule's `measure` looks at one sample and at its measure options, which change what is computed; `decide` looks at
+the measurement and at its bounds, which only compare. So a measurement is cached by (sample digest, key), and a bound
+can be moved without measuring again. A rule that compares rows sees those that still stand, as a stream, and says
+which of them another one represents.
 No rule changes a row. A rule that raises on a row is an `error` on that row, which is kept.
 """
 
